@@ -1,0 +1,23 @@
+//! **Owns** the plain values that every room speaks of: faults and hints, owners, ids, changes,
+//! secrets, cluster access, what a platform can do.
+//! **May name** nothing in this crate.
+//! **Never** does I/O, reads the clock or the environment.
+//! **Start reading at** [`Fault`], then [`Change`].
+
+mod access;
+mod change;
+mod clock;
+mod fault;
+mod id;
+mod owner;
+mod platform;
+mod secret;
+
+pub use access::{ClusterAccess, Credential};
+pub use change::{Change, ChangeKind, FieldChange, Note};
+pub use clock::{Clock, SystemClock};
+pub use fault::{Fault, FaultKind};
+pub use id::{Layer, ResourceId, RunId};
+pub use owner::{Owner, label};
+pub use platform::{Capability, Platform, ProviderKind};
+pub use secret::Secret;

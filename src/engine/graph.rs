@@ -1,0 +1,93 @@
+use std::collections::BTreeSet;
+
+use super::resource::Resource;
+use crate::base::ResourceId;
+
+/// What a resource has to wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// An output that another resource publishes, in whatever state that one is.
+    Output {
+        /// Who publishes it.
+        from: ResourceId,
+        /// Under which key.
+        key: &'static str,
+    },
+    /// Another resource, ready.
+    Ready(ResourceId),
+    /// It lives inside another resource: it is absent when that one is.
+    Inside(ResourceId),
+}
+
+impl Need {
+    /// The resource that has to come first.
+    pub fn on(&self) -> &ResourceId {
+        match self {
+            Self::Output { from: other, .. } | Self::Ready(other) | Self::Inside(other) => other,
+        }
+    }
+}
+
+/// How `down` takes a resource away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// By its own deletion.
+    Itself,
+    /// It goes when the resource that it is inside of goes.
+    WithContainer,
+    /// It was there before berth and stays.
+    Kept,
+}
+
+/// All resources of an environment, in an order in which each comes after what it needs.
+pub struct Graph {
+    nodes: Vec<Node>,
+}
+
+pub(super) struct Node {
+    pub(super) resource: Box<dyn Resource>,
+    pub(super) removal: Removal,
+    pub(super) needs: Vec<Need>,
+}
+
+impl Graph {
+    /// A graph without resources.
+    pub fn new() -> Self {
+        Self { nodes: Vec::new() }
+    }
+
+    /// Adds a resource behind everything that it needs.
+    pub fn add(&mut self, resource: Box<dyn Resource>, removal: Removal) {
+        let needs = resource.needs();
+        self.nodes.push(Node { resource, removal, needs });
+    }
+
+    /// The ids of all resources, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &ResourceId> {
+        self.nodes.iter().map(|node| node.resource.id())
+    }
+
+    /// Keeps only the resources that `wanted` accepts, and all that those need.
+    pub fn keep_only(&mut self, wanted: impl Fn(&ResourceId) -> bool) {
+        let mut kept: BTreeSet<ResourceId> = BTreeSet::new();
+        for node in self.nodes.iter().rev() {
+            let id = node.resource.id();
+            if !wanted(id) && !kept.contains(id) {
+                continue;
+            }
+            kept.insert(id.clone());
+            kept.extend(node.needs.iter().map(|need| need.on().clone()));
+        }
+        self.nodes.retain(|node| kept.contains(node.resource.id()));
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,21 @@
+//! **Owns** the graph of resources and how it is brought to the wanted state: observing, planning,
+//! converging, removing, and the events that say what happens.
+//! **May name** base, os, flow.
+//! **Never** knows what a resource is: no Kubernetes, no cloud, no profile.
+//! **Start reading at** [`Resource`], then [`converge`].
+
+mod event;
+mod graph;
+mod journal;
+mod resource;
+mod run;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Event, EventKind, Events, Listener, SCHEMA_VERSION};
+pub use graph::{Graph, Need, Removal};
+pub use journal::Journal;
+pub use resource::{Cx, Output, Outputs, Resource, Seen, State, Step};
+pub use run::{Outcome, Run, converge, remove};
+pub use survey::{Look, Observed, Survey, survey};

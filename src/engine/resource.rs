@@ -1,0 +1,153 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::graph::Need;
+use crate::base::{Change, Clock, ClusterAccess, Fault, Note, ResourceId};
+use crate::flow::Flow;
+
+/// One thing that the engine can observe, change and delete.
+///
+/// Waiting belongs to the engine: a resource says [`State::Progressing`] and returns.
+pub trait Resource: Send + Sync {
+    /// Its name, unique in the graph.
+    fn id(&self) -> &ResourceId;
+
+    /// What has to stand before it can be observed or changed.
+    fn needs(&self) -> Vec<Need>;
+
+    /// What it is made of, in a few words, for a plan made before it can be observed: `7 objects`.
+    fn outline(&self) -> String;
+
+    /// Looks at the live thing. Reads only; safe at any time.
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>>;
+
+    /// Starts the removal and returns; safe to repeat.
+    fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// One change of the live world: starts it and returns; safe to repeat, also after a kill.
+pub trait Step: Send {
+    /// Takes the step.
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a;
+}
+
+/// What a resource is given to work with.
+#[derive(Clone)]
+pub struct Cx {
+    /// The outputs of all resources that have published some.
+    pub outputs: Outputs,
+    /// Retries, pauses, reports; knows when to stop.
+    pub flow: Flow,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What observing found.
+pub struct Seen {
+    /// How the live thing is.
+    pub state: State,
+    /// How it differs from the profile, in a stable order.
+    pub changes: Vec<Change>,
+    /// What the user should know besides.
+    pub notes: Vec<Note>,
+    /// What others may need of it; may be there before it is ready.
+    pub outputs: Outputs,
+    /// What brings it nearer to the profile; `None` when nothing has to be, or can be, done.
+    pub step: Option<Box<dyn Step>>,
+}
+
+impl Seen {
+    /// A thing in `state` with nothing to say and nothing to do.
+    pub fn new(state: State) -> Self {
+        Self { state, changes: Vec::new(), notes: Vec::new(), outputs: Outputs::default(), step: None }
+    }
+
+    /// With these changes, and the step that makes them.
+    #[must_use]
+    pub fn to_change(mut self, changes: Vec<Change>, step: impl Step + 'static) -> Self {
+        self.changes = changes;
+        self.step = Some(Box::new(step));
+        self
+    }
+
+    /// With one output more.
+    #[must_use]
+    pub fn output(mut self, key: &'static str, value: Output) -> Self {
+        self.outputs.insert(key, value);
+        self
+    }
+}
+
+/// How a live thing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is not there.
+    Absent,
+    /// It is on its way; the text says where: `control plane CREATING`, `3 of 7 ready`.
+    Progressing(String),
+    /// It stands and works.
+    Ready,
+    /// It is there and does not work; the text says why.
+    Broken(String),
+}
+
+/// A value that one resource makes and another needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Plain text: an address, a name.
+    Text(String),
+    /// How to reach a cluster.
+    Access(Box<ClusterAccess>),
+}
+
+/// Outputs by key, for example `cluster.access`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outputs(BTreeMap<&'static str, Output>);
+
+impl Outputs {
+    /// The key under which a cluster publishes its [`ClusterAccess`].
+    pub const CLUSTER_ACCESS: &'static str = "cluster.access";
+
+    /// Adds or replaces an output.
+    pub fn insert(&mut self, key: &'static str, value: Output) {
+        self.0.insert(key, value);
+    }
+
+    /// Whether there is an output of that key.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Adds all of `others`.
+    pub fn extend(&mut self, others: &Self) {
+        self.0.extend(others.0.iter().map(|(key, value)| (*key, value.clone())));
+    }
+
+    /// A text output.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match self.0.get(key) {
+            Some(Output::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// How to reach the cluster, once it published that.
+    pub fn cluster_access(&self) -> Option<&ClusterAccess> {
+        match self.0.get(Self::CLUSTER_ACCESS) {
+            Some(Output::Access(access)) => Some(access),
+            _ => None,
+        }
+    }
+
+    /// All text outputs, sorted by key.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(key, value)| match value {
+            Output::Text(text) => Some((*key, text.as_str())),
+            Output::Access(_) => None,
+        })
+    }
+}

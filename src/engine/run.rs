@@ -1,0 +1,403 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::channel::mpsc;
+use futures::stream::FuturesUnordered;
+
+use super::event::{EventKind, Events, milliseconds};
+use super::graph::{Graph, Need, Node, Removal};
+use super::resource::{Cx, Outputs, State};
+use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId};
+use crate::flow::{Flow, Notice};
+
+/// The pauses between two observations: short at first, so that what is quick is seen quickly.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a run is given to work with.
+#[derive(Clone)]
+pub struct Run {
+    /// Deadline, cancelling.
+    pub flow: Flow,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who is told what happens.
+    pub events: Events,
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Resources that are as they should be, or gone, with the time each took.
+    pub done: Vec<(ResourceId, Duration)>,
+    /// Resources that could not be brought there.
+    pub failed: Vec<(ResourceId, Fault)>,
+    /// Resources that were not begun.
+    pub not_started: Vec<ResourceId>,
+    /// Whether a step or a deletion was begun.
+    pub changed: bool,
+    /// All outputs.
+    pub outputs: Outputs,
+}
+
+/// Brings every resource to where the profile wants it, each as soon as what it needs stands.
+pub async fn converge(graph: &Graph, run: &Run) -> Outcome {
+    schedule(graph, run, Direction::Up).await
+}
+
+/// Removes every resource, in reverse order; ends when each is seen to be absent.
+pub async fn remove(graph: &Graph, run: &Run) -> Outcome {
+    schedule(graph, run, Direction::Down).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+enum Fate {
+    Done,
+    Failed,
+    NotStarted,
+}
+
+async fn schedule(graph: &Graph, run: &Run, direction: Direction) -> Outcome {
+    let nodes = graph.nodes();
+    let mut outcome = Outcome::default();
+    let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
+    let mut begun: BTreeSet<usize> = BTreeSet::new();
+    let (publish, mut published) = mpsc::unbounded::<Outputs>();
+    let mut running = FuturesUnordered::new();
+    loop {
+        let stopping = run.flow.check("start").is_err();
+        for (index, node) in in_order(nodes, direction) {
+            if begun.contains(&index) {
+                continue;
+            }
+            match readiness(index, nodes, &fates, &outcome.outputs, direction) {
+                Readiness::Blocked(after) => {
+                    begun.insert(index);
+                    fates.insert(index, Fate::NotStarted);
+                    let resource = node.resource.id().clone();
+                    run.events.send(EventKind::NotStarted { resource: resource.clone(), after: Some(after) });
+                    outcome.not_started.push(resource);
+                }
+                Readiness::Go if stopping => {
+                    begun.insert(index);
+                    fates.insert(index, Fate::NotStarted);
+                    let resource = node.resource.id().clone();
+                    run.events.send(EventKind::NotStarted { resource: resource.clone(), after: None });
+                    outcome.not_started.push(resource);
+                }
+                Readiness::Go => {
+                    begun.insert(index);
+                    let work = Work::new(node, run, outcome.outputs.clone(), publish.clone());
+                    running.push(async move {
+                        let result = match direction {
+                            Direction::Up => work.raise().await,
+                            Direction::Down => work.remove().await,
+                        };
+                        (index, work.began.elapsed(), work.changed(), result)
+                    });
+                }
+                Readiness::Wait => {}
+            }
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some((index, took, changed, result)) = running.next() => {
+                let id = nodes[index].resource.id().clone();
+                outcome.changed |= changed;
+                while let Ok(outputs) = published.try_recv() {
+                    outcome.outputs.extend(&outputs);
+                }
+                match result {
+                    Ok(result) => {
+                        run.events.send(EventKind::Finished { resource: id.clone(), result, took_ms: milliseconds(took) });
+                        fates.insert(index, Fate::Done);
+                        outcome.done.push((id, took));
+                    }
+                    Err(fault) => {
+                        run.events.send(EventKind::Failed {
+                            resource: id.clone(),
+                            fault: fault.kind,
+                            reason: fault.to_string(),
+                            hint: fault.hint.clone(),
+                            took_ms: milliseconds(took),
+                        });
+                        fates.insert(index, Fate::Failed);
+                        outcome.failed.push((id, fault));
+                    }
+                }
+            }
+            Some(outputs) = published.next() => outcome.outputs.extend(&outputs),
+        }
+    }
+    outcome
+}
+
+fn in_order(nodes: &[Node], direction: Direction) -> Vec<(usize, &Node)> {
+    let mut ordered: Vec<(usize, &Node)> = nodes.iter().enumerate().collect();
+    if direction == Direction::Down {
+        ordered.reverse();
+    }
+    ordered
+}
+
+enum Readiness {
+    Go,
+    Wait,
+    Blocked(ResourceId),
+}
+
+fn readiness(
+    index: usize,
+    nodes: &[Node],
+    fates: &BTreeMap<usize, Fate>,
+    outputs: &Outputs,
+    direction: Direction,
+) -> Readiness {
+    let this = &nodes[index];
+    let position = |id: &ResourceId| nodes.iter().position(|node| node.resource.id() == id);
+    let before: Vec<(usize, bool)> = match direction {
+        Direction::Up => this
+            .needs
+            .iter()
+            .filter_map(|need| {
+                let satisfied_early = matches!(need, Need::Output { key, .. } if outputs.has(key));
+                position(need.on()).map(|other| (other, satisfied_early))
+            })
+            .collect(),
+        Direction::Down => nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.needs.iter().any(|need| need.on() == this.resource.id()))
+            .map(|(other, _)| (other, false))
+            .collect(),
+    };
+    let mut wait = false;
+    for (other, satisfied_early) in before {
+        match fates.get(&other) {
+            Some(Fate::Done) => {}
+            _ if satisfied_early => {}
+            Some(Fate::Failed | Fate::NotStarted) => {
+                return Readiness::Blocked(nodes[other].resource.id().clone());
+            }
+            None => wait = true,
+        }
+    }
+    if wait { Readiness::Wait } else { Readiness::Go }
+}
+
+/// The work on one resource.
+struct Work<'a> {
+    node: &'a Node,
+    cx: Cx,
+    events: Events,
+    publish: mpsc::UnboundedSender<Outputs>,
+    began: Instant,
+    status: Arc<Mutex<String>>,
+    changed: Mutex<bool>,
+}
+
+impl<'a> Work<'a> {
+    fn new(node: &'a Node, run: &Run, outputs: Outputs, publish: mpsc::UnboundedSender<Outputs>) -> Self {
+        let id = node.resource.id().clone();
+        run.events.send(EventKind::Started { resource: id.clone() });
+        let status = Arc::new(Mutex::new(String::new()));
+        let flow = {
+            let (events, status) = (run.events.clone(), Arc::clone(&status));
+            run.flow.reporting(move |notice| send_notice(&events, &id, &status, notice))
+        };
+        Self {
+            node,
+            cx: Cx { outputs, flow, clock: Arc::clone(&run.clock) },
+            events: run.events.clone(),
+            publish,
+            began: Instant::now(),
+            status,
+            changed: Mutex::new(false),
+        }
+    }
+
+    fn id(&self) -> &ResourceId {
+        self.node.resource.id()
+    }
+
+    fn changed(&self) -> bool {
+        *lock(&self.changed)
+    }
+
+    /// Observes and takes steps until the resource is ready and nothing differs.
+    async fn raise(&self) -> Result<&'static str, Fault> {
+        let attempted = format!("bring up {}", self.id());
+        let mut pace = Pace::new();
+        let mut taken: Vec<Vec<Change>> = Vec::new();
+        loop {
+            let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
+            // The receiver lives as long as the scheduler that polls this work.
+            self.publish.unbounded_send(seen.outputs.clone()).ok();
+            match (seen.state, seen.step) {
+                (State::Ready, None) if seen.changes.is_empty() => {
+                    return Ok(if taken.is_empty() { "unchanged" } else { "ready" });
+                }
+                (_, Some(step)) => {
+                    if taken.iter().filter(|earlier| **earlier == seen.changes).count() >= 2 {
+                        return Err(stuck(&attempted, &seen.changes));
+                    }
+                    self.cx.flow.check(&attempted)?;
+                    *lock(&self.changed) = true;
+                    self.events.send(EventKind::Step {
+                        resource: self.id().clone(),
+                        changes: counted(&seen.changes),
+                    });
+                    taken.push(seen.changes);
+                    self.alive(step.take(&self.cx)).await?;
+                    pace = Pace::new();
+                }
+                (State::Progressing(status), None) => {
+                    self.progress(status);
+                    self.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
+                }
+                (State::Broken(reason), None) => return Err(broken(&attempted, &reason, &seen.changes)),
+                (State::Ready | State::Absent, None) => {
+                    return Err(Fault::new(FaultKind::Bug, attempted, "it differs and offers no step"));
+                }
+            }
+        }
+    }
+
+    /// Deletes and observes until the resource is absent.
+    async fn remove(&self) -> Result<&'static str, Fault> {
+        match self.node.removal {
+            Removal::Kept => return Ok("kept"),
+            Removal::WithContainer => return Ok("goes with its cluster"),
+            Removal::Itself => {}
+        }
+        let attempted = format!("remove {}", self.id());
+        let mut pace = Pace::new();
+        let mut begun = false;
+        loop {
+            let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
+            self.publish.unbounded_send(seen.outputs.clone()).ok();
+            if seen.state == State::Absent {
+                return Ok(if begun { "removed" } else { "absent" });
+            }
+            if begun {
+                self.progress("going".to_string());
+                self.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
+            } else {
+                self.cx.flow.check(&attempted)?;
+                *lock(&self.changed) = true;
+                begun = true;
+                self.alive(self.node.resource.delete(&self.cx)).await?;
+            }
+        }
+    }
+
+    fn progress(&self, status: String) {
+        let mut last = lock(&self.status);
+        if *last != status {
+            self.events.send(EventKind::Progressing { resource: self.id().clone(), status: status.clone() });
+            *last = status;
+        }
+    }
+
+    /// Waits for `work` and gives signs of life meanwhile: after 10 s, 30 s, then every 60 s.
+    async fn alive<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let quiet = Flow::new(self.cx.flow.cancel().clone());
+        loop {
+            let passed = self.began.elapsed();
+            let next = next_heartbeat(passed);
+            tokio::select! {
+                result = &mut work => return result,
+                Ok(()) = quiet.pause(next - passed, "wait") => {
+                    let status = lock(&self.status).clone();
+                    self.events.send(EventKind::Heartbeat {
+                        resource: self.id().clone(),
+                        since_ms: milliseconds(self.began.elapsed()),
+                        status,
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn send_notice(events: &Events, id: &ResourceId, status: &Mutex<String>, notice: Notice) {
+    let resource = id.clone();
+    match notice {
+        Notice::Counted { done, total, unit } => {
+            *lock(status) = format!("{done} of {total} {unit}");
+            events.send(EventKind::Counted { resource, done, total, unit });
+        }
+        Notice::Waiting(text) => {
+            lock(status).clone_from(&text);
+            events.send(EventKind::Progressing { resource, status: text });
+        }
+        Notice::Retrying { fault, attempt, pause } => events.send(EventKind::Retrying {
+            resource,
+            fault: fault.kind,
+            reason: fault.to_string(),
+            attempt,
+            pause_ms: milliseconds(pause),
+        }),
+    }
+}
+
+/// The age at which the next sign of life is due.
+fn next_heartbeat(age: Duration) -> Duration {
+    let seconds = age.as_secs();
+    Duration::from_secs(match seconds {
+        0..10 => 10,
+        10..30 => 30,
+        _ => (seconds / 60 + 1) * 60,
+    })
+}
+
+struct Pace(Duration);
+
+impl Pace {
+    fn new() -> Self {
+        Self(FIRST_PAUSE)
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 3 / 2).min(LONGEST_PAUSE);
+        pause
+    }
+}
+
+fn counted(changes: &[Change]) -> Vec<(ChangeKind, usize)> {
+    let mut counts: BTreeMap<ChangeKind, usize> = BTreeMap::new();
+    for change in changes {
+        *counts.entry(change.kind).or_default() += 1;
+    }
+    counts.into_iter().collect()
+}
+
+fn stuck(attempted: &str, changes: &[Change]) -> Fault {
+    let subjects: Vec<&str> = changes.iter().take(3).map(|change| change.subject.as_str()).collect();
+    Fault::new(
+        FaultKind::Bug,
+        attempted,
+        format!("the same {} changes are needed after two steps: {}", changes.len(), subjects.join(", ")),
+    )
+    .hint("something else may be changing it back; `berth plan` shows the fields")
+}
+
+fn broken(attempted: &str, reason: &str, changes: &[Change]) -> Fault {
+    let in_the_way = changes.iter().any(|change| change.kind == ChangeKind::Conflict);
+    Fault::new(if in_the_way { FaultKind::Conflict } else { FaultKind::Invalid }, attempted, reason)
+}

@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use super::graph::{Graph, Need, Node};
+use super::resource::{Cx, Outputs, Seen, State};
+use crate::base::{Change, ChangeKind, Clock, Fault, Note, ResourceId};
+use crate::flow::Flow;
+
+/// What observing the whole graph once found, in the order of the graph.
+#[derive(Debug)]
+pub struct Survey {
+    /// One entry per resource.
+    pub resources: Vec<Observed>,
+    /// All outputs that were published.
+    pub outputs: Outputs,
+}
+
+/// What one resource looks like.
+#[derive(Debug)]
+pub struct Observed {
+    /// Which.
+    pub id: ResourceId,
+    /// What looking at it gave.
+    pub look: Look,
+    /// How it differs from the profile.
+    pub changes: Vec<Change>,
+    /// What the user should know besides.
+    pub notes: Vec<Note>,
+}
+
+/// What looking at a resource gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// It was observed and is in this state.
+    Seen(State),
+    /// It was not asked, since what it lives in is not there: it is to be made after that.
+    After(ResourceId),
+    /// It was not asked, since this one could not be observed.
+    Behind(ResourceId),
+    /// It could not be observed.
+    Failed(Fault),
+}
+
+impl Survey {
+    /// Whether nothing would change and everything works.
+    pub fn is_clean(&self) -> bool {
+        self.resources.iter().all(|seen| seen.changes.is_empty() && seen.look == Look::Seen(State::Ready))
+    }
+
+    /// Whether something would change.
+    pub fn has_changes(&self) -> bool {
+        self.resources.iter().any(|seen| !seen.changes.is_empty())
+    }
+
+    /// All changes, with the resource that they belong to.
+    pub fn changes(&self) -> impl Iterator<Item = (&ResourceId, &Change)> {
+        self.resources.iter().flat_map(|seen| seen.changes.iter().map(move |change| (&seen.id, change)))
+    }
+
+    /// What could not be observed first.
+    pub fn first_fault(&self) -> Option<&Fault> {
+        self.resources.iter().find_map(|seen| match &seen.look {
+            Look::Failed(fault) => Some(fault),
+            _ => None,
+        })
+    }
+}
+
+/// Observes every resource once, as many at a time as their needs allow. Changes nothing.
+pub async fn survey(graph: &Graph, flow: &Flow, clock: &Arc<dyn Clock>) -> Survey {
+    let nodes = graph.nodes();
+    let mut found: Vec<Option<Observed>> = nodes.iter().map(|_| None).collect();
+    let mut begun = vec![false; nodes.len()];
+    let mut outputs = Outputs::default();
+    let mut running = FuturesUnordered::new();
+    loop {
+        for (index, node) in nodes.iter().enumerate() {
+            if begun[index] {
+                continue;
+            }
+            match standing(node, nodes, &found, &outputs) {
+                Standing::Wait => continue,
+                Standing::Settled(look) => found[index] = Some(unasked(node, look)),
+                Standing::Go => {
+                    let cx = Cx { outputs: outputs.clone(), flow: flow.clone(), clock: Arc::clone(clock) };
+                    running.push(async move { (index, node.resource.observe(&cx).await) });
+                }
+            }
+            begun[index] = true;
+        }
+        let Some((index, result)) = running.next().await else { break };
+        if let Ok(seen) = &result {
+            outputs.extend(&seen.outputs);
+        }
+        found[index] = Some(observed(nodes[index].resource.id(), result));
+    }
+    Survey { resources: found.into_iter().flatten().collect(), outputs }
+}
+
+enum Standing {
+    Go,
+    Wait,
+    Settled(Look),
+}
+
+/// Whether a node can be asked. Its needs come before it in the graph, so one pass in order
+/// settles everything that waits for nothing running.
+fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &Outputs) -> Standing {
+    for need in &node.needs {
+        if let Need::Ready(_) = need {
+            continue;
+        }
+        let other = need.on();
+        let Some(index) = nodes.iter().position(|candidate| candidate.resource.id() == other) else {
+            continue;
+        };
+        let Some(seen) = &found[index] else { return Standing::Wait };
+        let reachable = match need {
+            Need::Output { key, .. } => outputs.has(key),
+            _ => outputs.has(Outputs::CLUSTER_ACCESS),
+        };
+        match &seen.look {
+            Look::Failed(_) | Look::Behind(_) => return Standing::Settled(Look::Behind(other.clone())),
+            Look::After(first) => return Standing::Settled(Look::After(first.clone())),
+            Look::Seen(_) if !reachable => return Standing::Settled(Look::After(other.clone())),
+            Look::Seen(_) => {}
+        }
+    }
+    Standing::Go
+}
+
+fn unasked(node: &Node, look: Look) -> Observed {
+    let changes = match &look {
+        Look::After(other) => {
+            vec![Change::new(ChangeKind::Create, node.resource.outline()).because(format!("after {other}"))]
+        }
+        _ => Vec::new(),
+    };
+    Observed { id: node.resource.id().clone(), look, changes, notes: Vec::new() }
+}
+
+fn observed(id: &ResourceId, result: Result<Seen, Fault>) -> Observed {
+    match result {
+        Ok(seen) => Observed {
+            id: id.clone(),
+            look: Look::Seen(seen.state),
+            changes: seen.changes,
+            notes: seen.notes,
+        },
+        Err(fault) => {
+            Observed { id: id.clone(), look: Look::Failed(fault), changes: Vec::new(), notes: Vec::new() }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The engine on resources that are nothing but a state.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::*;
+use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId, SystemClock};
+use crate::flow::{Cancel, Flow};
+
+/// A resource whose observations are scripted; the last one repeats.
+struct Scripted {
+    id: ResourceId,
+    needs: Vec<Need>,
+    script: Arc<Mutex<Script>>,
+}
+
+struct Script {
+    observations: VecDeque<Observation>,
+    steps: usize,
+    deletions: usize,
+}
+
+#[derive(Clone)]
+enum Observation {
+    State(State),
+    Differs(&'static str),
+    Fails(FaultKind),
+}
+
+impl Scripted {
+    fn new(id: &str, needs: Vec<Need>, observations: Vec<Observation>) -> (Box<Self>, Arc<Mutex<Script>>) {
+        let script =
+            Arc::new(Mutex::new(Script { observations: observations.into(), steps: 0, deletions: 0 }));
+        (Box::new(Self { id: ResourceId::new(id), needs, script: Arc::clone(&script) }), script)
+    }
+}
+
+struct Count(Arc<Mutex<Script>>);
+
+impl Step for Count {
+    fn take<'a>(self: Box<Self>, _cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        self.0.lock().expect("unpoisoned").steps += 1;
+        async { Ok(()) }.boxed()
+    }
+}
+
+impl Resource for Scripted {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.needs.clone()
+    }
+
+    fn outline(&self) -> String {
+        "1 thing".to_string()
+    }
+
+    fn observe<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        let mut script = self.script.lock().expect("unpoisoned");
+        let observation = if script.observations.len() > 1 {
+            script.observations.pop_front()
+        } else {
+            script.observations.front().cloned()
+        };
+        let result = match observation.expect("a script has at least one line") {
+            Observation::State(state) => Ok(Seen::new(state)),
+            Observation::Differs(what) => Ok(Seen::new(State::Ready)
+                .to_change(vec![Change::new(ChangeKind::Update, what)], Count(Arc::clone(&self.script)))),
+            Observation::Fails(kind) => Err(Fault::new(kind, "look", "no")),
+        };
+        async { result }.boxed()
+    }
+
+    fn delete<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+        self.script.lock().expect("unpoisoned").deletions += 1;
+        async { Ok(()) }.boxed()
+    }
+}
+
+fn run() -> Run {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Run { flow: Flow::new(Cancel::default()), events: Events::new(Arc::clone(&clock), Vec::new()), clock }
+}
+
+fn inside(id: &str) -> Vec<Need> {
+    vec![Need::Inside(ResourceId::new(id))]
+}
+
+use Observation::{Differs, Fails, State as Is};
+
+#[tokio::test]
+async fn a_resource_is_stepped_until_nothing_differs() {
+    let (resource, script) = Scripted::new(
+        "tenants",
+        vec![],
+        vec![Differs("quota"), Is(State::Progressing("settling".into())), Is(State::Ready)],
+    );
+    let mut graph = Graph::new();
+    graph.add(resource, Removal::Itself);
+    let outcome = converge(&graph, &run()).await;
+    assert_eq!(outcome.done.len(), 1);
+    assert!(outcome.changed);
+    assert_eq!(script.lock().expect("unpoisoned").steps, 1);
+}
+
+#[tokio::test]
+async fn the_same_change_after_two_steps_is_reported_and_not_repeated_for_ever() {
+    let (resource, script) = Scripted::new("tenants", vec![], vec![Differs("quota")]);
+    let mut graph = Graph::new();
+    graph.add(resource, Removal::Itself);
+    let outcome = converge(&graph, &run()).await;
+    assert_eq!(outcome.failed[0].1.kind, FaultKind::Bug);
+    assert_eq!(script.lock().expect("unpoisoned").steps, 2);
+}
+
+#[tokio::test]
+async fn what_needs_a_failed_resource_is_not_started_and_the_rest_goes_on() {
+    let (cluster, _) = Scripted::new("cluster/x", vec![], vec![Fails(FaultKind::Denied)]);
+    let (tenants, tenants_script) = Scripted::new("tenants", inside("cluster/x"), vec![Differs("quota")]);
+    let (registry, _) = Scripted::new("registry/x", vec![], vec![Is(State::Ready)]);
+    let mut graph = Graph::new();
+    graph.add(cluster, Removal::Itself);
+    graph.add(tenants, Removal::WithContainer);
+    graph.add(registry, Removal::Itself);
+    let outcome = converge(&graph, &run()).await;
+    assert_eq!(outcome.failed.len(), 1);
+    assert_eq!(outcome.not_started, vec![ResourceId::new("tenants")]);
+    assert_eq!(outcome.done.len(), 1);
+    assert_eq!(tenants_script.lock().expect("unpoisoned").steps, 0);
+}
+
+#[tokio::test]
+async fn a_plan_shows_what_is_inside_of_something_absent_without_asking_it() {
+    let (cluster, _) = Scripted::new("cluster/x", vec![], vec![Is(State::Absent)]);
+    let (tenants, _) = Scripted::new("tenants", inside("cluster/x"), vec![Fails(FaultKind::Bug)]);
+    let mut graph = Graph::new();
+    graph.add(cluster, Removal::Itself);
+    graph.add(tenants, Removal::WithContainer);
+    let run = run();
+    let survey = survey(&graph, &run.flow, &run.clock).await;
+    assert_eq!(survey.resources[1].look, Look::After(ResourceId::new("cluster/x")));
+    assert_eq!(survey.resources[1].changes[0].subject, "1 thing");
+}
+
+#[tokio::test]
+async fn down_removes_the_inner_before_the_outer_and_waits_until_both_are_gone() {
+    let (cluster, cluster_script) =
+        Scripted::new("cluster/x", vec![], vec![Is(State::Ready), Is(State::Ready), Is(State::Absent)]);
+    let (addon, addon_script) =
+        Scripted::new("addon/x", inside("cluster/x"), vec![Is(State::Ready), Is(State::Absent)]);
+    let mut graph = Graph::new();
+    graph.add(cluster, Removal::Itself);
+    graph.add(addon, Removal::Itself);
+    let outcome = remove(&graph, &run()).await;
+    let order: Vec<&str> = outcome.done.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(order, ["addon/x", "cluster/x"]);
+    assert_eq!(cluster_script.lock().expect("unpoisoned").deletions, 1);
+    assert_eq!(addon_script.lock().expect("unpoisoned").deletions, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_started_after_a_signal() {
+    let (resource, script) = Scripted::new("tenants", vec![], vec![Differs("quota")]);
+    let mut graph = Graph::new();
+    graph.add(resource, Removal::Itself);
+    let run = run();
+    run.flow.cancel().request();
+    let outcome = converge(&graph, &run).await;
+    assert_eq!(outcome.not_started.len(), 1);
+    assert_eq!(script.lock().expect("unpoisoned").steps, 0);
+}
+
+#[test]
+fn only_keeps_what_is_named_and_what_that_needs() {
+    let mut graph = Graph::new();
+    for (id, needs) in
+        [("cluster/x", vec![]), ("addon/a", inside("cluster/x")), ("addon/b", inside("cluster/x"))]
+    {
+        graph.add(Scripted::new(id, needs, vec![Is(State::Ready)]).0, Removal::Itself);
+    }
+    graph.keep_only(|id| id.as_str() == "addon/a");
+    let kept: Vec<&str> = graph.ids().map(ResourceId::as_str).collect();
+    assert_eq!(kept, ["cluster/x", "addon/a"]);
+}

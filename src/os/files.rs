@@ -1,0 +1,122 @@
+//! Reading and writing whole files, with the path in every fault.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use crate::base::{Fault, FaultKind};
+
+/// Makes `folder` and its parents, readable for the user alone.
+pub fn make_private_folder(folder: &Path) -> Result<(), Fault> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| fault("create folder", folder, &error))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+        .map_err(|error| fault("protect folder", folder, &error))
+}
+
+/// Replaces the file at `path` by `content` in one move, readable for the user alone (0600).
+///
+/// If this dies half way, the old file is whole and a `.NAME.PID.tmp` stays beside it.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    })();
+    written.map_err(|error| {
+        // The file beside is scrap; what matters is why writing failed.
+        fs::remove_file(&beside).ok();
+        fault("write", path, &error)
+    })
+}
+
+/// The text of the file at `path`, or `None` when there is none.
+pub fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fault("read", path, &error)),
+    }
+}
+
+/// Removes the file at `path`; that there is none is fine.
+pub fn remove_if_there(path: &Path) -> Result<(), Fault> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("remove", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes `folder` with all that is in it; that there is none is fine.
+pub fn remove_folder_if_there(folder: &Path) -> Result<(), Fault> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("remove folder", folder, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// The names of what is in `folder`, sorted; none when there is no such folder.
+pub fn names_in(folder: &Path) -> Result<Vec<String>, Fault> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fault("list folder", folder, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| fault("list folder", folder, &error))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// A fault of a file operation, classified by its cause.
+pub fn fault(verb: &str, path: &Path, error: &io::Error) -> Fault {
+    let attempted = format!("{verb} `{}`", path.display());
+    let (kind, hint) = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (FaultKind::Denied, Some("check the owner and mode of that path".to_string()))
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (FaultKind::Quota, Some("make room on that disk and run the same command again".to_string()))
+        }
+        _ => (FaultKind::Invalid, None),
+    };
+    let fault = Fault::new(kind, attempted, error.to_string().to_lowercase());
+    match hint {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_private_and_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("kubeconfig");
+        write_private(&path, b"one").expect("written");
+        write_private(&path, b"two").expect("replaced");
+        assert_eq!(read_if_there(&path), Ok(Some("two".to_string())));
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(names_in(folder.path()).map(|names| names.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_fault_names_the_path() {
+        let fault = write_private(Path::new("/nonexistent/file"), b"").expect_err("no such folder");
+        assert_eq!(fault.attempted, "write `/nonexistent/file`");
+    }
+}
