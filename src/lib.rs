@@ -3,4 +3,6 @@
 pub mod base;
 pub mod engine;
 pub mod flow;
+pub mod k8s;
 pub mod os;
+pub mod profile;

@@ -11,6 +11,7 @@ mod fault;
 mod id;
 mod owner;
 mod platform;
+mod quantity;
 mod secret;
 
 pub use access::{ClusterAccess, Credential};
@@ -20,4 +21,5 @@ pub use fault::{Fault, FaultKind};
 pub use id::{Layer, ResourceId, RunId};
 pub use owner::{Owner, label};
 pub use platform::{Capability, Platform, ProviderKind};
+pub use quantity::{Quantity, QuantityError};
 pub use secret::Secret;
