@@ -93,7 +93,7 @@ fn namespace(tenant: &Tenant, name: &str, platform: &Platform) -> Object {
     }))
 }
 
-/// The container item of a LimitRange; none when the profile limits nothing.
+/// The container item of a `LimitRange`; none when the profile limits nothing.
 fn container_limits(limits: &TenantLimits) -> Option<Value> {
     let mut item = Map::new();
     for (field, values) in
@@ -318,11 +318,15 @@ mod tests {
             match value {
                 Value::Object(fields) => {
                     assert!(!fields.is_empty() || path.ends_with(".podSelector"), "{path} is empty");
-                    fields.iter().for_each(|(key, value)| look(value, &format!("{path}.{key}")));
+                    for (key, value) in fields {
+                        look(value, &format!("{path}.{key}"));
+                    }
                 }
                 Value::Array(elements) => {
                     assert!(!elements.is_empty(), "{path} is empty");
-                    elements.iter().for_each(|value| look(value, path));
+                    for value in elements {
+                        look(value, path);
+                    }
                 }
                 Value::Null => unreachable!("{path} is null"),
                 _ => {}
