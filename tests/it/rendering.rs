@@ -191,7 +191,7 @@ fn inventory() -> Tenant {
         namespaces: vec!["inventory-ns".to_string(), "inventory-batch".to_string()],
         groups: TenantGroups { editor: vec![group("inventory-devs")], ..TenantGroups::default() },
         pod_security: PodSecurity::Baseline,
-        allow_from: Vec::new(),
+        allow_from: vec!["checkout-ns".to_string()],
         hosts: Vec::new(),
         ..checkout()
     }
