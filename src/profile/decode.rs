@@ -195,6 +195,16 @@ impl de::Error for Failure {
     }
 
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            de::Unexpected::Bool(value) => format!("the boolean `{value}`"),
+            de::Unexpected::Unsigned(value) => format!("the number `{value}`"),
+            de::Unexpected::Signed(value) => format!("the number `{value}`"),
+            de::Unexpected::Float(value) => format!("the number `{value}`"),
+            de::Unexpected::Str(text) => format!("the text `{}`", shorten(text)),
+            de::Unexpected::Seq => "a list".to_string(),
+            de::Unexpected::Map => "a map".to_string(),
+            _ => "something else".to_string(),
+        };
         Self::custom(format!("expected {expected}, found {found}\nwrite {expected}"))
     }
 
@@ -240,7 +250,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn whole_number(self, least: i128, most: i128) -> Result<i128, Failure> {
-        let range = format!("write a whole number from {least} to {most}");
+        let range = match most {
+            ..=65_535 => format!("write a whole number from {least} to {most}"),
+            _ => "write a whole number, such as `3`".to_string(),
+        };
         let scalar = self.scalar("a whole number", &range)?;
         let number: i128 = match scalar.text.parse() {
             Ok(number) if scalar.plain => number,
@@ -375,7 +388,16 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
             Value::List(items) => {
                 visitor.visit_seq(ListReader { items: items.iter(), session: self.session })
             }
-            _ => Err(Failure::expected("a list", self.node, "put it in brackets: `[…]`")),
+            Value::Map(_) => Err(Failure::expected(
+                "a list",
+                self.node,
+                "begin each item with `- `, such as `- name: NAME`",
+            )),
+            Value::Scalar(scalar) => {
+                let help = format!("put it in brackets: `[{}]`", shorten(&scalar.text));
+                Err(Failure::expected("a list", self.node, help))
+            }
+            Value::Null => Err(Failure::expected("a list", self.node, "write `[]` for none")),
         };
         self.noting(result)
     }
@@ -427,13 +449,14 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
                         self.session.report_key(failure, second);
                         Err(Failure::Reported)
                     }
+                    // What was chosen is unknown or wrong, and said already.
+                    (None, _) if !self.node.entries().is_empty() => {
+                        self.session.leave_out(self.node);
+                        Err(Failure::Reported)
+                    }
                     (None, _) => Err(Failure::Message {
                         message: "nothing is chosen here".to_string(),
-                        help: format!(
-                            "write one of {} with its fields; without any, write `{}: {{}}`",
-                            variants.join(", "),
-                            variants[variants.len() - 1]
-                        ),
+                        help: format!("write one of {} with its fields", variants.join(", ")),
                     }),
                 }
             }

@@ -75,15 +75,21 @@ impl fmt::Display for Diagnostic {
 fn crop(source: &str, column: u32) -> (String, u32) {
     const WIDTH: u32 = 110;
     let column = column.max(1);
+    let line: Vec<char> = source.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let skipped = if column > WIDTH - 20 { column - WIDTH / 2 } else { 0 };
-    let part = source
-        .trim_end()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .skip(skipped as usize)
-        .take(WIDTH as usize)
-        .collect();
-    (part, column - skipped)
+    let mut part: Vec<char> = line.iter().copied().skip(skipped as usize).take(WIDTH as usize).collect();
+    // An ellipsis takes the place of a character, so that columns stay.
+    if skipped > 0
+        && let Some(first) = part.first_mut()
+    {
+        *first = '…';
+    }
+    if line.len() > (skipped + WIDTH) as usize
+        && let Some(last) = part.last_mut()
+    {
+        *last = '…';
+    }
+    (part.into_iter().collect(), column - skipped)
 }
 
 /// Everything that is wrong with a profile.
@@ -130,6 +136,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.iter().all(|line| line.chars().count() < 120), "{text}");
         let caret = lines[2].find("^^^^^").expect("a caret of the width");
-        assert_eq!(&lines[1][caret..caret + 5], "wrong");
+        let above: String = lines[1].chars().skip(caret).take(5).collect();
+        assert_eq!(above, "wrong");
     }
 }

@@ -17,6 +17,9 @@ pub(super) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> 
             // `groups` for `nodeGroups`, `node-groups` for `nodeGroups`.
             if given.replace(['-', '_', ' '], "") == plain.replace(['-', '_'], "") {
                 distance = 0;
+            } else if plain.ends_with(&format!("/{given}")) {
+                // `gpu` for `nvidia.com/gpu`, which is closer than `cpu`.
+                distance = 0;
             } else if given.len() >= 4 && (plain.starts_with(&given) || plain.ends_with(&given)) {
                 distance = distance.min(allowed);
             }
@@ -40,6 +43,7 @@ mod tests {
         assert_eq!(near("groups"), Some("nodeGroups"));
         assert_eq!(near("tennants"), Some("tenants"));
         assert_eq!(near("machien"), Some("machine"));
+        assert_eq!(nearest("gpu", ["cpu", "nvidia.com/gpu"].into_iter()), Some("nvidia.com/gpu"));
         assert_eq!(near("colour"), None);
         assert_eq!(near(""), None);
     }

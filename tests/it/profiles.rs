@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use berth::profile::{
-    self, Found, InitAnswers, InitCluster, LoadOptions, Loaded, ProfileError, find, load, shipped,
+    self, ClusterSpec, Found, InitAnswers, InitCluster, LoadOptions, Loaded, ProfileError, find, load,
+    shipped,
 };
 use serde_json::Value;
 
@@ -52,7 +53,11 @@ fn report(result: &Result<Loaded, ProfileError>) -> String {
         Ok(loaded) => loaded.warnings.iter().map(|w| w.render("warning")).collect::<Vec<_>>().join("\n\n"),
         Err(error) => error.to_string(),
     };
-    text.replace(&format!("{}/tests/fixtures/", root().display()), "") + "\n"
+    let text = text.replace(&format!("{}/tests/fixtures/", root().display()), "") + "\n";
+    // An id that is proposed follows from the path of this checkout.
+    let mut parts = text.split("add `id: ");
+    let first = parts.next().unwrap_or_default().to_string();
+    parts.fold(first, |text, part| text + "add `id: ID" + &part[8..])
 }
 
 /// Compares with the text beside the profile; with UPDATE_EXPECTED it is written instead.
@@ -327,4 +332,62 @@ fn a_secret_is_never_shown() {
     assert!(!error.to_string().contains(&key), "{error}");
     let json = serde_json::to_string(&error).expect("serializable");
     assert!(!json.contains(&key), "{json}");
+}
+
+#[test]
+fn bases_tenant_files_and_own_addons_come_together() {
+    let path = root().join("tests/fixtures/valid/composed/profile.yaml");
+    let loaded = load_file(&path).unwrap_or_else(|error| panic!("{error}"));
+    let environment = &loaded.environment;
+    assert!(!environment.protected, "null takes out what a base has set");
+    assert_eq!(environment.kubernetes, (1, 35));
+    let groups = environment.node_groups.iter().map(|g| (g.name.as_str(), g.min, g.resources.gpus));
+    let groups: Vec<_> = groups.collect();
+    assert_eq!(groups, [("general", 4, 0), ("gpu", 1, 2)]);
+    assert_eq!(environment.node_groups[0].zones, ["a"], "what this file does not say is the base's");
+    let addons: Vec<&str> = environment.addons.iter().map(|addon| addon.name.as_str()).collect();
+    assert_eq!(addons, ["dashboards", "metrics-server", "traefik"]);
+    let tenants: Vec<&str> = environment.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+    assert_eq!(tenants, ["checkout", "inventory", "search"]);
+    assert_eq!(environment.tenants[1].namespaces, ["inventory"], "a namespace that is called as the tenant");
+    assert_eq!(environment.tenants[2].quota["pods"].as_str(), "60");
+    assert_eq!(loaded.files.len(), 5);
+    // A path is relative to the file that names it.
+    let ClusterSpec::Kind(kind) = &environment.cluster else { panic!("not kind") };
+    assert_eq!(kind.mounts[0].host.0, path.parent().expect("a folder").join("bases/data"));
+}
+
+#[test]
+fn home_zones_and_groups_are_written_out() {
+    let fixture = |name: &str| {
+        let path = root().join("tests/fixtures/valid").join(name);
+        load_file(&path).unwrap_or_else(|error| panic!("{error}")).environment
+    };
+    let existing = fixture("existing.yaml");
+    let ClusterSpec::Existing(cluster) = &existing.cluster else { panic!("not existing") };
+    assert_eq!(cluster.kubeconfig, Path::new("/home/ada/.kube/config"));
+    assert_eq!(existing.admins[0].subject, "oidc:platform");
+    assert_eq!(fixture("gke-zones.yaml").node_groups[0].zones, ["europe-west4-a", "europe-west4-b"]);
+    let whole = fixture("whole.yaml");
+    assert_eq!(whole.node_groups[0].zones, ["eu-central-1a", "eu-central-1b"]);
+    assert_eq!(whole.node_groups[1].resources.gpus, 1);
+    assert_eq!(whole.node_groups[2].resources.architecture, "arm64");
+    assert_eq!(whole.admins[0].subject, "platform");
+}
+
+#[test]
+fn a_local_environment_is_marked_by_its_path() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: a\ncluster: {kwok: {}}\n";
+    let [one, two] = ["one.yaml", "two.yaml"].map(|name| folder.path().join(name));
+    fs::write(&one, text).expect("written");
+    fs::write(&two, text).expect("written");
+    let id = |path: &Path| load_file(path).expect("valid").environment.owner.id;
+    assert_eq!(id(&one), id(&folder.path().join("./one.yaml")));
+    assert_ne!(id(&one), id(&two));
+    let shipped_id = |folder: &str| {
+        let found = find("lab", Path::new(folder)).expect("it ships");
+        load(&found, &options()).expect("valid").environment.owner.id
+    };
+    assert_eq!(shipped_id("/a"), shipped_id("/b"), "the lab of every folder is the same lab");
 }

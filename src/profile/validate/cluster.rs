@@ -48,7 +48,7 @@ pub(super) fn id(check: &mut Check<'_>, file: &EnvironmentFile, identity: &Path)
                 check.error(
                     &path,
                     format!("`{}` cannot be an id", shorten(id)),
-                    format!("use 6 to 20 lower-case letters and digits: `id: {derived}`"),
+                    format!("use 6 to 20 lower-case letters and digits: add `id: {derived}` instead"),
                 );
             }
             id.clone()
@@ -58,7 +58,12 @@ pub(super) fn id(check: &mut Check<'_>, file: &EnvironmentFile, identity: &Path)
                 let place = check.key_place(&[], "name");
                 check.error_at(
                     place,
-                    format!("an environment on {} needs an `id`", check.provider),
+                    match check.provider {
+                        ProviderKind::Existing => {
+                            "an environment on an existing cluster needs an `id`".to_string()
+                        }
+                        provider => format!("an environment on {provider} needs an `id`"),
+                    },
                     format!("it marks what berth owns there: add `id: {derived}` and never change it"),
                 );
             }
@@ -204,6 +209,20 @@ fn is_aws_region(region: &str) -> bool {
     }
 }
 
+fn is_gcp_region(region: &str) -> bool {
+    region.split_once('-').is_some_and(|(continent, rest)| {
+        !continent.is_empty()
+            && continent.bytes().all(|byte| byte.is_ascii_lowercase())
+            && rest.ends_with(|c: char| c.is_ascii_digit())
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
+}
+
+/// Whether `region` looks like a region of the provider.
+pub(super) fn is_region(provider: ProviderKind, region: &str) -> bool {
+    if provider == ProviderKind::Gke { is_gcp_region(region) } else { is_aws_region(region) }
+}
+
 /// The region of a Google location: the location itself, or what its zone lies in.
 pub(super) fn gke_region(location: &str) -> &str {
     match location.rsplit_once('-') {
@@ -223,13 +242,7 @@ fn check_gke(check: &mut Check<'_>, fields: &GkeCluster) {
             "write the id, not the name or number: `gcloud projects list` shows them",
         );
     }
-    let region = gke_region(&fields.location);
-    let is_region = region.split_once('-').is_some_and(|(continent, rest)| {
-        continent.bytes().all(|byte| byte.is_ascii_lowercase())
-            && rest.ends_with(|c: char| c.is_ascii_digit())
-            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    });
-    if !is_region {
+    if !is_gcp_region(gke_region(&fields.location)) {
         check.error(
             &[gke[0], gke[1], Step::Key("location")],
             format!("`{}` is no Google Cloud location", shorten(&fields.location)),

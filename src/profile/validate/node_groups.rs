@@ -174,7 +174,7 @@ fn known_machine(
     let Some(name) = &group.machine else {
         if check.is_cloud() {
             let place = check.tree.place_of(&at);
-            let example = if check.provider == ProviderKind::Eks { "m7i.large" } else { "e2-standard-4" };
+            let example = example_machine(check.provider);
             check.error_at(
                 place,
                 format!("the node group `{}` has no machine type", shorten(&group.name)),
@@ -187,7 +187,8 @@ fn known_machine(
         if let Some(home) = known.provider.filter(|home| check.is_cloud() && *home != check.provider) {
             let path = [at[0], at[1], Step::Key("machine")];
             let message = format!("`{name}` is a machine of {home}, this cluster is on {}", check.provider);
-            check.error(&path, message, near_help(name, check.provider));
+            let example = example_machine(check.provider);
+            check.error(&path, message, format!("use one of {}: `machine: {example}`", check.provider));
         }
         return Some(known);
     }
@@ -197,6 +198,10 @@ fn known_machine(
         check.error(&path, message, near_help(name, check.provider));
     }
     None
+}
+
+fn example_machine(provider: ProviderKind) -> &'static str {
+    if provider == ProviderKind::Eks { "m7i.large" } else { "e2-standard-4" }
 }
 
 fn near_help(name: &str, provider: ProviderKind) -> String {
@@ -235,7 +240,7 @@ fn check_gpus(check: &mut Check<'_>, index: usize, group: &NodeGroupFile, resour
     }
     for (taint_index, taint) in group.taints.iter().enumerate() {
         if taint.key.starts_with(GPU) {
-            let path = [at[0], at[1], Step::Key("taints"), Step::Item(taint_index)];
+            let path = [at[0], at[1], Step::Key("taints"), Step::Item(taint_index), Step::Key("key")];
             check.error(&path, message.clone(), gpu_help(check.provider));
         }
     }
@@ -268,7 +273,7 @@ fn check_labels_and_taints(check: &mut Check<'_>, index: usize, group: &NodeGrou
     }
     let mut seen = std::collections::HashSet::new();
     for (taint_index, taint) in group.taints.iter().enumerate() {
-        let path = [at[0], at[1], Step::Key("taints"), Step::Item(taint_index)];
+        let path = [at[0], at[1], Step::Key("taints"), Step::Item(taint_index), Step::Key("key")];
         if !is_label_key(&taint.key) {
             check.error(
                 &path,
@@ -320,6 +325,7 @@ fn zones(check: &mut Check<'_>, cluster: &Cluster, index: usize, zones: &[String
             }
             _ => (zone.clone(), None),
         };
+        let region = region.filter(|region| super::cluster::is_region(check.provider, region));
         if let Some(region) = region.filter(|region| !name.starts_with(region) || name == **region) {
             check.error(
                 &path,
