@@ -1,0 +1,3 @@
+//! Tests against real programs, in one binary.
+
+mod providers;
