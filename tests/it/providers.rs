@@ -68,6 +68,10 @@ impl Stage {
             }
             () = appears(&landmark) => {}
         }
+        let lock = self.dirs().environment(&self.environment.owner).join("kwokctl.lock");
+        while FileLock::holder(&lock).expect("asked").is_some() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     async fn down(&self) -> Outcome {

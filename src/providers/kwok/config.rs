@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::folder::Folder;
+use super::ports::Ports;
 use crate::base::Fault;
 use crate::os::files;
 
@@ -26,16 +27,16 @@ impl Config {
         components
     }
 
-    /// A short hash of everything that shapes the cluster, apart from where it lies.
+    /// A short hash of everything that shapes the cluster, apart from where it lies and listens.
     pub(super) fn hash(self) -> String {
-        let everything = json!([self.kwokctl(Path::new("")), manifests()]);
+        let everything = json!([self.kwokctl(Path::new(""), Ports::default()), manifests()]);
         hash_of(&everything)
     }
 
     /// Writes what kwokctl reads.
     ///
     /// If this dies half way, the next run writes it again.
-    pub(super) fn write(self, folder: &Folder) -> Result<(), Fault> {
+    pub(super) fn write(self, folder: &Folder, ports: Ports) -> Result<(), Fault> {
         let manifests_folder = manifests_folder(folder);
         if self.metrics {
             files::make_private_folder(&manifests_folder)?;
@@ -53,14 +54,23 @@ impl Config {
             files::write_private(&path, kustomization.to_string().as_bytes())?;
         }
         // JSON is YAML, and kwokctl reads it as such.
-        files::write_private(&folder.config(), self.kwokctl(&manifests_folder).to_string().as_bytes())
+        files::write_private(&folder.config(), self.kwokctl(&manifests_folder, ports).to_string().as_bytes())
     }
 
-    fn kwokctl(self, manifests_folder: &Path) -> Value {
+    fn kwokctl(self, manifests_folder: &Path, ports: Ports) -> Value {
         // kwokctl's default is to listen on every address of the machine.
-        let mut options = json!({"bindAddress": "127.0.0.1"});
+        let mut options = json!({
+            "bindAddress": "127.0.0.1",
+            "etcdPort": ports.at(0),
+            "etcdPeerPort": ports.at(1),
+            "kubeApiserverPort": ports.at(2),
+            "kubeControllerManagerPort": ports.at(3),
+            "kubeSchedulerPort": ports.at(4),
+            "kwokControllerPort": ports.at(5),
+        });
         if self.metrics {
             options["enable"] = json!(["metrics-server"]);
+            options["metricsServerPort"] = json!(ports.at(6));
             options["metricsServerManifests"] = json!([manifests_folder]);
         }
         json!({
@@ -173,8 +183,8 @@ mod tests {
 
     #[test]
     fn every_listener_is_bound_to_the_loopback_address() {
-        let config = Config { metrics: false }.kwokctl(Path::new("/manifests"));
-        assert_eq!(config["options"], json!({"bindAddress": "127.0.0.1"}));
+        let config = Config { metrics: false }.kwokctl(Path::new("/manifests"), Ports::default());
+        assert_eq!(config["options"]["bindAddress"], "127.0.0.1");
     }
 
     #[test]

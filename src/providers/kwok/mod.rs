@@ -5,6 +5,7 @@ mod config;
 mod folder;
 mod inventory;
 mod kubeconfig;
+mod ports;
 mod processes;
 mod step;
 mod verdict;

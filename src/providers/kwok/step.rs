@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -8,11 +9,12 @@ use super::cluster::Inner;
 use super::config::Config;
 use super::folder::{Folder, Mark};
 use super::kubeconfig::{self, Kubeconfig};
+use super::ports::Ports;
 use super::processes;
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::engine::{Cx, Step};
 use crate::flow::{Flow, Notice, Patience};
-use crate::os::{FileLock, Finished, Held, files};
+use crate::os::{FileLock, Finished, Held, Program, files};
 use crate::providers::tools::Tools;
 
 /// Makes the cluster from nothing, or anew.
@@ -79,8 +81,11 @@ impl Inner {
             config: self.config.hash(),
         };
         mark.write(&self.folder.mark())?;
+        let attempts = AtomicU32::new(0);
         cx.flow
-            .retry(Patience::BRIEF, "create the kwok cluster", || self.create(&tools, &lock, &cx.flow))
+            .retry(Patience::BRIEF, "create the kwok cluster", || {
+                self.create(&tools, &lock, attempts.fetch_add(1, Ordering::Relaxed), &cx.flow)
+            })
             .await?;
         let access = match Kubeconfig::read(&self.folder.kwokctl_kubeconfig())? {
             Some(kubeconfig) => kubeconfig.access()?,
@@ -92,37 +97,54 @@ impl Inner {
     }
 
     /// One attempt at creating the cluster, on clean ground.
-    async fn create(&self, tools: &Tools, lock: &FileLock, flow: &Flow) -> Result<(), Fault> {
+    async fn create(&self, tools: &Tools, lock: &FileLock, attempt: u32, flow: &Flow) -> Result<(), Fault> {
         self.clear(Some(tools), flow).await?;
-        self.config.write(&self.folder)?;
-        let finished = tools
+        self.config.write(&self.folder, Ports::free(&self.folder, attempt)?)?;
+        let kwokctl = tools
             .kwokctl(&self.folder.kwok)
             .args(Config::arguments(&self.folder))
             .args(tools.binary_flags())
-            .holding(lock.share(&self.folder.lock())?)
-            .run()
-            .await?;
-        if !finished.succeeded() {
-            return Err(failed("create cluster", &finished, &self.folder));
-        }
-        // It exits with 0 also when what it started has ended.
-        self.check_that_all_run("create the kwok cluster").await
+            .holding(lock.share(&self.folder.lock())?);
+        self.run_watched(kwokctl, "create cluster", flow).await
     }
 
     async fn start(&self, cx: &Cx) -> Result<(), Fault> {
         let tools = self.search.tools()?;
         let lock = self.lock("start cluster", cx)?;
-        processes::settle(&self.folder.cluster_folder(), &cx.flow).await?;
-        let finished = tools
-            .kwokctl(&self.folder.kwok)
-            .args(["start", "cluster", "--name", &self.folder.cluster])
-            .holding(lock.share(&self.folder.lock())?)
-            .run()
-            .await?;
-        if !finished.succeeded() {
-            return Err(failed("start cluster", &finished, &self.folder));
+        let attempt = || async {
+            processes::settle(&self.folder.cluster_folder(), &cx.flow).await?;
+            let kwokctl = tools
+                .kwokctl(&self.folder.kwok)
+                .args(["start", "cluster", "--name", &self.folder.cluster])
+                .holding(lock.share(&self.folder.lock())?);
+            self.run_watched(kwokctl, "start cluster", &cx.flow).await
+        };
+        cx.flow.retry(Patience::BRIEF, "start the kwok cluster", attempt).await
+    }
+
+    /// Runs kwokctl to its end, or until something that it started has ended: it would wait two
+    /// minutes for that in vain, and then exit with 0.
+    async fn run_watched(&self, kwokctl: Program, command: &str, flow: &Flow) -> Result<(), Fault> {
+        let ended = async {
+            loop {
+                match flow.pause(Duration::from_millis(200), command).await {
+                    Ok(()) => self.check_that_started_run(command).await?,
+                    // A first Ctrl-C lets what runs come to its end.
+                    Err(fault) if fault.kind == FaultKind::Cancelled => return std::future::pending().await,
+                    Err(fault) => return Err(fault),
+                }
+            }
+        };
+        tokio::select! {
+            finished = kwokctl.run() => {
+                let finished = finished?;
+                if !finished.succeeded() {
+                    return Err(failed(command, &finished, &self.folder));
+                }
+                self.check_that_started_run(command).await
+            }
+            fault = ended => fault,
         }
-        self.check_that_all_run("start the kwok cluster").await
     }
 
     /// Removes the cluster and every process of it; that there is none is fine.
@@ -163,24 +185,22 @@ impl Inner {
             .map_err(|Held { by }| Fault::new(FaultKind::Locked, format!("run `kwokctl {command}`"), by))
     }
 
-    /// Fails with the last words of a component that has ended already.
-    async fn check_that_all_run(&self, attempted: &str) -> Result<(), Fault> {
+    /// Fails with the last words of a component that was started and has ended.
+    async fn check_that_started_run(&self, command: &str) -> Result<(), Fault> {
+        let folder = self.folder.cluster_folder();
+        // Read before the processes are listed: kwokctl notes a process once it runs.
+        let started = files::names_in(&folder.join("pids"))?;
         let running = processes::running(&self.folder.programs()).await?;
-        let made = Mark::read(&self.folder.mark())?.map_or(self.config.metrics, |mark| mark.metrics);
-        for component in (Config { metrics: made }).components() {
+        for component in started.iter().filter_map(|name| name.strip_suffix(".pid")) {
             if running.iter().any(|process| process.component == component) {
                 continue;
             }
-            let log = self.folder.cluster_folder().join("logs").join(format!("{component}.log"));
+            let log = folder.join("logs").join(format!("{component}.log"));
             let text = files::read_if_there(&log)?.unwrap_or_default();
             let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing");
-            // kwokctl picks ports that are free at the moment; somebody else may be quicker.
-            let kind = if text.contains("address already in use") {
-                FaultKind::Transient
-            } else {
-                FaultKind::Invalid
-            };
-            return Err(Fault::new(kind, attempted, format!("{component} has ended: {}", last.trim()))
+            // Somebody else was quicker to take its port, or the machine is too busy: worth another try.
+            let reason = format!("{component} has ended: {}", last.trim());
+            return Err(Fault::new(FaultKind::Transient, format!("run `kwokctl {command}`"), reason)
                 .hint(format!("its log is `{}`", log.display())));
         }
         Ok(())
