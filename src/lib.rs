@@ -1,5 +1,6 @@
 //! berth turns one declarative profile per environment into a Kubernetes platform, and keeps it so.
 
+pub mod addons;
 pub mod base;
 pub mod engine;
 pub mod flow;
@@ -7,3 +8,4 @@ pub mod k8s;
 pub mod os;
 pub mod profile;
 pub mod providers;
+pub mod tenants;
