@@ -1,16 +1,18 @@
 //! kwok clusters, made by the real kwokctl.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth::base::{ChangeKind, Clock, Owner, SystemClock};
+use berth::base::{Change, ChangeKind, Clock, FieldChange, Owner, RunId, SystemClock};
 use berth::engine::{Events, Graph, Look, Outcome, Run, State, Survey, converge, remove, survey};
 use berth::flow::{Cancel, Flow};
+use berth::k8s::{Hub, HubSettings, Live, known_kind};
 use berth::os::FileLock;
 use berth::profile::schema::KwokCluster;
-use berth::profile::{AddonSpec, ClusterSpec, Environment};
-use berth::providers::{Dirs, Local, ToolSearch, cluster, environments, remains};
+use berth::profile::{AddonSpec, ClusterSpec, Environment, MachineResources, NodeGroup};
+use berth::providers::{Dirs, Local, ToolSearch, environments, provide, remains};
 
 /// One environment in a folder of its own; nothing of it outlives the test.
 struct Stage {
@@ -43,10 +45,27 @@ impl Stage {
 
     fn graph_with(&self, tools: ToolSearch) -> Graph {
         let local = Local { dirs: self.dirs(), tools };
-        let (resource, removal) = cluster(&self.environment, &local).expect("kwok is available");
+        let provided = provide(&self.environment, &local, &self.hub()).expect("kwok is available");
         let mut graph = Graph::new();
-        graph.add(resource, removal);
+        graph.add(provided.cluster, provided.cluster_removal);
+        if !self.environment.node_groups.is_empty() {
+            graph.add(provided.node_groups, provided.node_groups_removal);
+        }
         graph
+    }
+
+    fn hub(&self) -> Arc<Hub> {
+        Arc::new(Hub::new(HubSettings {
+            owner: self.environment.owner.clone(),
+            run: RunId::new(SystemClock.now(), std::process::id()),
+            user: "ada".to_string(),
+            host: "test".to_string(),
+            kinds: BTreeSet::from([known_kind("v1", "Node").expect("built in")]),
+            adopt: false,
+            force_conflicts: false,
+            prune_namespaces: false,
+            prune_crds: false,
+        }))
     }
 
     fn run(&self) -> Run {
@@ -249,6 +268,94 @@ async fn what_stands_and_cannot_be_started_is_replaced_only_as_planned() {
     assert!(replaced.failed.is_empty(), "{:?}", replaced.failed);
     assert_eq!(only(&stage.plan().await), (State::Ready, Vec::new()));
     assert!(stage.down().await.failed.is_empty());
+}
+
+fn group(name: &str, min: u32, max: u32, gpus: u32) -> NodeGroup {
+    NodeGroup {
+        name: name.to_string(),
+        machine: "g6.xlarge".to_string(),
+        resources: MachineResources {
+            cpu: "4".parse().expect("a quantity"),
+            memory: "16Gi".parse().expect("a quantity"),
+            gpus,
+            architecture: "amd64".to_string(),
+        },
+        min,
+        max,
+        zones: vec!["a".to_string(), "b".to_string()],
+        spot: false,
+        disk: None,
+        labels: BTreeMap::from([("team".to_string(), "ml".to_string())]),
+        taints: Vec::new(),
+    }
+}
+
+/// The nodes of the stage's cluster by name.
+async fn nodes(stage: &Stage) -> BTreeMap<String, Live> {
+    let access = stage.up().await.outputs.cluster_access().expect("it stands").clone();
+    let hub = stage.hub();
+    hub.connect(&access).await.expect("connected");
+    let kind = known_kind("v1", "Node").expect("built in");
+    let nodes = hub.list_all(&kind, &stage.run().flow).await.expect("listed");
+    nodes.into_iter().map(|node| (node.name.clone(), node)).collect()
+}
+
+fn node_changes(survey: &Survey) -> Vec<String> {
+    let fields = |change: &Change| {
+        let fields = change.fields.iter();
+        let one = |field: &FieldChange| format!("{} {:?} -> {:?}", field.path, field.from, field.to);
+        fields.map(one).collect::<Vec<_>>().join(", ")
+    };
+    survey
+        .changes()
+        .map(|(_, change)| format!("{:?} {}: {}", change.kind, change.subject, fields(change)))
+        .collect()
+}
+
+#[tokio::test]
+async fn node_groups_follow_the_profile() {
+    let Some(mut stage) = Stage::new("nodes") else { return };
+    stage.environment.node_groups = vec![group("general", 2, 6, 0), group("gpu", 0, 4, 1)];
+    let made = stage.up().await;
+    assert!(made.failed.is_empty(), "{:?}", made.failed);
+    let standing = nodes(&stage).await;
+    assert_eq!(standing.keys().collect::<Vec<_>>(), ["general-0", "general-1", "gpu-0"]);
+    let gpu = &standing["gpu-0"];
+    for offered in ["capacity", "allocatable"] {
+        assert_eq!(gpu.body["status"][offered]["nvidia.com/gpu"], "1");
+        assert_eq!(gpu.body["status"][offered]["memory"], "16Gi");
+        assert_eq!(gpu.body["status"][offered]["pods"], "110");
+    }
+    assert_eq!(gpu.label("nvidia.com/gpu.present"), Some("true"));
+    assert_eq!(gpu.label("berth.dev/owner"), Some("7f3k2q9d"));
+    assert_eq!(gpu.body["spec"]["taints"][0]["key"], "nvidia.com/gpu");
+    assert!(node_changes(&stage.plan().await).is_empty());
+    assert!(!stage.up().await.changed, "the second up changes nothing");
+
+    stage.environment.node_groups[0].min = 3;
+    stage.environment.node_groups[1].labels.clear();
+    let planned = node_changes(&stage.plan().await);
+    assert_eq!(
+        planned,
+        [
+            "Update node group general: nodes Some(\"2\") -> Some(\"3\")",
+            "Update node group gpu: labels.team Some(\"ml\") -> None",
+        ]
+    );
+    assert_eq!(nodes(&stage).await.len(), 4);
+    assert!(node_changes(&stage.plan().await).is_empty());
+
+    stage.environment.node_groups = vec![group("general", 1, 6, 0)];
+    assert_eq!(
+        node_changes(&stage.plan().await),
+        [
+            "Update node group general: nodes Some(\"3\") -> Some(\"1\")",
+            "Delete node group gpu: nodes Some(\"1\") -> None",
+        ]
+    );
+    assert_eq!(nodes(&stage).await.keys().collect::<Vec<_>>(), ["general-0"]);
+    assert!(stage.down().await.failed.is_empty());
+    assert!(stage.left().await.is_empty());
 }
 
 #[tokio::test]

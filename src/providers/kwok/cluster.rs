@@ -3,16 +3,17 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::config::Config;
-use super::folder::{Dirs, Folder, Mark};
+use super::folder::{Folder, Mark};
 use super::kubeconfig::Kubeconfig;
 use super::processes;
 use super::step::{self, Make, RestoreKubeconfig, Start};
 use super::verdict::{Sight, Verdict, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, Note, Owner, ResourceId};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
+use crate::k8s::Hub;
 use crate::os::FileLock;
 use crate::profile::Environment;
-use crate::providers::probe;
+use crate::providers::Local;
 use crate::providers::tools::{ToolSearch, minor};
 
 /// The cluster of an environment that kwok plays.
@@ -29,26 +30,28 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) search: ToolSearch,
     declared: (u32, u32),
+    hub: Arc<Hub>,
 }
 
 impl ClusterResource {
-    /// The cluster of `environment`, kept in `dirs`, played by the programs that `search` finds.
-    pub fn new(environment: &Environment, dirs: &Dirs, search: ToolSearch) -> Self {
+    /// The cluster of `environment` on this machine.
+    pub fn new(environment: &Environment, local: &Local, hub: Arc<Hub>) -> Self {
         let metrics = environment.addons.iter().any(|addon| addon.name == "metrics-server");
         Self {
             id: ResourceId::new(format!("cluster/kwok/{}", environment.name)),
             inner: Arc::new(Inner {
                 environment: environment.name.clone(),
                 owner: environment.owner.clone(),
-                folder: Folder::new(dirs, &environment.owner),
+                folder: Folder::new(&local.dirs, &environment.owner),
                 config: Config { metrics },
-                search,
+                search: local.tools.clone(),
                 declared: environment.kubernetes,
+                hub,
             }),
         }
     }
 
-    async fn look(&self) -> Result<Seen, Fault> {
+    async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
         if let Some(held) = FileLock::holder(&inner.folder.lock())? {
             return Ok(Seen::new(State::Progressing(format!("waiting for {}", held.by))));
@@ -61,7 +64,7 @@ impl ClusterResource {
             }
             Verdict::Lost(why) => self.to_make(State::Broken(why.clone()), ChangeKind::Replace, Some(why)),
             Verdict::Stopped(stopped) => self.to_start(&stopped),
-            Verdict::Running => self.ask().await?,
+            Verdict::Running => self.ask(cx).await?,
         };
         seen.notes.extend(inner.note_on_version(&sight));
         Ok(seen)
@@ -89,13 +92,13 @@ impl ClusterResource {
     }
 
     /// Asks the API server of a cluster whose processes all run.
-    async fn ask(&self) -> Result<Seen, Fault> {
+    async fn ask(&self, cx: &Cx) -> Result<Seen, Fault> {
         let (access, is_kept) = match Kubeconfig::read(&self.inner.folder.kubeconfig())? {
             Some(kubeconfig) => (kubeconfig.access()?, true),
             None => (self.inner.access_from_kwokctl().await?, false),
         };
-        if let Err(why) = probe::ready(&access).await {
-            return Ok(Seen::new(State::Progressing(format!("API server is not ready: {why}"))));
+        if !self.inner.hub.is_ready(&access, &cx.flow).await? {
+            return Ok(Seen::new(State::Progressing("its API server is not ready yet".to_string())));
         }
         let seen =
             Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
@@ -166,8 +169,8 @@ impl Resource for ClusterResource {
         self.subject()
     }
 
-    fn observe<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
-        Box::pin(self.look())
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        Box::pin(self.look(cx))
     }
 
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {

@@ -127,7 +127,7 @@ impl Kubeconfig {
 }
 
 /// The kubeconfig that gives `access` in the one context `name`, everything in the text itself.
-pub(in crate::providers) fn render(access: &ClusterAccess, name: &str) -> Option<String> {
+pub(super) fn render(access: &ClusterAccess, name: &str) -> Option<String> {
     let Credential::ClientCertificate { certificate, key } = &access.credential else { return None };
     let kubeconfig = Kubeconfig {
         api_version: version(),

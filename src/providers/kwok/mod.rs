@@ -13,5 +13,4 @@ mod verdict;
 pub use cluster::ClusterResource;
 pub use folder::{Dirs, Mark, environments};
 pub use inventory::remains;
-pub(super) use kubeconfig::render as render_kubeconfig;
 pub use processes::Process;
