@@ -348,7 +348,7 @@ fn only_edits(reason: &str) -> bool {
 struct Page<T> {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::new", deserialize_with = "null_as_empty")]
     items: Vec<T>,
 }
 
@@ -373,9 +373,24 @@ fn non_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
+/// A metadata-only list of nothing has `null` for its items.
+fn null_as_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_nothing_is_empty() {
+        let page: Page<Named> = serde_json::from_str(r#"{"metadata":{},"items":null}"#).expect("a page");
+        assert!(page.items.is_empty());
+    }
 
     #[test]
     fn edits_are_told_from_other_appliers() {
