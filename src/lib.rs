@@ -7,4 +7,5 @@ pub mod flow;
 pub mod k8s;
 pub mod os;
 pub mod profile;
+pub mod providers;
 pub mod tenants;
