@@ -6,3 +6,4 @@ pub mod flow;
 pub mod k8s;
 pub mod os;
 pub mod profile;
+pub mod ui;
