@@ -1,9 +1,12 @@
 //! berth turns one declarative profile per environment into a Kubernetes platform, and keeps it so.
 
 pub mod base;
+pub mod cli;
 pub mod engine;
 pub mod flow;
 pub mod k8s;
 pub mod os;
 pub mod profile;
 pub mod ui;
+
+pub use cli::main;
