@@ -135,15 +135,12 @@ pub(super) struct Leave {
     /// Take over fields that another program applies
     #[arg(long, help_heading = "Guards")]
     pub(super) force_conflicts: bool,
-    /// Delete namespaces that left the profile, with all that is in them
+    /// Delete namespaces that left the profile, with all that is in them, volumes too
     #[arg(long, help_heading = "Guards")]
     pub(super) prune_namespaces: bool,
     /// Delete custom resource definitions that left the profile, with all their objects
     #[arg(long, help_heading = "Guards")]
     pub(super) prune_crds: bool,
-    /// Delete volume claims that left the profile, with their data
-    #[arg(long, help_heading = "Guards")]
-    pub(super) prune_volumes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -36,7 +36,8 @@ pub struct Standing {
     /// Its name for people.
     #[serde(skip)]
     pub title: String,
-    /// `ready`, `differs`, `progressing`, `broken`, `absent` or `unknown`.
+    /// `ready`, `differs`, `progressing`, `broken`, `absent`, `unknown`; `none` when nothing is there and
+    /// nothing should be.
     pub state: &'static str,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +56,8 @@ impl Status {
             let (word, detail) = state_words(&seen.look);
             let differs = seen.look == Look::Seen(State::Ready) && !seen.changes.is_empty();
             let (state, detail) = match word {
+                // Nothing there and nothing to make: what left the profile is gone.
+                "absent" if seen.changes.is_empty() => ("none", None),
                 "ready" if differs => {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }
@@ -84,7 +87,7 @@ impl Status {
 
     /// Whether nothing of the environment is there.
     pub fn is_absent(&self) -> bool {
-        self.resources.iter().all(|standing| standing.state == "absent")
+        self.resources.iter().all(|standing| matches!(standing.state, "absent" | "none"))
     }
 
     /// The status as a table of at most `columns` columns.
@@ -92,7 +95,7 @@ impl Status {
         let mut table = Table::titled(&["RESOURCE", "STATE", "DETAIL"]);
         let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
         let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
-        for standing in &self.resources {
+        for standing in self.resources.iter().filter(|standing| standing.state != "none") {
             let detail = cut(standing.detail.as_deref().unwrap_or_default(), room);
             table.row([standing.title.as_str(), standing.state, &detail]);
         }
@@ -116,14 +119,15 @@ impl Status {
     fn verdict(&self) -> String {
         let name = &self.about.profile;
         let rehearse = if self.about.rehearsal { " --rehearse" } else { "" };
-        let not_ready = self.resources.iter().filter(|standing| standing.state != "ready").count();
+        let shown = || self.resources.iter().filter(|standing| standing.state != "none");
+        let not_ready = shown().filter(|standing| standing.state != "ready").count();
         if self.ready {
             return "everything is ready and as the profile says".to_string();
         }
         if self.is_absent() {
             return format!("nothing of it stands: `berth up {name}{rehearse}` makes it");
         }
-        let all = count(self.resources.len(), "resource");
+        let all = count(shown().count(), "resource");
         format!(
             "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
         )
@@ -134,6 +138,7 @@ impl Status {
 mod tests {
     use super::super::plan::tests::{about, mixed, observed, survey};
     use super::*;
+    use crate::base::{Change, ChangeKind};
 
     #[test]
     fn every_resource_has_its_state_and_reason() {
@@ -152,8 +157,19 @@ kept, cordoned: namespace `old-ns` of tenant `old`
     }
 
     #[test]
+    fn what_left_the_profile_and_is_gone_is_not_shown() {
+        let world = survey(vec![
+            observed("tenants", Look::Seen(State::Ready), Vec::new()),
+            observed("leftovers", Look::Seen(State::Absent), Vec::new()),
+        ]);
+        let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80);
+        assert!(!text.contains("leftovers") && text.contains("everything is ready"), "{text}");
+    }
+
+    #[test]
     fn an_environment_that_is_not_there_says_how_to_make_it() {
-        let world = survey(vec![observed("cluster/kwok/lab", Look::Seen(State::Absent), Vec::new())]);
+        let change = Change::new(ChangeKind::Create, "cluster lab");
+        let world = survey(vec![observed("cluster/kwok/lab", Look::Seen(State::Absent), vec![change])]);
         let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80);
         assert!(text.ends_with("\nnothing of it stands: `berth up lab --rehearse` makes it\n"), "{text}");
     }

@@ -185,10 +185,10 @@ impl Plan {
         if self.about.fingerprint != earlier.about.fingerprint {
             return Some("the profile, the options or berth itself changed since".to_string());
         }
-        let changes = |plan: &Self| -> Vec<(String, Vec<Change>)> {
+        let all = |plan: &Self| -> Vec<(String, Vec<Change>)> {
             plan.resources.iter().map(|planned| (planned.id.clone(), planned.changes.clone())).collect()
         };
-        let (now, then) = (changes(self), changes(earlier));
+        let (now, then) = (all(self), all(earlier));
         if now == then {
             return None;
         }

@@ -71,6 +71,11 @@ impl Board {
                 active.retrying = Some(*attempt);
                 active.status.clone_from(reason);
             }),
+            EventKind::Accepted { resource, .. } => self.change(resource, |active| {
+                active.counted = None;
+                active.retrying = None;
+                active.status = "accepted".to_string();
+            }),
             EventKind::Finished { resource, .. } => self.end(resource, false),
             EventKind::Failed { resource, .. } => self.end(resource, true),
             EventKind::NotStarted { .. } => self.ended += 1,

@@ -33,6 +33,9 @@ impl<W: Write> Plain<W> {
             EventKind::RunStarted { command, environment, .. } => format!("{command} {environment}"),
             EventKind::Started { resource: id } => format!("{}: started", resource(id)),
             EventKind::Step { resource: id, changes } => format!("{}: {}", resource(id), step(changes)),
+            EventKind::Accepted { resource: id, took_ms } => {
+                format!("{}: accepted after {}", resource(id), milliseconds(*took_ms))
+            }
             EventKind::Counted { resource: id, done, total, unit } => {
                 let last = self.counted_at.get(id).copied().unwrap_or(0);
                 let due = *total >= COUNTED_FROM && event.elapsed_ms >= last + COUNT_PAUSE_MS;

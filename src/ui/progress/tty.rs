@@ -55,9 +55,9 @@ impl Tty {
             frame: 0,
             live: false,
         }));
-        let painted = Arc::clone(&shared);
+        let drawn = Arc::clone(&shared);
         let painter = Background::every(FRAME, move || {
-            lock(&painted).draw();
+            lock(&drawn).draw();
             async {}
         });
         Self { shared, _painter: painter }
