@@ -28,11 +28,28 @@ pub(super) struct Arguments {
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Global {
-    /// What standard output carries: text for people or JSON for programs
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    /// What standard output carries: text, or json (one object; one event per line from up and down)
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
     pub(super) output: Output,
-    /// How progress is shown on standard error
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW", help_heading = "Output")]
+    /// How progress is shown on standard error: tty (a live picture), plain (lines, for logs and screen
+    /// readers), json (an event per line), quiet, or auto, which chooses
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "HOW",
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
     pub(super) progress: Progress,
     /// Trace what berth does to standard error; twice: also every request and program
     #[arg(

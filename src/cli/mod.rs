@@ -7,7 +7,10 @@
 mod args;
 mod commands;
 mod exit;
+mod merge;
+mod runtime;
 mod settings;
+mod signals;
 
 use std::process::ExitCode;
 
