@@ -1,5 +1,6 @@
 //! berth turns one declarative profile per environment into a Kubernetes platform, and keeps it so.
 
+pub mod addons;
 pub mod base;
 pub mod cli;
 pub mod engine;
@@ -7,6 +8,7 @@ pub mod flow;
 pub mod k8s;
 pub mod os;
 pub mod profile;
+pub mod tenants;
 pub mod ui;
 
 pub use cli::main;

@@ -20,11 +20,10 @@ where
         )?;
     let result = runtime.block_on(async {
         let signals = Signals::watch()?;
-        let cancel = signals.cancel().clone();
         tokio::select! {
-            result = work(signals) => result,
-            () = cancel.forced() => Err(Failure::new(
-                Exit::Interrupted,
+            result = work(signals.clone()) => result,
+            () = signals.cancel().forced() => Err(Failure::new(
+                signals.stopped_by().unwrap_or(Exit::Interrupted),
                 Complaint::new("stopped at once, as asked")
                     .because("changes that were under way may go on in the cluster or the cloud")
                     .next("run the same command again: it looks at what stands and goes on from there"),

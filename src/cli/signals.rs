@@ -11,11 +11,12 @@ use crate::flow::{Background, Cancel, Flow};
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Ctrl-C, SIGTERM and SIGHUP in two stages: the first lets running changes finish, the second stops now.
+#[derive(Clone)]
 pub(super) struct Signals {
     cancel: Cancel,
     first: Arc<Mutex<Option<Exit>>>,
-    // Stops watching when it is dropped.
-    _watch: Background,
+    // Stops watching when the last one is dropped.
+    _watch: Arc<Background>,
 }
 
 impl Signals {
@@ -41,7 +42,7 @@ impl Signals {
                 cancel.request();
             })
         };
-        Ok(Self { cancel, first, _watch: watch })
+        Ok(Self { cancel, first, _watch: Arc::new(watch) })
     }
 
     /// The switch that the signals move.
