@@ -1,0 +1,3 @@
+//! The hermetic tests, and those on a real control plane without nodes.
+
+mod rendering;
