@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::{Fault, FaultKind};
 
@@ -45,6 +45,19 @@ pub fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fault("read", path, &error)),
     }
+}
+
+/// The bytes of the file at `path`, or `None` when they are more than `limit`.
+pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    // One byte more than the limit tells a file that is too long, also when it is a pipe.
+    let length = io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, limit + 1), &mut content)?;
+    Ok((length as u64 <= limit).then_some(content))
+}
+
+/// `path` without links and `..`; of a file that is not there, the absolute path as written.
+pub fn real_path(path: &Path) -> PathBuf {
+    fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// Removes the file at `path`; that there is none is fine.

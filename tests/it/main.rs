@@ -1,3 +1,4 @@
 //! The hermetic tests, and those on a real control plane without nodes.
 
+mod profiles;
 mod rendering;
