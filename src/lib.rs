@@ -7,7 +7,9 @@ pub mod engine;
 pub mod flow;
 pub mod k8s;
 pub mod os;
+pub mod plan;
 pub mod profile;
+pub mod providers;
 pub mod tenants;
 pub mod ui;
 

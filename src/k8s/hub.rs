@@ -146,6 +146,12 @@ impl Hub {
         Ok(self.owned().get(kind).map(|shelf| shelf.objects.values().cloned().collect()).unwrap_or_default())
     }
 
+    /// All objects of `kind` in the cluster, whoever made them, listed afresh.
+    pub async fn list_all(&self, kind: &Kind, flow: &Flow) -> Result<Vec<Live>, Fault> {
+        let found = self.list(kind, "", flow).await?;
+        Ok(found.into_values().map(Arc::unwrap_or_clone).collect())
+    }
+
     async fn list(
         &self,
         kind: &Kind,
@@ -179,7 +185,7 @@ impl Hub {
     }
 
     /// Namespace and name of everything of `kind` in the cluster, whoever made it: one metadata-only LIST per run.
-    pub(super) async fn present(&self, kind: &Kind, flow: &Flow) -> Result<BTreeSet<Key>, Fault> {
+    pub async fn present(&self, kind: &Kind, flow: &Flow) -> Result<BTreeSet<Key>, Fault> {
         let cell = {
             let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(present.entry(kind.clone()).or_default())

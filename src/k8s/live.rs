@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -71,6 +71,17 @@ impl Live {
         self.body["metadata"]["annotations"][key].as_str()
     }
 
+    /// The keys of the labels that berth applied.
+    pub fn applied_labels(&self) -> BTreeSet<String> {
+        let fields: Option<Value> = self.applied.as_ref().and_then(|text| serde_json::from_str(text).ok());
+        let labels = fields.as_ref().and_then(|fields| fields.pointer("/f:metadata/f:labels")?.as_object());
+        labels
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, _)| Some(key.strip_prefix("f:")?.to_string()))
+            .collect()
+    }
+
     /// Whether berth made it for `owner`: it carries the mark *and* berth applied it. People copy
     /// objects together with their labels, so the label alone proves nothing.
     pub fn is_of(&self, owner: &Owner) -> bool {
@@ -93,3 +104,22 @@ impl Live {
 
 /// Namespace and name of an object.
 pub(super) type Key = (Option<String>, String);
+
+#[cfg(test)]
+impl Live {
+    /// The object that the API server would show after berth applied `object`.
+    pub(crate) fn of(object: &super::object::Object) -> Self {
+        let labels: serde_json::Map<String, Value> = object.body["metadata"]["labels"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| (format!("f:{key}"), serde_json::json!({})))
+            .collect();
+        let mut body = object.body.clone();
+        body["metadata"]["uid"] = Value::from("uid");
+        body["metadata"]["managedFields"] = serde_json::json!([
+            {"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": labels}}}
+        ]);
+        Self::new(&object.kind, body)
+    }
+}

@@ -48,6 +48,24 @@ impl FileLock {
         Ok(Ok(Self { file }))
     }
 
+    /// Who holds the lock on the file at `path` now; `None` when nobody does. Takes nothing.
+    pub fn holder(path: &Path) -> Result<Option<Held>, Fault> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(files::fault("open", path, &error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                let mut by = String::new();
+                file.read_to_string(&mut by).map_err(|error| files::fault("read", path, &error))?;
+                Ok(Some(Held { by }))
+            }
+            Err(TryLockError::Error(error)) => Err(files::fault("lock", path, &error)),
+        }
+    }
+
     /// A second handle on the locked file, for a child that shall keep the lock while it lives.
     pub fn share(&self, path: &Path) -> Result<File, Fault> {
         self.file.try_clone().map_err(|error| files::fault("share the lock on", path, &error))
@@ -90,7 +108,9 @@ mod tests {
         let first = FileLock::try_take(&path, "berth up lab").expect("opened").expect("free");
         let second = FileLock::try_take(&path, "berth down lab").expect("opened");
         assert_eq!(second.expect_err("held"), Held { by: "berth up lab".to_string() });
+        assert_eq!(FileLock::holder(&path), Ok(Some(Held { by: "berth up lab".to_string() })));
         drop(first);
+        assert_eq!(FileLock::holder(&path), Ok(None));
         FileLock::try_take(&path, "berth down lab").expect("opened").expect("free again");
     }
 

@@ -1,4 +1,5 @@
-//! The hermetic tests, and those on a real control plane without nodes.
+//! The hermetic tests, and those on a real control plane.
 
 mod profiles;
+mod providers;
 mod rendering;

@@ -1,0 +1,7 @@
+//! A cluster that somebody else made: it is used, checked, and never changed or removed.
+
+mod cluster;
+mod node_groups;
+
+pub use cluster::ClusterResource;
+pub use node_groups::NodeGroupsCheck;

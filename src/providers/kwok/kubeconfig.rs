@@ -1,0 +1,215 @@
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{ClusterAccess, Credential, Fault, FaultKind, Secret};
+use crate::os::files;
+
+/// The parts of a kubeconfig that kwokctl writes: certificates, in files or in the text itself.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Kubeconfig {
+    #[serde(rename = "apiVersion", default = "version")]
+    api_version: String,
+    #[serde(default = "kind")]
+    kind: String,
+    current_context: String,
+    clusters: Vec<NamedCluster>,
+    contexts: Vec<NamedContext>,
+    users: Vec<NamedUser>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NamedCluster {
+    name: String,
+    cluster: Cluster,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Cluster {
+    server: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate_authority: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate_authority_data: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NamedContext {
+    name: String,
+    context: Context,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Context {
+    cluster: String,
+    user: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NamedUser {
+    name: String,
+    user: User,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct User {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_certificate: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_certificate_data: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_key_data: Option<String>,
+}
+
+fn version() -> String {
+    "v1".to_string()
+}
+
+fn kind() -> String {
+    "Config".to_string()
+}
+
+impl Kubeconfig {
+    /// The file at `path`; `None` when there is none.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, Fault> {
+        match files::read_if_there(path)? {
+            Some(text) => Self::parse(&text, &format!("`{}`", path.display())).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The kubeconfig in `text`, which came from `source`.
+    pub(super) fn parse(text: &str, source: &str) -> Result<Self, Fault> {
+        serde_saphyr::from_str(text).map_err(|error| unreadable(source, &error.to_string()))
+    }
+
+    /// How to reach the cluster that its current context names.
+    pub(super) fn access(&self) -> Result<ClusterAccess, Fault> {
+        let source = "the cluster's kubeconfig";
+        let missing = || unreadable(source, "its current context names nothing in it");
+        let context = self
+            .contexts
+            .iter()
+            .find(|one| one.name == self.current_context)
+            .map(|one| &one.context)
+            .ok_or_else(missing)?;
+        let cluster = self
+            .clusters
+            .iter()
+            .find(|one| one.name == context.cluster)
+            .map(|one| &one.cluster)
+            .ok_or_else(missing)?;
+        let user = self
+            .users
+            .iter()
+            .find(|one| one.name == context.user)
+            .map(|one| &one.user)
+            .ok_or_else(missing)?;
+        let ca = pem(cluster.certificate_authority.as_ref(), cluster.certificate_authority_data.as_ref())?;
+        let certificate = pem(user.client_certificate.as_ref(), user.client_certificate_data.as_ref())?;
+        let key = pem(user.client_key.as_ref(), user.client_key_data.as_ref())?;
+        let (Some(certificate), Some(key)) = (certificate, key) else {
+            return Err(unreadable(source, "it has no client certificate"));
+        };
+        Ok(ClusterAccess {
+            server: cluster.server.clone(),
+            ca,
+            credential: Credential::ClientCertificate { certificate, key: Secret::new(key) },
+        })
+    }
+}
+
+/// The kubeconfig that gives `access` in the one context `name`, everything in the text itself.
+pub(super) fn render(access: &ClusterAccess, name: &str) -> Option<String> {
+    let Credential::ClientCertificate { certificate, key } = &access.credential else { return None };
+    let kubeconfig = Kubeconfig {
+        api_version: version(),
+        kind: kind(),
+        current_context: name.to_string(),
+        clusters: vec![NamedCluster {
+            name: name.to_string(),
+            cluster: Cluster {
+                server: access.server.clone(),
+                certificate_authority: None,
+                certificate_authority_data: access.ca.as_ref().map(|ca| STANDARD.encode(ca)),
+            },
+        }],
+        contexts: vec![NamedContext {
+            name: name.to_string(),
+            context: Context { cluster: name.to_string(), user: name.to_string() },
+        }],
+        users: vec![NamedUser {
+            name: name.to_string(),
+            user: User {
+                client_certificate: None,
+                client_certificate_data: Some(STANDARD.encode(certificate)),
+                client_key: None,
+                client_key_data: Some(STANDARD.encode(key.reveal())),
+            },
+        }],
+    };
+    serde_saphyr::to_string(&kubeconfig).ok()
+}
+
+fn pem(path: Option<&String>, data: Option<&String>) -> Result<Option<String>, Fault> {
+    if let Some(data) = data {
+        let bytes = STANDARD
+            .decode(data.trim())
+            .map_err(|error| unreadable("the cluster's kubeconfig", &error.to_string()))?;
+        return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    let Some(path) = path else { return Ok(None) };
+    std::fs::read_to_string(path).map(Some).map_err(|error| files::fault("read", Path::new(path), &error))
+}
+
+fn unreadable(source: &str, reason: &str) -> Fault {
+    let first_line = reason.lines().next().unwrap_or_default();
+    Fault::new(FaultKind::Invalid, format!("read {source}"), first_line)
+        .hint("remove that file: it is written again by the next `berth up`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BY_KWOKCTL: &str = "\
+apiVersion: v1
+kind: Config
+current-context: kwok-lab
+clusters:
+- name: kwok-lab
+  cluster: {certificate-authority-data: Y2E=, server: 'https://127.0.0.1:6443'}
+contexts:
+- name: kwok-lab
+  context: {cluster: kwok-lab, user: kwok-lab}
+users:
+- name: kwok-lab
+  user: {client-certificate-data: Y2VydA==, client-key-data: a2V5}
+preferences: {}
+";
+
+    #[test]
+    fn what_kwokctl_wrote_becomes_a_kubeconfig_of_our_own() {
+        let access = Kubeconfig::parse(BY_KWOKCTL, "test").and_then(|it| it.access()).expect("whole");
+        assert_eq!(access.server, "https://127.0.0.1:6443");
+        assert_eq!(access.ca.as_deref(), Some("ca"));
+        let ours = render(&access, "berth-lab").expect("rendered");
+        let read = Kubeconfig::parse(&ours, "test").expect("read");
+        assert_eq!(read.current_context, "berth-lab");
+        assert_eq!(read.access(), Ok(access));
+    }
+
+    #[test]
+    fn a_context_without_a_cluster_is_a_fault_that_says_so() {
+        let broken = BY_KWOKCTL.replace("current-context: kwok-lab", "current-context: other");
+        let fault = Kubeconfig::parse(&broken, "test").and_then(|it| it.access()).expect_err("broken");
+        assert_eq!(fault.reason, "its current context names nothing in it");
+    }
+}

@@ -1,0 +1,274 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::cluster::Inner;
+use super::config::Config;
+use super::folder::{Folder, Mark};
+use super::kubeconfig::{self, Kubeconfig};
+use super::ports::Ports;
+use super::processes;
+use crate::base::{ClusterAccess, Fault, FaultKind};
+use crate::engine::{Cx, Step};
+use crate::flow::{Flow, Notice, Patience};
+use crate::os::{FileLock, Finished, Held, Program, files};
+use crate::providers::tools::Tools;
+
+/// Makes the cluster from nothing, or anew.
+///
+/// If this dies half way, the mark says "not finished", and the next run makes it anew; a kwokctl
+/// that lives on holds the lock and is waited for first.
+pub(super) struct Make {
+    pub(super) inner: Arc<Inner>,
+}
+
+impl Step for Make {
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.inner.make(cx).await })
+    }
+}
+
+/// Starts the components that do not run.
+///
+/// If this dies half way, the next run starts the rest.
+pub(super) struct Start {
+    pub(super) inner: Arc<Inner>,
+}
+
+impl Step for Start {
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.inner.start(cx).await })
+    }
+}
+
+/// Writes the private kubeconfig again. If this dies half way, the old state stands.
+pub(super) struct RestoreKubeconfig {
+    pub(super) inner: Arc<Inner>,
+    pub(super) access: ClusterAccess,
+}
+
+impl Step for RestoreKubeconfig {
+    fn take<'a>(self: Box<Self>, _cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.inner.keep_access(&self.access) })
+    }
+}
+
+impl Inner {
+    async fn make(&self, cx: &Cx) -> Result<(), Fault> {
+        let tools = self.search.tools()?;
+        let kubernetes = tools.kubernetes().await?;
+        self.folder.make()?;
+        let lock = self.lock("create cluster", cx)?;
+        let mut mark = Mark {
+            owner: self.owner.clone(),
+            provider: "kwok".to_string(),
+            created: cx.clock.now(),
+            finished: None,
+            kubernetes,
+            metrics: self.config.metrics,
+            config: self.config.hash(),
+        };
+        mark.write(&self.folder.mark())?;
+        let attempts = AtomicU32::new(0);
+        cx.flow
+            .retry(Patience::BRIEF, "create the kwok cluster", || {
+                self.create(&tools, &lock, attempts.fetch_add(1, Ordering::Relaxed), &cx.flow)
+            })
+            .await?;
+        let access = match Kubeconfig::read(&self.folder.kwokctl_kubeconfig())? {
+            Some(kubeconfig) => kubeconfig.access()?,
+            None => self.access_from_kwokctl().await?,
+        };
+        self.keep_access(&access)?;
+        mark.finished = Some(cx.clock.now());
+        mark.write(&self.folder.mark())
+    }
+
+    /// One attempt at creating the cluster, on clean ground.
+    async fn create(&self, tools: &Tools, lock: &FileLock, attempt: u32, flow: &Flow) -> Result<(), Fault> {
+        self.clear(Some(tools), flow).await?;
+        self.config.write(&self.folder, Ports::free(&self.folder, attempt)?)?;
+        let kwokctl = tools
+            .kwokctl(&self.folder.kwok)
+            .args(Config::arguments(&self.folder))
+            .args(tools.binary_flags())
+            .holding(lock.share(&self.folder.lock())?);
+        self.run_watched(kwokctl, "create cluster", flow).await
+    }
+
+    async fn start(&self, cx: &Cx) -> Result<(), Fault> {
+        let tools = self.search.tools()?;
+        let lock = self.lock("start cluster", cx)?;
+        let attempt = || async {
+            processes::settle(&self.folder.cluster_folder(), &cx.flow).await?;
+            let kwokctl = tools
+                .kwokctl(&self.folder.kwok)
+                .args(["start", "cluster", "--name", &self.folder.cluster])
+                .holding(lock.share(&self.folder.lock())?);
+            self.run_watched(kwokctl, "start cluster", &cx.flow).await
+        };
+        cx.flow.retry(Patience::BRIEF, "start the kwok cluster", attempt).await
+    }
+
+    /// Runs kwokctl to its end, or until something that it started has ended: it would wait two
+    /// minutes for that in vain, and then exit with 0.
+    async fn run_watched(&self, kwokctl: Program, command: &str, flow: &Flow) -> Result<(), Fault> {
+        let ended = async {
+            loop {
+                match flow.pause(Duration::from_millis(200), command).await {
+                    Ok(()) => self.check_that_started_run(command).await?,
+                    // A first Ctrl-C lets what runs come to its end.
+                    Err(fault) if fault.kind == FaultKind::Cancelled => return std::future::pending().await,
+                    Err(fault) => return Err(fault),
+                }
+            }
+        };
+        tokio::select! {
+            finished = kwokctl.run() => {
+                let finished = finished?;
+                if !finished.succeeded() {
+                    return Err(failed(command, &finished, &self.folder));
+                }
+                self.check_that_started_run(command).await
+            }
+            fault = ended => fault,
+        }
+    }
+
+    /// Removes the cluster and every process of it; that there is none is fine.
+    async fn clear(&self, tools: Option<&Tools>, flow: &Flow) -> Result<(), Fault> {
+        let folder = self.folder.cluster_folder();
+        let programs = self.folder.programs();
+        processes::settle(&folder, flow).await?;
+        if let Some(tools) = tools.filter(|_| folder.join("kwok.yaml").exists()) {
+            // What it leaves, also when it fails, is removed right below.
+            tools
+                .kwokctl(&self.folder.kwok)
+                .args(["delete", "cluster", "--name", &self.folder.cluster, "--kubeconfig"])
+                .arg(self.folder.kwokctl_kubeconfig())
+                .run()
+                .await?;
+        }
+        processes::end(&processes::running(&programs).await?, &programs, flow).await?;
+        files::remove_folder_if_there(&folder)?;
+        files::remove_if_there(&self.folder.kwokctl_kubeconfig())
+    }
+
+    fn keep_access(&self, access: &ClusterAccess) -> Result<(), Fault> {
+        let context = format!("berth-{}", self.environment);
+        let text = kubeconfig::render(access, &context).ok_or_else(|| {
+            Fault::new(FaultKind::Bug, "write the kubeconfig", "kwokctl gave no client certificate")
+        })?;
+        files::write_private(&self.folder.kubeconfig(), text.as_bytes())
+    }
+
+    fn lock(&self, command: &str, cx: &Cx) -> Result<FileLock, Fault> {
+        let holder = format!(
+            "`kwokctl {command}` of environment {}, begun {:.0} by berth (process {})",
+            self.environment,
+            cx.clock.now(),
+            std::process::id()
+        );
+        FileLock::try_take(&self.folder.lock(), &holder)?
+            .map_err(|Held { by }| Fault::new(FaultKind::Locked, format!("run `kwokctl {command}`"), by))
+    }
+
+    /// Fails with the last words of a component that was started and has ended.
+    async fn check_that_started_run(&self, command: &str) -> Result<(), Fault> {
+        let folder = self.folder.cluster_folder();
+        // Read before the processes are listed: kwokctl notes a process once it runs.
+        let started = files::names_in(&folder.join("pids"))?;
+        let running = processes::running(&self.folder.programs()).await?;
+        for component in started.iter().filter_map(|name| name.strip_suffix(".pid")) {
+            if running.iter().any(|process| process.component == component) {
+                continue;
+            }
+            let log = folder.join("logs").join(format!("{component}.log"));
+            let text = files::read_if_there(&log)?.unwrap_or_default();
+            let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing");
+            // Somebody else was quicker to take its port, or the machine is too busy: worth another try.
+            let reason = format!("{component} has ended: {}", last.trim());
+            return Err(Fault::new(FaultKind::Transient, format!("run `kwokctl {command}`"), reason)
+                .hint(format!("its log is `{}`", log.display())));
+        }
+        Ok(())
+    }
+}
+
+/// Removes the cluster, also half-made and without kwokctl, and berth's own files of it.
+///
+/// If this dies half way, the mark is still there, and the next run removes the rest.
+pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
+    wait_for_leftover(&inner.folder, &cx.flow).await?;
+    inner.clear(inner.search.tools().ok().as_ref(), &cx.flow).await?;
+    inner.folder.remove_own()?;
+    // These hold nothing when this was the last cluster, and stay otherwise.
+    std::fs::remove_dir(inner.folder.kwok.join("clusters")).ok();
+    Ok(())
+}
+
+/// Waits for a kwokctl that a killed run of berth left behind: it would go on making what is removed.
+async fn wait_for_leftover(folder: &Folder, flow: &Flow) -> Result<(), Fault> {
+    while let Some(held) = FileLock::holder(&folder.lock())? {
+        flow.report(Notice::Waiting(format!("waiting for {}", held.by)));
+        flow.pause(Duration::from_millis(100), "wait for kwokctl").await?;
+    }
+    Ok(())
+}
+
+/// The fault of a kwokctl that failed, in its own last words.
+pub(super) fn failed(command: &str, finished: &Finished, folder: &Folder) -> Fault {
+    let words = last_words(&finished.stderr)
+        .unwrap_or_else(|| format!("it ended with code {:?} and said nothing", finished.code));
+    let kind =
+        if words.contains("address already in use") { FaultKind::Transient } else { FaultKind::Invalid };
+    Fault::new(kind, format!("run `kwokctl {command}`"), words)
+        .hint(format!("logs are in `{}`", folder.cluster_folder().join("logs").display()))
+}
+
+/// What kwokctl said last on standard error, its last error first; its lines are JSON there.
+fn last_words(stderr: &str) -> Option<String> {
+    let said: Vec<(bool, String)> =
+        stderr.lines().filter(|line| !line.trim().is_empty()).filter_map(words).collect();
+    said.iter().rfind(|(is_error, _)| *is_error).or(said.last()).map(|(_, words)| words.clone())
+}
+
+/// The words of one line, and whether they tell of an error.
+fn words(line: &str) -> Option<(bool, String)> {
+    let Ok(Value::Object(entry)) = serde_json::from_str::<Value>(line) else {
+        return Some((line.starts_with("Error"), line.trim().to_string()));
+    };
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match (text("msg"), text("err")) {
+        (Some(message), Some(error)) => Some((true, format!("{message}: {error}"))),
+        (message, error) => Some((error.is_some(), message.or(error)?.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_kwokctl_are_read_from_its_log() {
+        let log = "{\"level\":\"INFO\",\"msg\":\"Cluster is creating\"}\n\
+                   {\"level\":\"ERROR\",\"msg\":\"Failed to setup config\",\"err\":\"no space left\"}\n";
+        assert_eq!(last_words(log), Some("Failed to setup config: no space left".to_string()));
+        let cleaned = format!("{log}{{\"msg\":\"Cluster is cleaned up\"}}\n");
+        assert_eq!(last_words(&cleaned), last_words(log));
+        assert_eq!(last_words("Error: unknown flag\n\n"), Some("Error: unknown flag".to_string()));
+        assert_eq!(last_words(""), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! **Owns** clusters and their machines: the table of providers, what each platform can do, kwok
+//! clusters, rehearsed nodes, clusters that somebody else made.
+//! **May name** base, os, flow, profile, engine, k8s.
+//! **Never** knows addons, tenants or the order in which things are built.
+//! **Start reading at** [`cluster`], then [`platform`].
+
+pub mod existing;
+pub mod kwok;
+pub mod nodes;
+mod platform;
+mod tools;
+
+use std::sync::Arc;
+
+use crate::base::{Fault, FaultKind, ProviderKind, ResourceId};
+use crate::engine::{Removal, Resource};
+use crate::k8s::Hub;
+use crate::profile::{ClusterSpec, Environment};
+
+pub use kwok::{Dirs, Mark, environments, remains};
+pub use platform::platform;
+pub use tools::{ToolSearch, Tools};
+
+/// The providers whose clusters this build can make or use. Every declared provider can be rehearsed.
+pub const AVAILABLE: &[ProviderKind] = &[ProviderKind::Kwok, ProviderKind::Existing];
+
+/// What local clusters need of this machine.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Where berth keeps what it makes.
+    pub dirs: Dirs,
+    /// Where the programs of a rehearsal are.
+    pub tools: ToolSearch,
+}
+
+/// The cluster of an environment and its machines, ready for the graph.
+pub struct Provided {
+    /// The cluster; it publishes how to reach it.
+    pub cluster: Box<dyn Resource>,
+    /// Its node groups, inside the cluster.
+    pub node_groups: Box<dyn Resource>,
+    /// How `down` takes the cluster away.
+    pub cluster_removal: Removal,
+    /// How `down` takes the machines away.
+    pub node_groups_removal: Removal,
+}
+
+impl Provided {
+    /// The id of the cluster, for what lives inside it.
+    pub fn cluster_id(&self) -> &ResourceId {
+        self.cluster.id()
+    }
+}
+
+/// The cluster of `environment` and its node groups. A rehearsal is played by kwok, whatever is declared.
+pub fn provide(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Result<Provided, Fault> {
+    match &environment.cluster {
+        _ if environment.rehearsal => Ok(played_by_kwok(environment, local, hub)),
+        ClusterSpec::Kwok(_) => Ok(played_by_kwok(environment, local, hub)),
+        ClusterSpec::Existing(spec) => {
+            let cluster = existing::ClusterResource::new(environment, spec, Arc::clone(hub));
+            let node_groups =
+                existing::NodeGroupsCheck::new(environment, cluster.id().clone(), Arc::clone(hub));
+            Ok(Provided {
+                cluster: Box::new(cluster),
+                node_groups: Box::new(node_groups),
+                cluster_removal: Removal::Kept,
+                node_groups_removal: Removal::Kept,
+            })
+        }
+        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) | ClusterSpec::Kind(_) => Err(unavailable(environment)),
+    }
+}
+
+fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
+    let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
+    let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));
+    Provided {
+        cluster: Box::new(cluster),
+        node_groups: Box::new(node_groups),
+        cluster_removal: Removal::Itself,
+        node_groups_removal: Removal::WithContainer,
+    }
+}
+
+fn unavailable(environment: &Environment) -> Fault {
+    let provider = environment.cluster.provider();
+    let names: Vec<String> = AVAILABLE.iter().map(ToString::to_string).collect();
+    Fault::new(
+        FaultKind::Invalid,
+        format!("make the cluster of environment {}", environment.name),
+        format!("this build of berth has the providers {}, not {provider}", names.join(" and ")),
+    )
+    .hint(format!("rehearse it on this machine: `berth up {} --rehearse`", environment.name))
+}

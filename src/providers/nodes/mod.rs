@@ -1,0 +1,11 @@
+//! The machines of an environment: what rehearsed nodes look like, and how they are brought there.
+
+mod desired;
+mod diff;
+mod resource;
+
+pub use desired::{GroupWanted, NodeWanted, desired};
+pub use resource::NodeGroups;
+
+#[cfg(test)]
+pub(super) use desired::tests::group as sample_group;

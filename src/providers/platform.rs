@@ -1,0 +1,34 @@
+use crate::base::{Capability, Platform, ProviderKind};
+use crate::profile::Environment;
+
+/// What the declared provider of `environment` can do for addons and tenants. A rehearsal keeps it:
+/// it is there to try what will be true on the real platform.
+pub fn platform(environment: &Environment) -> Platform {
+    let provider = environment.cluster.provider();
+    Platform {
+        provider,
+        kubernetes: environment.kubernetes,
+        rehearsal: environment.rehearsal,
+        load_balancer: match provider {
+            ProviderKind::Eks | ProviderKind::Gke => Capability::Native,
+            ProviderKind::Kind => Capability::ByAddon,
+            ProviderKind::Kwok => Capability::Absent,
+            ProviderKind::Existing => Capability::Unknown,
+        },
+        dns_addresses: texts(match provider {
+            // Node-local DNS cache and Cloud DNS: both answer outside the pod network.
+            // https://cloud.google.com/kubernetes-engine/docs/how-to/nodelocal-dns-cache
+            ProviderKind::Gke => &["169.254.20.10/32", "169.254.169.254/32"],
+            _ => &[],
+        }),
+        native_addons: texts(match provider {
+            // EKS brings it as an add-on of its own; kwokctl runs it beside the API server.
+            ProviderKind::Gke | ProviderKind::Eks | ProviderKind::Kwok => &["metrics-server"],
+            ProviderKind::Kind | ProviderKind::Existing => &[],
+        }),
+    }
+}
+
+fn texts(values: &[&str]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
