@@ -1,8 +1,10 @@
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use serde::{Deserialize, Serialize};
 
 /// Kubernetes platforms from one declarative profile per environment: cluster, node groups,
 /// registry, addons and tenants.
@@ -98,7 +100,7 @@ pub(super) enum Command {
     /// Check the tools, folders and settings that berth needs on this machine
     Doctor(Doctor),
     /// Print the JSON Schema of profiles, for editors
-    Schema,
+    Schema(Schema),
     /// Print the completion script of a shell
     Completions(Completions),
 }
@@ -111,7 +113,7 @@ pub(super) struct Target {
     #[arg(value_name = "ENV", value_hint = ValueHint::FilePath)]
     pub(super) environment: Option<String>,
     /// Where profiles are looked for
-    #[arg(long, value_name = "DIR", default_value = "profiles", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", default_value = Target::PROFILES, value_hint = ValueHint::DirPath)]
     pub(super) profiles: PathBuf,
     /// Rehearse the profile on a real control plane with simulated nodes on this machine: no Docker, no
     /// cloud account. The environment is called NAME-rehearsal
@@ -119,11 +121,16 @@ pub(super) struct Target {
     pub(super) rehearse: bool,
 }
 
+impl Target {
+    /// Where profiles are looked for by default.
+    pub(super) const PROFILES: &str = "profiles";
+}
+
 /// What limits a run that looks at the live world.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Scope {
     /// Work on these parts and what they need, and prune nothing: cluster, node-groups, registry, addons,
-    /// addon/NAME, tenants, tenant/NAME
+    /// addon/NAME, tenants
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     pub(super) only: Vec<Part>,
     #[command(flatten)]
@@ -143,7 +150,7 @@ pub(super) struct Live {
 }
 
 /// What a run may do beyond making and changing its own things.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // One flag each on the command line, all of them independent.
 pub(super) struct Leave {
     /// Take over things that have our name but were made by somebody else
@@ -240,8 +247,20 @@ pub(super) struct Init {
     /// Who makes the cluster
     #[arg(long, value_enum, value_name = "PROVIDER")]
     pub(super) provider: Option<Provider>,
+    /// eks: the region; gke: the region or zone
+    #[arg(long, value_name = "PLACE", alias = "region")]
+    pub(super) location: Option<String>,
+    /// eks: the account, twelve digits; gke: the project
+    #[arg(long, value_name = "ID", alias = "project")]
+    pub(super) account: Option<String>,
+    /// existing: the context of your kubeconfig
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<String>,
+    /// A first tenant
+    #[arg(long, value_name = "NAME")]
+    pub(super) tenant: Option<String>,
     /// The folder to write NAME.yaml to
-    #[arg(long, value_name = "DIR", default_value = "profiles", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", default_value = Target::PROFILES, value_hint = ValueHint::DirPath)]
     pub(super) profiles: PathBuf,
 }
 
@@ -265,6 +284,13 @@ pub(super) struct Doctor {
     /// The folder with the programs of a rehearsal; default: PATH, then berth's tool cache
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) tools: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// The schema of files of kind Tenant, as `tenantsFrom` reads them
+    #[arg(long)]
+    pub(super) tenant: bool,
 }
 
 #[derive(Debug, Args)]
@@ -330,8 +356,19 @@ pub(super) enum Part {
     Addon(String),
     /// `tenants`
     Tenants,
-    /// `tenant/NAME`
-    Tenant(String),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("cluster"),
+            Self::NodeGroups => f.write_str("node-groups"),
+            Self::Registry => f.write_str("registry"),
+            Self::Addons => f.write_str("addons"),
+            Self::Addon(name) => write!(f, "addon/{name}"),
+            Self::Tenants => f.write_str("tenants"),
+        }
+    }
 }
 
 impl FromStr for Part {
@@ -340,7 +377,6 @@ impl FromStr for Part {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
             Some(("addon", name)) if !name.is_empty() => return Ok(Self::Addon(name.to_string())),
-            Some(("tenant", name)) if !name.is_empty() => return Ok(Self::Tenant(name.to_string())),
             _ => {}
         }
         match text {
@@ -349,10 +385,7 @@ impl FromStr for Part {
             "registry" => Ok(Self::Registry),
             "addons" => Ok(Self::Addons),
             "tenants" => Ok(Self::Tenants),
-            _ => {
-                Err("use cluster, node-groups, registry, addons, addon/NAME, tenants or tenant/NAME"
-                    .to_string())
-            }
+            _ => Err("use cluster, node-groups, registry, addons, addon/NAME or tenants".to_string()),
         }
     }
 }

@@ -1,4 +1,4 @@
-use crate::base::FaultKind;
+use crate::base::{Fault, FaultKind};
 use crate::engine::Outcome;
 use crate::ui::Complaint;
 
@@ -108,14 +108,23 @@ impl Failure {
         Self::new(Exit::Refused, Complaint::new(what).because(why).next(next))
     }
 
+    /// A fault that lies in the profile, if anywhere: what is invalid there ends with its exit code.
+    pub(super) fn profile(fault: Fault) -> Self {
+        let exit = match fault.kind {
+            FaultKind::Invalid => Exit::Invalid,
+            kind => Exit::of_fault(kind),
+        };
+        Self::new(exit, Complaint::of(&fault))
+    }
+
     /// Something on the command line that cannot be: what, and what to type.
     pub(super) fn usage(what: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(Exit::Invalid, Complaint::new(what).next(next))
     }
 }
 
-impl From<crate::base::Fault> for Failure {
-    fn from(fault: crate::base::Fault) -> Self {
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
         Self::new(Exit::of_fault(fault.kind), Complaint::of(&fault))
     }
 }
@@ -123,7 +132,7 @@ impl From<crate::base::Fault> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Fault, ResourceId};
+    use crate::base::ResourceId;
 
     fn outcome(failed: &[FaultKind], not_started: usize, changed: bool) -> Outcome {
         Outcome {

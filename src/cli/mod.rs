@@ -8,9 +8,15 @@ mod args;
 mod commands;
 mod exit;
 mod merge;
+mod profiles;
+mod prompt;
+mod record;
 mod runtime;
+mod saved;
+mod session;
 mod settings;
 mod signals;
+mod work;
 
 use std::process::ExitCode;
 

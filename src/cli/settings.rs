@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -5,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Output, Progress};
 use crate::base::{Fault, FaultKind};
 use crate::os::files;
+use crate::providers::{Dirs, Local, ToolSearch};
 use crate::ui::{Paint, Printer};
 
 /// How wide lines are where there is no terminal to ask.
@@ -83,8 +85,10 @@ pub(super) struct Settings {
     pub(super) search_path: OsString,
     /// Where relative paths start.
     pub(super) folder: PathBuf,
-    /// Who runs berth, for locks: `ann@laptop`.
-    pub(super) who: String,
+    /// Who runs berth, for locks: `ann`.
+    pub(super) user: String,
+    /// This machine's name, for locks.
+    pub(super) host: String,
     home: Option<PathBuf>,
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
@@ -118,7 +122,8 @@ impl Settings {
             unicode: surroundings.unicode,
             can_ask: surroundings.stdin_is_terminal && surroundings.stderr_is_terminal,
             verbose: global.verbose,
-            who: format!("{}@{}", surroundings.user, surroundings.host),
+            user: surroundings.user,
+            host: surroundings.host,
             state: state.map(|folder| folder.join("berth")),
             cache: cache.map(|folder| folder.join("berth")),
             home: surroundings.home,
@@ -143,9 +148,23 @@ impl Settings {
         self.cache.as_deref().ok_or_else(|| homeless("keep the tool cache", "XDG_CACHE_HOME"))
     }
 
-    /// The user's home, for `~` in profiles.
-    pub(super) fn home(&self) -> Option<&Path> {
-        self.home.as_deref()
+    /// The user's home, for `~` in profiles; empty when there is none.
+    pub(super) fn home(&self) -> PathBuf {
+        self.home.clone().unwrap_or_default()
+    }
+
+    /// Folders and tools of this machine; `tools` is the folder that was given for them.
+    pub(super) fn local(&self, tools: Option<&Path>) -> Result<Local, Fault> {
+        let cache = self.cache()?;
+        Ok(Local {
+            dirs: Dirs { state: self.state()?.to_path_buf(), cache: cache.to_path_buf() },
+            tools: ToolSearch {
+                given: BTreeMap::new(),
+                folder: tools.map(|folder| self.folder.join(folder)),
+                search_path: self.search_path.clone(),
+                cache: cache.join("tools/current"),
+            },
+        })
     }
 
     /// The kubeconfig that `kubectl` would write to: the first of KUBECONFIG, or `~/.kube/config`.
@@ -160,6 +179,12 @@ impl Settings {
             (None, None) => Err(homeless("find your kubeconfig", "KUBECONFIG")),
         }
     }
+}
+
+/// The columns and rows of the terminal, as they are now.
+pub(super) fn terminal_size() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    size.map_or((WIDTH_ELSEWHERE, 24), |(columns, rows)| (usize::from(columns.0), usize::from(rows.0)))
 }
 
 fn homeless(attempted: &str, variable: &str) -> Fault {
