@@ -18,6 +18,28 @@ pub fn make_private_folder(folder: &Path) -> Result<(), Fault> {
         .map_err(|error| fault("protect folder", folder, &error))
 }
 
+/// Makes `folder` and its parents, with the modes that the user's umask gives.
+pub fn make_folder(folder: &Path) -> Result<(), Fault> {
+    fs::create_dir_all(folder).map_err(|error| fault("create folder", folder, &error))
+}
+
+/// Writes `content` to the file at `path`, with the mode that the user's umask gives.
+pub fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    fs::write(path, content).map_err(|error| fault("write", path, &error))
+}
+
+/// Writes `content` to a new file at `path`; says `false` and writes nothing when there is one.
+pub fn write_new(path: &Path, content: &[u8]) -> Result<bool, Fault> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => {
+            file.write_all(content).map_err(|error| fault("write", path, &error))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(fault("write", path, &error)),
+    }
+}
+
 /// Replaces the file at `path` by `content` in one move, readable for the user alone (0600).
 ///
 /// If this dies half way, the old file is whole and a `.NAME.PID.tmp` stays beside it.
