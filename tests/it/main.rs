@@ -1,0 +1,14 @@
+//! Tests from outside: the rules of the house, the stage, and the laws of the product on a real
+//! control plane.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    dead_code,
+    reason = "a test fails by panicking, and the stage is for all tests, not for each"
+)]
+
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
