@@ -8,8 +8,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::support::{
-    Action, ControlPlane, Finished, Matching, Proxy, Rule, Running, Shim, Turn, binary_flags, eventually, kubectl,
-    path_with_tools, run, tools,
+    Action, ControlPlane, Finished, Matching, Proxy, Rule, Running, Shim, Turn, binary_flags, eventually,
+    kubectl, loopback_configuration, path_with_tools, run, tools,
 };
 
 /// kubectl through a proxy of its own, in a namespace of its own.
@@ -44,9 +44,11 @@ impl Client {
 
     /// Config maps `one`, `two` and `three`, to be applied one after another.
     fn three(&self) -> Command {
-        let document = |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n");
+        let document =
+            |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n");
         let file = self.folder.path().join("three.yaml");
-        std::fs::write(&file, ["one", "two", "three"].map(document).join("---\n")).expect("the folder is ours");
+        std::fs::write(&file, ["one", "two", "three"].map(document).join("---\n"))
+            .expect("the folder is ours");
         // Without openapi validation the client learns nothing before its first write.
         let mut command = self.command(&["apply", "--server-side", "--validate=false", "-f"]);
         command.arg(file);
@@ -91,11 +93,15 @@ fn the_proxy_counts_what_the_audit_log_counts() {
     }
     let mut audited = BTreeMap::new();
     for event in client.plane.audit_log() {
-        let text = |pointer: &str| event.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
+        let text =
+            |pointer: &str| event.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
         let ours = text("/objectRef/namespace") == client.namespace && text("/stage") == "ResponseComplete";
         if ours && text("/userAgent").starts_with("kubectl") {
-            let code = event.pointer("/responseStatus/code").and_then(serde_json::Value::as_u64).unwrap_or_default();
-            *audited.entry((text("/verb").to_string(), text("/requestURI").to_string(), code)).or_insert(0) += 1;
+            let code =
+                event.pointer("/responseStatus/code").and_then(serde_json::Value::as_u64).unwrap_or_default();
+            *audited
+                .entry((text("/verb").to_string(), text("/requestURI").to_string(), code))
+                .or_insert(0) += 1;
         }
     }
     // The audit log also holds what this test asked for without the proxy: nothing in the namespace.
@@ -245,9 +251,9 @@ fn the_shim_puts_the_proxy_before_a_cluster_that_it_makes() {
         through_shell
     };
     let config = folder.path().join("kwokctl.yaml");
-    let loopback = "{apiVersion: config.kwok.x-k8s.io/v1alpha1, kind: KwokctlConfiguration, options: {bindAddress: 127.0.0.1}}";
-    std::fs::write(&config, loopback).expect("the folder is ours");
-    let mut create = kwokctl(&["create", "cluster", "--name", "shimmed", "--runtime", "binary", "--wait", "90s"]);
+    std::fs::write(&config, loopback_configuration()).expect("the folder is ours");
+    let mut create =
+        kwokctl(&["create", "cluster", "--name", "shimmed", "--runtime", "binary", "--wait", "90s"]);
     create.arg("--config").arg(&config).arg("--kubeconfig").arg(&kubeconfig).args(binary_flags());
     run(create).expect(0);
 

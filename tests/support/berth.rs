@@ -84,7 +84,11 @@ impl Running {
             if Instant::now() > end {
                 self.child.kill().expect("it is our child");
                 self.child.wait().expect("it is our child");
-                panic!("still running after five minutes: {} {}", take(&mut self.stdout), take(&mut self.stderr));
+                panic!(
+                    "still running after five minutes: {} {}",
+                    take(&mut self.stdout),
+                    take(&mut self.stderr)
+                );
             }
             std::thread::sleep(Duration::from_millis(5));
         };
@@ -134,7 +138,8 @@ pub struct Berth {
 impl Berth {
     /// With an empty home, the tools of a rehearsal on PATH, and an empty folder for profiles.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("berth-test-").tempdir().expect("a temp folder is writable");
+        let folder =
+            tempfile::Builder::new().prefix("berth-test-").tempdir().expect("a temp folder is writable");
         for name in ["home", "work/profiles"] {
             fs::create_dir_all(folder.path().join(name)).expect("the folder is ours");
         }

@@ -1,20 +1,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::berth::{Finished, run};
 use super::{Proxy, tools};
-
-/// Everything to loopback; kwokctl's own default is every address.
-const LOOPBACK: &str = "apiVersion: config.kwok.x-k8s.io/v1alpha1
-kind: KwokctlConfiguration
-options: {bindAddress: 127.0.0.1}
-";
 
 /// One line for each answered request, without bodies.
 const AUDIT: &str = "apiVersion: audit.k8s.io/v1
@@ -70,13 +66,16 @@ impl ControlPlane {
 
     fn start(&self) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(self.folder.join("users")).expect("ours");
-        fs::write(self.folder.join("kwokctl.yaml"), LOOPBACK).expect("ours");
+        fs::write(self.folder.join("kwokctl.yaml"), loopback_configuration()).expect("ours");
         fs::write(self.folder.join("audit.yaml"), AUDIT).expect("ours");
         // The guard comes first, and waits for kwokctl too: also a half-made cluster goes.
         let held = self.enter().expect("it was made just now");
         let authority = self.cluster_folder().join("pki/ca.crt");
         let mut create = Command::new(tools().join("kwokctl"));
-        create.env("KWOK_WORKDIR", self.folder.join("kwok")).env("HOME", &self.folder).env("PATH", path_with_tools());
+        create
+            .env("KWOK_WORKDIR", self.folder.join("kwok"))
+            .env("HOME", &self.folder)
+            .env("PATH", path_with_tools());
         create.args(["create", "cluster", "--name", &self.name, "--runtime", "binary", "--wait", "90s"]);
         create.arg("--config").arg(self.folder.join("kwokctl.yaml"));
         create.arg("--kubeconfig").arg(self.kubeconfig());
@@ -178,10 +177,42 @@ impl ControlPlane {
 
     /// The API server's own log of requests: one JSON line for each.
     pub fn audit_log(&self) -> Vec<serde_json::Value> {
-        let text = fs::read_to_string(self.cluster_folder().join("logs/audit.log")).expect("the policy turns it on");
+        let text =
+            fs::read_to_string(self.cluster_folder().join("logs/audit.log")).expect("the policy turns it on");
         // The last line may be half written.
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
+
+/// A configuration for kwokctl that binds everything to loopback (its own default is every address)
+/// and to ports of its own: two kwokctl that look for ports at the same time find the same ones.
+pub fn loopback_configuration() -> String {
+    const KEYS: [&str; 6] = [
+        "etcdPort",
+        "etcdPeerPort",
+        "kubeApiserverPort",
+        "kubeControllerManagerPort",
+        "kubeSchedulerPort",
+        "kwokControllerPort",
+    ];
+    // Below the ports that the system gives to outgoing connections, at a place that differs from
+    // process to process.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let mut port =
+        20_000 + u16::try_from((since.subsec_nanos() / 7 + std::process::id() * 61) % 10_000).expect("small");
+    let mut ports = Vec::new();
+    while ports.len() < KEYS.len() {
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            ports.push(port);
+        }
+        port += 1;
+    }
+    let ports: Vec<String> = KEYS.iter().zip(ports).map(|(key, port)| format!("{key}: {port}")).collect();
+    format!(
+        "{{apiVersion: config.kwok.x-k8s.io/v1alpha1, kind: KwokctlConfiguration, \
+         options: {{bindAddress: 127.0.0.1, {}}}}}\n",
+        ports.join(", ")
+    )
 }
 
 /// The flags of `kwokctl create cluster` that name the programs, so that it fetches nothing.
@@ -208,7 +239,8 @@ pub fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> Command {
 
 /// The `server` of a kubeconfig that has one cluster.
 pub fn server_of(kubeconfig: &Path) -> Result<String, String> {
-    let text = fs::read_to_string(kubeconfig).map_err(|error| format!("{}: {error}", kubeconfig.display()))?;
+    let text =
+        fs::read_to_string(kubeconfig).map_err(|error| format!("{}: {error}", kubeconfig.display()))?;
     text.lines()
         .find_map(|line| line.trim().strip_prefix("server: "))
         .map(|server| server.trim_matches('"').to_string())

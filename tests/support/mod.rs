@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use berth::{Berth, Finished, Running, run};
-pub use control_plane::{ControlPlane, binary_flags, kubectl, path_with_tools};
+pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
 pub use inventory::Inventory;
 pub use proxy::{Action, Log, Matching, Proxy, Request, Rule, Turn};
 pub use shim::Shim;

@@ -73,7 +73,8 @@ pub struct Shim {
 impl Shim {
     /// Writes it and begins to answer it.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("berth-shim-").tempdir().expect("a temp folder is writable");
+        let folder =
+            tempfile::Builder::new().prefix("berth-shim-").tempdir().expect("a temp folder is writable");
         let spool = folder.path().join("spool");
         let bin = folder.path().join("bin");
         for path in [&spool, &bin] {

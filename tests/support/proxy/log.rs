@@ -160,7 +160,8 @@ fn decode(text: &str) -> String {
         match byte {
             b'+' => decoded.push(b' '),
             b'%' => {
-                let digits = [bytes.next(), bytes.next()].into_iter().flatten().map(char::from).collect::<String>();
+                let digits =
+                    [bytes.next(), bytes.next()].into_iter().flatten().map(char::from).collect::<String>();
                 decoded.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
             }
             byte => decoded.push(byte),

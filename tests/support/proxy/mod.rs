@@ -231,7 +231,8 @@ async fn answer(
         _ => {}
     };
 
-    head.uri = format!("{}{}", target.server, head.uri.path_and_query().map_or("/", |path| path.as_str())).parse()?;
+    head.uri = format!("{}{}", target.server, head.uri.path_and_query().map_or("/", |path| path.as_str()))
+        .parse()?;
     head.version = http::Version::HTTP_11;
     head.headers.remove(HOST);
     for name in REMOTE {
@@ -319,7 +320,10 @@ impl Body for Counted {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()

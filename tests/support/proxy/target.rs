@@ -52,10 +52,10 @@ impl Target {
     pub fn of_cluster(folder: &Path) -> Result<Self, String> {
         let pki = folder.join("pki");
         let say = |what: &str, error: &dyn std::fmt::Display| format!("{what} of {}: {error}", pki.display());
-        let certificate = |name: &str| {
-            CertificateDer::from_pem_file(pki.join(name)).map_err(|error| say(name, &error))
-        };
-        let key = || PrivateKeyDer::from_pem_file(pki.join("admin.key")).map_err(|error| say("admin.key", &error));
+        let certificate =
+            |name: &str| CertificateDer::from_pem_file(pki.join(name)).map_err(|error| say(name, &error));
+        let key =
+            || PrivateKeyDer::from_pem_file(pki.join("admin.key")).map_err(|error| say("admin.key", &error));
         let server = super::super::control_plane::server_of(&folder.join("kubeconfig.yaml"))?;
         let admin = certificate("admin.crt")?;
         let mut roots = RootCertStore::empty();
@@ -101,9 +101,14 @@ impl Target {
             return Ok(Caller::Admin);
         }
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
-        let user = parsed.subject().iter_common_name().find_map(|name| name.as_str().ok()).unwrap_or_default();
-        let groups =
-            parsed.subject().iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_string).collect();
+        let user =
+            parsed.subject().iter_common_name().find_map(|name| name.as_str().ok()).unwrap_or_default();
+        let groups = parsed
+            .subject()
+            .iter_organization()
+            .filter_map(|name| name.as_str().ok())
+            .map(str::to_string)
+            .collect();
         Ok(Caller::Other { user: user.to_string(), groups })
     }
 }
