@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod floors;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,6 +6,7 @@
 mod berth;
 mod control_plane;
 mod inventory;
+pub mod paths;
 mod proxy;
 mod shim;
 mod tools;
