@@ -62,6 +62,13 @@ pub enum EventKind {
         /// How many changes it makes, by kind.
         changes: Vec<(ChangeKind, usize)>,
     },
+    /// Everything that a step asked for was accepted; it may still have to become ready.
+    Accepted {
+        /// Which resource.
+        resource: ResourceId,
+        /// Milliseconds since work on the resource began.
+        took_ms: u64,
+    },
     /// So many of so many are done.
     Counted {
         /// Which resource.

@@ -243,7 +243,7 @@ impl<'a> Work<'a> {
             // The receiver lives as long as the scheduler that polls this work.
             self.publish.unbounded_send(seen.outputs.clone()).ok();
             match (seen.state, seen.step) {
-                (State::Ready, None) if seen.changes.is_empty() => {
+                (State::Ready | State::Absent, None) if seen.changes.is_empty() => {
                     return Ok(if taken.is_empty() { "unchanged" } else { "ready" });
                 }
                 (_, Some(step)) => {
@@ -258,6 +258,8 @@ impl<'a> Work<'a> {
                     });
                     taken.push(seen.changes);
                     self.alive(step.take(&self.cx)).await?;
+                    let took_ms = milliseconds(self.began.elapsed());
+                    self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
                     pace = Pace::new();
                 }
                 (State::Progressing(status), None) => {

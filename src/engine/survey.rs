@@ -46,7 +46,9 @@ pub enum Look {
 impl Survey {
     /// Whether nothing would change and everything works.
     pub fn is_clean(&self) -> bool {
-        self.resources.iter().all(|seen| seen.changes.is_empty() && seen.look == Look::Seen(State::Ready))
+        self.resources.iter().all(|seen| {
+            seen.changes.is_empty() && matches!(seen.look, Look::Seen(State::Ready | State::Absent))
+        })
     }
 
     /// Whether something would change.

@@ -6,15 +6,30 @@ use futures::stream;
 use super::{Flow, Notice};
 use crate::base::Fault;
 
+/// How far a piece of work is that may consist of several rounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    done: usize,
+    total: usize,
+    unit: &'static str,
+}
+
+impl Tally {
+    /// Nothing of `total` is done; `unit` says what is counted: `objects accepted`.
+    pub fn new(total: usize, unit: &'static str) -> Self {
+        Self { done: 0, total, unit }
+    }
+}
+
 impl Flow {
     /// Runs `work` on every item, at most `most` at a time, and returns the results in the order of
     /// the items. After the first fault nothing new is started, what runs is finished, and
-    /// the first fault is returned. Reports `done of total unit` as it goes.
+    /// the first fault is returned. Counts in `tally` as it goes.
     pub async fn each<I, T, F>(
         &self,
         items: Vec<I>,
         most: usize,
-        unit: &'static str,
+        tally: &mut Tally,
         work: impl Fn(I) -> F,
     ) -> Result<Vec<T>, Fault>
     where
@@ -24,13 +39,12 @@ impl Flow {
         let mut results: Vec<Option<T>> = Vec::with_capacity(total);
         results.resize_with(total, || None);
         let mut first_fault = None;
-        let mut done = 0;
         let mut waiting = items.into_iter().enumerate();
         let mut running = stream::FuturesUnordered::new();
         loop {
             while running.len() < most && first_fault.is_none() {
                 let Some((index, item)) = waiting.next() else { break };
-                if let Err(fault) = self.check(unit) {
+                if let Err(fault) = self.check(tally.unit) {
                     first_fault = Some(fault);
                     break;
                 }
@@ -41,8 +55,8 @@ impl Flow {
             match result {
                 Ok(value) => {
                     results[index] = Some(value);
-                    done += 1;
-                    self.report(Notice::Counted { done, total, unit });
+                    tally.done += 1;
+                    self.report(Notice::Counted { done: tally.done, total: tally.total, unit: tally.unit });
                 }
                 Err(fault) => {
                     first_fault.get_or_insert(fault);
@@ -67,7 +81,8 @@ mod tests {
     #[tokio::test]
     async fn results_keep_the_order_of_the_items() {
         let flow = Flow::new(Cancel::default());
-        let doubled = flow.each(vec![1, 2, 3], 2, "numbers", |n| async move { Ok(n * 2) }).await;
+        let doubled =
+            flow.each(vec![1, 2, 3], 2, &mut Tally::new(3, "numbers"), |n| async move { Ok(n * 2) }).await;
         assert_eq!(doubled, Ok(vec![2, 4, 6]));
     }
 
@@ -76,7 +91,7 @@ mod tests {
         let flow = Flow::new(Cancel::default());
         let started = AtomicUsize::new(0);
         let result = flow
-            .each((0..100).collect(), 4, "numbers", |n: i32| {
+            .each((0..100).collect(), 4, &mut Tally::new(100, "numbers"), |n: i32| {
                 started.fetch_add(1, Ordering::Relaxed);
                 async move {
                     if n == 2 {
@@ -96,7 +111,7 @@ mod tests {
         let cancel = Cancel::default();
         cancel.request();
         let flow = Flow::new(cancel);
-        let result = flow.each(vec![1], 1, "numbers", |n| async move { Ok(n) }).await;
+        let result = flow.each(vec![1], 1, &mut Tally::new(1, "numbers"), |n| async move { Ok(n) }).await;
         assert_eq!(result.map_err(|fault| fault.kind), Err(FaultKind::Cancelled));
     }
 }

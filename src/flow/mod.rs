@@ -20,6 +20,7 @@ use crate::base::{Fault, FaultKind};
 
 pub use background::Background;
 pub use cancel::{Cancel, Stage};
+pub use join::Tally;
 pub use limit::Limiter;
 pub use retry::Patience;
 

@@ -1,11 +1,31 @@
-//! **Owns** the talk with a Kubernetes API server: one client per run, object sets (list, compare,
-//! apply, prune), readiness, the records berth keeps in the cluster.
-//! **May name** base, os, flow.
+//! **Owns** the talk with a Kubernetes API server: one hub per run, object sets (list, compare,
+//! apply, prune) as resources of the engine, readiness, the records berth keeps in the cluster.
+//! **May name** base, os, flow, engine.
 //! **Never** knows why an object is wanted. `kube` is named only here.
-//! **Start reading at** [`Object`], then [`ObjectSet`].
+//! **Start reading at** [`Object`], then [`ObjectSet`] and [`SetResource`].
 
+mod access;
+mod assess;
+mod client;
+mod compare;
+mod fault;
+mod finish;
+mod hub;
 mod kinds;
+mod lease;
+mod leftovers;
+mod live;
 mod object;
+mod ready;
+mod records;
+mod set;
 
+pub use finish::finish;
+pub use hub::{Hub, HubSettings, Server};
 pub use kinds::known_kind;
+pub use leftovers::Leftovers;
+pub use live::Live;
 pub use object::{Kind, Object, ObjectError, Wave};
+pub use ready::Readiness;
+pub use records::Records;
+pub use set::{Leaving, ObjectSet, SetResource};

@@ -10,6 +10,7 @@
 )]
 
 mod floors;
+mod rendering;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,277 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use include_dir::{Dir, include_dir};
+
+use super::definition::{API_VERSION, Definition, KIND, Way};
+use super::error::{AddonError, nearest};
+use super::options::OptionType;
+use crate::base::ProviderKind;
+use crate::os::files;
+use crate::profile::AddonSpec;
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/addons");
+
+/// The names of the addons that ship in the binary, sorted.
+pub fn shipped_names() -> Vec<String> {
+    let folders = SHIPPED.dirs().filter_map(|folder| folder.path().file_name());
+    let mut names: Vec<String> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// All addons that a profile can name: those in the binary and those of the user's own folders.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    addons: BTreeMap<String, Addon>,
+}
+
+/// One addon: its definition and its manifests, as they stand in its folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Addon {
+    /// Its `addon.yaml`.
+    pub definition: Definition,
+    /// The files of its `manifests` folder, sorted by name.
+    pub manifests: Vec<Manifest>,
+    /// The folder, for messages.
+    pub folder: String,
+}
+
+/// A template of one or more Kubernetes objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The file, for messages: `addons/traefik/manifests/10-namespace.yaml`.
+    pub place: String,
+    /// The template.
+    pub text: String,
+}
+
+impl Catalog {
+    /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
+    pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
+        let mut catalog = Self { addons: BTreeMap::new() };
+        for folder in SHIPPED.dirs() {
+            catalog.add(shipped(folder)?)?;
+        }
+        for folder in folders {
+            let names = files::names_in(folder)?;
+            let addons: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+            let before = catalog.addons.len();
+            for addon in addons.iter().filter(|addon| addon.join("addon.yaml").is_file()) {
+                catalog.add(on_disk(addon)?)?;
+            }
+            if catalog.addons.len() == before {
+                let problem = "no addon in it: expected folders that hold an `addon.yaml`".to_string();
+                return Err(AddonError::File { place: folder.display().to_string(), problem });
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The names of all addons, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.addons.keys().map(String::as_str)
+    }
+
+    /// The addon called `name`.
+    pub fn get(&self, name: &str) -> Result<&Addon, AddonError> {
+        self.addons.get(name).ok_or_else(|| AddonError::Unknown {
+            name: name.to_string(),
+            nearest: nearest(name, self.names()).map(str::to_string),
+            known: self.names().map(str::to_string).collect(),
+        })
+    }
+
+    /// Whether `provider` can have the addon of `spec` with these options; needs no cluster.
+    pub fn check(&self, spec: &AddonSpec, provider: ProviderKind) -> Result<(), AddonError> {
+        let definition = &self.get(&spec.name)?.definition;
+        if let Way::Refused(because) = definition.providers.on(provider) {
+            return Err(AddonError::Refused { name: spec.name.clone(), provider, because: because.clone() });
+        }
+        definition.options.complete(&format!("addons.{}", spec.name), &spec.options).map(drop)
+    }
+
+    fn add(&mut self, addon: Addon) -> Result<(), AddonError> {
+        let name = addon.definition.name.clone();
+        if let Some(other) = self.addons.get(&name) {
+            return Err(AddonError::Twice { name, first: other.folder.clone(), second: addon.folder });
+        }
+        self.addons.insert(name, addon);
+        Ok(())
+    }
+}
+
+/// The addon in a folder of the binary.
+fn shipped(folder: &Dir<'_>) -> Result<Addon, AddonError> {
+    let place = |path: &Path| format!("addons/{}", path.display());
+    let text =
+        |path: PathBuf| SHIPPED.get_file(&path).and_then(|file| file.contents_utf8()).map(str::to_string);
+    let definition = folder.path().join("addon.yaml");
+    let definition_text = text(definition.clone()).unwrap_or_default();
+    let mut manifests: Vec<Manifest> = SHIPPED
+        .get_dir(folder.path().join("manifests"))
+        .into_iter()
+        .flat_map(Dir::files)
+        .filter_map(|file| {
+            Some(Manifest { place: place(file.path()), text: file.contents_utf8()?.to_string() })
+        })
+        .collect();
+    manifests.sort_by(|a, b| a.place.cmp(&b.place));
+    let definition = read_definition(&place(&definition), folder.path(), &definition_text)?;
+    Ok(Addon { definition, manifests, folder: place(folder.path()) })
+}
+
+/// The addon in a folder of the user's own.
+fn on_disk(folder: &Path) -> Result<Addon, AddonError> {
+    let path = folder.join("addon.yaml");
+    let text = files::read_if_there(&path)?.unwrap_or_default();
+    let definition = read_definition(&path.display().to_string(), folder, &text)?;
+    let manifests_folder = folder.join("manifests");
+    let mut manifests = Vec::new();
+    for name in files::names_in(&manifests_folder)? {
+        let path = manifests_folder.join(&name);
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            let text = files::read_if_there(&path)?.unwrap_or_default();
+            manifests.push(Manifest { place: path.display().to_string(), text });
+        }
+    }
+    Ok(Addon { definition, manifests, folder: folder.display().to_string() })
+}
+
+fn read_definition(place: &str, folder: &Path, text: &str) -> Result<Definition, AddonError> {
+    let wrong = |problem: String| AddonError::File { place: place.to_string(), problem };
+    let definition: Definition = serde_saphyr::from_str(text).map_err(|error| yaml_error(place, &error))?;
+    if definition.api_version != API_VERSION || definition.kind != KIND {
+        return Err(wrong(format!("expected `apiVersion: {API_VERSION}` and `kind: {KIND}`")));
+    }
+    let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
+    if definition.name != folder_name {
+        return Err(wrong(format!(
+            "`name` is `{}`, but the folder is called `{folder_name}`",
+            definition.name
+        )));
+    }
+    if definition.versions.is_empty() {
+        return Err(wrong("`versions` is empty".to_string()));
+    }
+    if definition.options.kind != OptionType::Object {
+        return Err(wrong("`options.type` is not `object`".to_string()));
+    }
+    definition
+        .options
+        .check_defaults("options")
+        .map_err(|error| wrong(format!("a default is not what its own schema allows: {error}")))?;
+    Ok(definition)
+}
+
+/// A refusal of YAML, with line and column.
+pub(super) fn yaml_error(place: &str, error: &serde_saphyr::Error) -> AddonError {
+    let place = match error.location() {
+        Some(location) => format!("{place}:{}:{}", location.line(), location.column()),
+        None => place.to_string(),
+    };
+    AddonError::File { place, problem: error.without_snippet().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::{Capability, Platform};
+
+    const ADDON: &str = r#"
+apiVersion: berth.dev/v1alpha1
+kind: Addon
+name: echo
+summary: answers
+versions:
+  - {version: 1.0.0, kubernetes: {from: "1.33", to: "1.37"}, images: {echo: example.com/echo:1}}
+options:
+  type: object
+  additionalProperties: false
+  properties: {text: {type: string, default: hello}}
+providers: {eks: objects, gke: objects, kind: objects, kwok: objects, existing: objects}
+rehearsal: applied
+"#;
+    const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: echo, namespace: kube-public}\n\
+                            data: {text: {{ options.text }}, image: {{ images.echo }}}\n";
+
+    fn folder_with(definition: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let manifests = folder.path().join("echo/manifests");
+        fs::create_dir_all(&manifests).expect("made");
+        fs::write(folder.path().join("echo/addon.yaml"), definition).expect("written");
+        fs::write(manifests.join("echo.yaml"), MANIFEST).expect("written");
+        fs::write(manifests.join("notes.txt"), "{{ nothing").expect("written");
+        folder
+    }
+
+    fn refusal(definition: &str) -> String {
+        let folder = folder_with(definition);
+        let error = Catalog::load(&[folder.path().to_path_buf()]).expect_err("refused").to_string();
+        error.replace(&folder.path().display().to_string(), "FOLDER")
+    }
+
+    #[test]
+    fn the_shipped_addons_can_be_read() {
+        let catalog = Catalog::load(&[]).expect("readable");
+        let names: Vec<&str> = catalog.names().collect();
+        assert_eq!(names, ["metallb", "metrics-server", "nvidia-device-plugin", "traefik"]);
+        assert_eq!(names, shipped_names());
+    }
+
+    #[test]
+    fn an_addon_in_a_folder_of_the_user_is_one_like_the_others() {
+        let folder = folder_with(ADDON);
+        let catalog = Catalog::load(&[folder.path().to_path_buf()]).expect("readable");
+        let spec = AddonSpec { name: "echo".to_string(), options: json!({"text": "x\ny: z"}) };
+        let platform = Platform {
+            provider: ProviderKind::Kind,
+            kubernetes: (1, 36),
+            rehearsal: true,
+            load_balancer: Capability::Absent,
+            dns_addresses: Vec::new(),
+            native_addons: Vec::new(),
+        };
+        let rendered = catalog.render(&spec, std::slice::from_ref(&spec), &platform).expect("rendered");
+        let [object] = rendered.objects.as_slice() else { unreachable!("{:?}", rendered.objects) };
+        assert_eq!(object.body["data"], json!({"text": "x\ny: z", "image": "example.com/echo:1"}));
+    }
+
+    #[test]
+    fn a_wrong_definition_is_refused_by_file_and_place() {
+        let unknown = refusal(&ADDON.replace("summary: answers", "sumary: answers"));
+        assert!(unknown.starts_with("`FOLDER/echo/addon.yaml:5:"), "{unknown}");
+        assert!(unknown.contains("sumary"), "{unknown}");
+        assert_eq!(
+            refusal(&ADDON.replace("name: echo", "name: ecco")),
+            "`FOLDER/echo/addon.yaml`: `name` is `ecco`, but the folder is called `echo`"
+        );
+        let minor = refusal(&ADDON.replace("\"1.33\"", "newest"));
+        assert!(minor.contains("`newest` is no Kubernetes minor"), "{minor}");
+        let default = refusal(&ADDON.replace("default: hello", "default: 1"));
+        assert!(default.contains("`options.text`: expected a text, but it is a whole number"), "{default}");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir_all(folder.path().join("traefik")).expect("made");
+        let definition = ADDON.replace("name: echo", "name: traefik");
+        fs::write(folder.path().join("traefik/addon.yaml"), definition).expect("written");
+        let error = Catalog::load(&[folder.path().to_path_buf()]).expect_err("refused");
+        assert!(
+            error.to_string().starts_with("two addons are called `traefik`: in `addons/traefik`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_without_addons_is_refused() {
+        let error = Catalog::load(&[PathBuf::from("/nonexistent/addons")]).expect_err("refused");
+        assert!(error.to_string().contains("`/nonexistent/addons`: no addon in it"), "{error}");
+    }
+}

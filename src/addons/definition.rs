@@ -1,0 +1,201 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::options::OptionSchema;
+use crate::base::ProviderKind;
+
+/// The `apiVersion` of every `addon.yaml`.
+pub const API_VERSION: &str = "berth.dev/v1alpha1";
+/// The `kind` of every `addon.yaml`.
+pub const KIND: &str = "Addon";
+
+/// An `addon.yaml`: everything about an addon but its manifests.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Definition {
+    /// `berth.dev/v1alpha1`.
+    pub api_version: String,
+    /// `Addon`.
+    pub kind: String,
+    /// Its name in profiles: that of its folder.
+    pub name: String,
+    /// What it is for, in a few words.
+    pub summary: String,
+    /// Newest first: the first that knows the cluster's Kubernetes is taken.
+    pub versions: Vec<Version>,
+    /// What it does for other addons.
+    #[serde(default)]
+    pub provides: Vec<Ability>,
+    /// What has to be there for it.
+    #[serde(default)]
+    pub needs: Needs,
+    /// Its options in a profile, with their defaults.
+    pub options: OptionSchema,
+    /// What each provider does with it.
+    pub providers: Providers,
+    /// What a rehearsal does with it.
+    pub rehearsal: Rehearsal,
+    /// What has to hold, besides ready objects, before the addon is ready.
+    #[serde(default)]
+    pub ready: Vec<Probe>,
+}
+
+impl Definition {
+    /// The newest version for Kubernetes `minor`.
+    pub fn version_for(&self, minor: Minor) -> Option<&Version> {
+        self.versions.iter().find(|version| version.kubernetes.holds(minor))
+    }
+}
+
+/// One version of an addon's program.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Version {
+    /// The program's own version: `3.7.11`.
+    pub version: String,
+    /// The Kubernetes minors that it is made for.
+    pub kubernetes: MinorRange,
+    /// Image references with tag, and digest where it is known, by the name that manifests use.
+    pub images: BTreeMap<String, String>,
+}
+
+/// Kubernetes minors from one to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MinorRange {
+    /// The oldest.
+    pub from: Minor,
+    /// The newest.
+    pub to: Minor,
+}
+
+impl MinorRange {
+    /// Whether `minor` lies in it.
+    pub fn holds(self, minor: Minor) -> bool {
+        self.from <= minor && minor <= self.to
+    }
+}
+
+impl fmt::Display for MinorRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to { self.from.fmt(f) } else { write!(f, "{} to {}", self.from, self.to) }
+    }
+}
+
+/// A Kubernetes minor: `1.36`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Minor(pub u32, pub u32);
+
+impl fmt::Display for Minor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl TryFrom<String> for Minor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let parsed = text.split_once('.').and_then(|(major, minor)| {
+            let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+            Some(Self(major, minor))
+        });
+        parsed.ok_or_else(|| format!("`{text}` is no Kubernetes minor: write it as \"1.36\", in quotes"))
+    }
+}
+
+/// What an addon does for other addons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ability {
+    /// Services of type `LoadBalancer` get an address.
+    LoadBalancer,
+}
+
+/// What has to be there for an addon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Needs {
+    /// Other addons, by name.
+    #[serde(default)]
+    pub addons: Vec<String>,
+    /// A kind of node group: `gpu`.
+    #[serde(default)]
+    pub node_group: Option<NodeGroupKind>,
+}
+
+/// The kinds of node groups that an addon can need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeGroupKind {
+    /// Machines with GPUs.
+    Gpu,
+}
+
+/// What each provider does with an addon.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Providers {
+    /// On Amazon EKS.
+    pub eks: Way,
+    /// On Google GKE.
+    pub gke: Way,
+    /// On kind.
+    pub kind: Way,
+    /// On a cluster of simulated nodes.
+    pub kwok: Way,
+    /// On a cluster that somebody else made.
+    pub existing: Way,
+}
+
+impl Providers {
+    /// What `provider` does with the addon.
+    pub fn on(&self, provider: ProviderKind) -> &Way {
+        match provider {
+            ProviderKind::Eks => &self.eks,
+            ProviderKind::Gke => &self.gke,
+            ProviderKind::Kind => &self.kind,
+            ProviderKind::Kwok => &self.kwok,
+            ProviderKind::Existing => &self.existing,
+        }
+    }
+}
+
+/// How an addon comes to be on a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// berth applies the manifests.
+    Objects,
+    /// The provider brings it; the text says how.
+    Native(String),
+    /// It cannot be had; the text says why.
+    Refused(String),
+}
+
+/// What a rehearsal does with an addon.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rehearsal {
+    /// The same objects are applied as on the declared provider.
+    Applied,
+    /// The rehearsal brings it; the text says how.
+    Provided(String),
+    /// The objects are rendered and checked, not applied; the text says why.
+    NotRehearsed(String),
+}
+
+/// What has to hold, besides ready objects, before an addon is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Probe {
+    /// Its Service of type `LoadBalancer` has an address, where the platform gives one.
+    LoadBalancerAddress,
+    /// `metrics.k8s.io` answers with nodes.
+    MetricsApi,
+    /// Every GPU node offers as many GPUs as its machine type has.
+    GpusAllocatable,
+}

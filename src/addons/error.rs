@@ -1,0 +1,146 @@
+use crate::addons::definition::MinorRange;
+use crate::base::{Fault, FaultKind, ProviderKind};
+use crate::k8s::ObjectError;
+
+/// Why an addon cannot be read or rendered.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AddonError {
+    /// No addon has that name.
+    #[error("`addons.{name}`: no such addon")]
+    Unknown {
+        /// As the profile says.
+        name: String,
+        /// The known name that is most like it.
+        nearest: Option<String>,
+        /// All known names.
+        known: Vec<String>,
+    },
+    /// The declared provider cannot have it.
+    #[error("`addons.{name}`: not on {provider}: {because}")]
+    Refused {
+        /// The addon.
+        name: String,
+        /// The declared provider.
+        provider: ProviderKind,
+        /// Why.
+        because: String,
+    },
+    /// No version of it is made for the cluster's Kubernetes.
+    #[error("`addons.{name}`: no version of it for Kubernetes {minor}")]
+    Kubernetes {
+        /// The addon.
+        name: String,
+        /// The cluster's minor.
+        minor: String,
+        /// What its newest version is made for.
+        newest: Option<MinorRange>,
+    },
+    /// An option is not as the addon wants it.
+    #[error("`{path}`: {problem}")]
+    Option {
+        /// Where it stands in the profile: `addons.traefik.replicas`.
+        path: String,
+        /// What is wrong.
+        problem: String,
+        /// What would be right.
+        hint: Option<String>,
+    },
+    /// It is known, but there is nothing to apply for it.
+    #[error("`addons.{name}`: this build of berth has no manifests of it for {provider}")]
+    NoManifests {
+        /// The addon.
+        name: String,
+        /// The declared provider.
+        provider: ProviderKind,
+    },
+    /// An `addon.yaml` or a manifest is not what it has to be.
+    #[error("`{place}`: {problem}")]
+    File {
+        /// The file, with line and column where they are known.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A manifest renders to something that is no object.
+    #[error("`{place}`: {source}")]
+    Object {
+        /// The file.
+        place: String,
+        /// Why.
+        source: ObjectError,
+    },
+    /// Two folders hold an addon of one name.
+    #[error("two addons are called `{name}`: in `{first}` and in `{second}`")]
+    Twice {
+        /// The name.
+        name: String,
+        /// One folder.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A folder or file cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Fault),
+}
+
+impl AddonError {
+    /// A refusal of the option at `path`.
+    pub(super) fn option(path: &str, problem: impl Into<String>, hint: Option<String>) -> Self {
+        Self::Option { path: path.to_string(), problem: problem.into(), hint }
+    }
+
+    /// Where in the profile the cause stands: `addons.traefik.replicas`.
+    pub fn path(&self) -> Option<String> {
+        match self {
+            Self::Unknown { name, .. }
+            | Self::Refused { name, .. }
+            | Self::Kubernetes { name, .. }
+            | Self::NoManifests { name, .. } => Some(format!("addons.{name}")),
+            Self::Option { path, .. } => Some(path.clone()),
+            Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
+            Self::File { .. } | Self::Object { .. } => None,
+        }
+    }
+
+    /// What to type or change next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::Unknown { known, .. } => Some(format!("the addons are: {}", known.join(", "))),
+            Self::Refused { name, .. } => Some(format!("take `{name}` out of `addons`")),
+            Self::NoManifests { name, .. } => {
+                Some(format!("take `{name}` out of `addons`, or bring your own in a folder of `addonsFrom`"))
+            }
+            Self::Kubernetes { newest, .. } => {
+                newest.map(|range| format!("its newest version is made for Kubernetes {range}"))
+            }
+            Self::Option { hint, .. } => hint.clone(),
+            Self::Twice { .. } => Some("give one of them another name".to_string()),
+            Self::File { .. } | Self::Object { .. } => None,
+            Self::Unreadable(fault) => fault.hint.clone(),
+        }
+    }
+}
+
+impl From<AddonError> for Fault {
+    fn from(error: AddonError) -> Self {
+        let (hint, reason) = (error.hint(), error.to_string());
+        let fault = match error {
+            AddonError::Unreadable(fault) => return fault,
+            _ => Fault::new(FaultKind::Invalid, "render the addons", reason),
+        };
+        match hint {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    }
+}
+
+/// The one of `known` that `name` was probably meant to be.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    // Below that the two have little in common but their letters.
+    (best.0 > 0.8).then_some(best.1)
+}

@@ -1,0 +1,21 @@
+//! **Owns** the catalog of addons (data under `addons/` and in the user's own folders), their
+//! options, and the Kubernetes objects that come of them.
+//! **May name** base, os, profile, engine, k8s.
+//! **Never** holds a word about one addon: what is special about it stands in its `addon.yaml`.
+//! Knows [`Platform`](crate::base::Platform), no cloud.
+//! **Start reading at** [`Catalog`], then [`Definition`].
+
+mod catalog;
+mod definition;
+mod error;
+mod options;
+mod render;
+mod template;
+
+pub use catalog::{Addon, Catalog, Manifest, shipped_names};
+pub use definition::{
+    Ability, Definition, Minor, MinorRange, Needs, Probe, Providers, Rehearsal, Version, Way,
+};
+pub use error::AddonError;
+pub use options::{Additional, OptionSchema, OptionType};
+pub use render::Rendered;

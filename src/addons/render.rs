@@ -1,0 +1,330 @@
+use serde_json::{Value, json};
+
+use super::catalog::{Addon, Catalog};
+use super::definition::{Ability, Minor, Probe, Rehearsal, Version, Way};
+use super::error::AddonError;
+use super::template;
+use crate::base::{Capability, Note, Platform};
+use crate::k8s::Object;
+use crate::profile::AddonSpec;
+
+/// What one addon of a profile comes to on one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The addon's name.
+    pub name: String,
+    /// The version of its program.
+    pub version: String,
+    /// What berth applies, in the order of the manifests; empty where somebody else brings the addon
+    /// or nothing stands behind it.
+    pub objects: Vec<Object>,
+    /// What the user should know: who brings it, that it is not rehearsed.
+    pub notes: Vec<Note>,
+    /// What has to hold, besides ready objects, before it is ready; empty when nothing is applied.
+    pub ready: Vec<Probe>,
+}
+
+impl Catalog {
+    /// What the addons of a profile come to on `platform`, in the order of the profile.
+    pub fn render_all(&self, specs: &[AddonSpec], platform: &Platform) -> Result<Vec<Rendered>, AddonError> {
+        specs.iter().map(|spec| self.render(spec, specs, platform)).collect()
+    }
+
+    /// What the addon of `spec` comes to on `platform`, beside the addons `all` of the same profile.
+    pub fn render(
+        &self,
+        spec: &AddonSpec,
+        all: &[AddonSpec],
+        platform: &Platform,
+    ) -> Result<Rendered, AddonError> {
+        let addon = self.get(&spec.name)?;
+        self.check(spec, platform.provider)?;
+        let version = version_for(addon, platform)?;
+        let mut rendered = Rendered {
+            name: spec.name.clone(),
+            version: version.version.clone(),
+            objects: Vec::new(),
+            notes: Vec::new(),
+            ready: Vec::new(),
+        };
+        match course(addon, platform) {
+            Course::Apply if addon.manifests.is_empty() => {
+                Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
+            }
+            Course::Apply => {
+                rendered.objects = self.objects(addon, version, spec, all, platform)?;
+                rendered.ready.clone_from(&addon.definition.ready);
+                Ok(rendered)
+            }
+            Course::CheckOnly(because) => {
+                // Rendered all the same: what cannot be rendered is not worth rehearsing.
+                self.objects(addon, version, spec, all, platform)?;
+                rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
+                Ok(rendered)
+            }
+            Course::LeaveToOthers(because) => {
+                rendered.notes.push(Note::new("provided", format!("addon {}: {because}", spec.name)));
+                Ok(rendered)
+            }
+        }
+    }
+
+    fn objects(
+        &self,
+        addon: &Addon,
+        version: &Version,
+        spec: &AddonSpec,
+        all: &[AddonSpec],
+        platform: &Platform,
+    ) -> Result<Vec<Object>, AddonError> {
+        let path = format!("addons.{}", spec.name);
+        let values = json!({
+            "options": addon.definition.options.complete(&path, &spec.options)?,
+            "images": version.images,
+            "version": version.version,
+            "platform": self.platform_values(all, platform),
+        });
+        let mut objects = Vec::new();
+        for manifest in &addon.manifests {
+            for document in template::documents(manifest, &values)? {
+                let object = Object::new(document)
+                    .map_err(|source| AddonError::Object { place: manifest.place.clone(), source })?;
+                objects.push(object);
+            }
+        }
+        Ok(objects)
+    }
+
+    /// What templates see of the platform.
+    fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
+        let gives_addresses = |spec: &AddonSpec| {
+            self.get(&spec.name).is_ok_and(|addon| addon.definition.provides.contains(&Ability::LoadBalancer))
+        };
+        let load_balancer = match platform.load_balancer {
+            Capability::Native => true,
+            Capability::ByAddon => all.iter().any(gives_addresses),
+            Capability::Absent | Capability::Unknown => false,
+        };
+        json!({
+            "provider": platform.provider,
+            "kubernetes": minor(platform).to_string(),
+            "loadBalancer": load_balancer,
+        })
+    }
+}
+
+/// What is done about an addon on a platform.
+enum Course<'a> {
+    Apply,
+    CheckOnly(&'a str),
+    LeaveToOthers(&'a str),
+}
+
+/// A rehearsal comes first: there, also an addon that the cloud brings has to come from somewhere.
+fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
+    let definition = &addon.definition;
+    if platform.rehearsal {
+        match &definition.rehearsal {
+            Rehearsal::Provided(because) => return Course::LeaveToOthers(because),
+            Rehearsal::NotRehearsed(because) => return Course::CheckOnly(because),
+            Rehearsal::Applied => {}
+        }
+    }
+    match definition.providers.on(platform.provider) {
+        Way::Native(because) => Course::LeaveToOthers(because),
+        _ if platform.native_addons.contains(&definition.name) => {
+            Course::LeaveToOthers("the platform brings it")
+        }
+        _ => Course::Apply,
+    }
+}
+
+fn version_for<'a>(addon: &'a Addon, platform: &Platform) -> Result<&'a Version, AddonError> {
+    let definition = &addon.definition;
+    definition.version_for(minor(platform)).ok_or_else(|| AddonError::Kubernetes {
+        name: definition.name.clone(),
+        minor: minor(platform).to_string(),
+        newest: definition.versions.first().map(|version| version.kubernetes),
+    })
+}
+
+fn minor(platform: &Platform) -> Minor {
+    Minor(platform.kubernetes.0, platform.kubernetes.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ProviderKind;
+
+    fn platform(provider: ProviderKind) -> Platform {
+        Platform {
+            provider,
+            kubernetes: (1, 36),
+            rehearsal: false,
+            load_balancer: Capability::Native,
+            dns_addresses: Vec::new(),
+            native_addons: Vec::new(),
+        }
+    }
+
+    fn spec(name: &str, options: Value) -> AddonSpec {
+        AddonSpec { name: name.to_string(), options }
+    }
+
+    fn catalog() -> Catalog {
+        Catalog::load(&[]).expect("the shipped addons")
+    }
+
+    fn render(specs: &[AddonSpec], platform: &Platform) -> Rendered {
+        catalog().render(&specs[0], specs, platform).expect("rendered")
+    }
+
+    fn find<'a>(rendered: &'a Rendered, kind: &str) -> &'a Value {
+        &rendered.objects.iter().find(|object| object.kind.kind == kind).expect("there").body
+    }
+
+    #[test]
+    fn traefik_is_seven_objects() {
+        let rendered = render(&[spec("traefik", json!({}))], &platform(ProviderKind::Gke));
+        let titles: Vec<String> = rendered.objects.iter().map(Object::title).collect();
+        assert_eq!(
+            titles,
+            [
+                "Namespace traefik",
+                "ServiceAccount traefik/traefik",
+                "ClusterRole traefik",
+                "ClusterRoleBinding traefik",
+                "IngressClass traefik",
+                "Service traefik/traefik",
+                "Deployment traefik/traefik",
+            ]
+        );
+        assert_eq!(rendered.version, "3.7.11");
+        assert_eq!(rendered.notes, []);
+        assert_eq!(rendered.ready, [Probe::LoadBalancerAddress]);
+    }
+
+    #[test]
+    fn options_reach_the_objects_and_the_rest_has_defaults() {
+        let platform = platform(ProviderKind::Gke);
+        let plain = render(&[spec("traefik", json!({}))], &platform);
+        assert_eq!(find(&plain, "Deployment")["spec"]["replicas"], 1);
+        let set = json!({"replicas": 3, "logLevel": "DEBUG", "defaultClass": false});
+        let set = render(&[spec("traefik", set)], &platform);
+        assert_eq!(find(&set, "Deployment")["spec"]["replicas"], 3);
+        let args = find(&set, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+        assert!(args.contains("\"--log.level=DEBUG\""), "{args}");
+        assert!(find(&plain, "IngressClass")["metadata"].get("annotations").is_some());
+        assert!(find(&set, "IngressClass")["metadata"].get("annotations").is_none());
+    }
+
+    #[test]
+    fn the_service_is_a_load_balancer_only_where_something_gives_it_an_address() {
+        let service_type = |specs: &[AddonSpec], load_balancer| {
+            let platform = Platform { load_balancer, ..platform(ProviderKind::Kind) };
+            find(&render(specs, &platform), "Service")["spec"]["type"].clone()
+        };
+        let alone = [spec("traefik", json!({}))];
+        let with_metallb = [spec("traefik", json!({})), spec("metallb", json!({}))];
+        assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
+        assert_eq!(service_type(&alone, Capability::ByAddon), "NodePort");
+        assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
+        assert_eq!(service_type(&with_metallb, Capability::Absent), "NodePort");
+        let asked = [spec("traefik", json!({"service": "ClusterIP"}))];
+        assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
+    }
+
+    #[test]
+    fn what_a_rehearsal_brings_or_cannot_have_is_noted_and_not_applied() {
+        for (provider, name, topic) in [
+            (ProviderKind::Gke, "metrics-server", "provided"),
+            (ProviderKind::Kind, "metallb", "not rehearsed"),
+            (ProviderKind::Eks, "nvidia-device-plugin", "not rehearsed"),
+        ] {
+            let platform = Platform { rehearsal: true, ..platform(provider) };
+            let rendered = render(&[spec(name, json!({}))], &platform);
+            assert_eq!(rendered.objects, [], "{name}");
+            assert_eq!(rendered.ready, [], "{name}");
+            let [note] = rendered.notes.as_slice() else { unreachable!("{name}: {:?}", rendered.notes) };
+            assert_eq!(note.topic, topic);
+            assert!(note.text.starts_with(&format!("addon {name}: ")), "{}", note.text);
+        }
+    }
+
+    #[test]
+    fn what_the_platform_brings_is_left_to_it() {
+        let native_addons = vec!["traefik".to_string()];
+        let platform = Platform { native_addons, ..platform(ProviderKind::Existing) };
+        let rendered = render(&[spec("traefik", json!({}))], &platform);
+        assert_eq!((rendered.objects, rendered.notes.len()), (Vec::new(), 1));
+    }
+
+    #[test]
+    fn every_shipped_addon_renders_or_says_why_not_on_every_provider_and_minor() {
+        let catalog = catalog();
+        for name in super::super::shipped_names() {
+            let spec = spec(&name, json!({}));
+            for provider in [
+                ProviderKind::Eks,
+                ProviderKind::Gke,
+                ProviderKind::Kind,
+                ProviderKind::Kwok,
+                ProviderKind::Existing,
+            ] {
+                for minor in 33..=37 {
+                    let platform = Platform { kubernetes: (1, minor), ..platform(provider) };
+                    let rendered = catalog.render(&spec, std::slice::from_ref(&spec), &platform);
+                    let fine = match &rendered {
+                        Ok(rendered) => rendered.objects.is_empty() != rendered.notes.is_empty(),
+                        Err(error) => {
+                            matches!(error, AddonError::Refused { .. } | AddonError::NoManifests { .. })
+                        }
+                    };
+                    assert!(fine, "{name} on {provider} 1.{minor}: {rendered:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_in_the_profile_and_what_to_do() {
+        let refused = |name: &str, options: Value, provider| {
+            let error = catalog().check(&spec(name, options), provider).expect_err("refused");
+            (error.to_string(), error.path(), error.hint())
+        };
+        let some = |text: &str| Some(text.to_string());
+        assert_eq!(
+            refused("traefk", json!({}), ProviderKind::Kind),
+            (
+                "`addons.traefk`: no such addon".to_string(),
+                some("addons.traefk"),
+                some("did you mean `traefik`?")
+            )
+        );
+        assert_eq!(
+            refused("traefik", json!({"replica": 2}), ProviderKind::Kind),
+            (
+                "`addons.traefik.replica`: no such option".to_string(),
+                some("addons.traefik.replica"),
+                some("did you mean `replicas`?")
+            )
+        );
+        let (message, path, _) = refused("metallb", json!({}), ProviderKind::Gke);
+        assert_eq!(
+            message,
+            "`addons.metallb`: not on gke: GKE gives load balancers their addresses itself and MetalLB cannot \
+             announce any there"
+        );
+        assert_eq!(path, some("addons.metallb"));
+    }
+
+    #[test]
+    fn a_cluster_too_new_for_every_version_is_refused() {
+        let platform = Platform { kubernetes: (1, 38), ..platform(ProviderKind::Kind) };
+        let spec = spec("traefik", json!({}));
+        let error = catalog().render(&spec, std::slice::from_ref(&spec), &platform).expect_err("too new");
+        assert_eq!(error.to_string(), "`addons.traefik`: no version of it for Kubernetes 1.38");
+        assert_eq!(error.hint().as_deref(), Some("its newest version is made for Kubernetes 1.33 to 1.37"));
+    }
+}

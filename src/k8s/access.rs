@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use kube::Config;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+
+use crate::base::{ClusterAccess, Credential, Fault, FaultKind};
+
+/// A connected client for `access`, with kube's own silent retries off.
+pub(super) async fn connect(access: &ClusterAccess) -> Result<kube::Client, Fault> {
+    let attempted = format!("connect to {}", access.server);
+    // Installing twice is refused and harmless: the first one stays.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut config = config(access, &attempted).await?;
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    config.read_timeout = Some(Duration::from_secs(60));
+    kube::Client::try_from(config)
+        .map_err(|error| Fault::new(FaultKind::Invalid, attempted, super::fault::in_plain_words(&error)))
+}
+
+async fn config(access: &ClusterAccess, attempted: &str) -> Result<Config, Fault> {
+    let invalid = |reason: String| Fault::new(FaultKind::Invalid, attempted, reason);
+    let (certificate, key, token) = match &access.credential {
+        Credential::Kubeconfig { path, context } => return from_kubeconfig(path, context, attempted).await,
+        Credential::ClientCertificate { certificate, key } => {
+            (Some(encoded(certificate)), Some(encoded(key.reveal()).into()), None)
+        }
+        Credential::Token(token) => (None, None, Some(token.reveal().clone().into())),
+    };
+    let server = access.server.parse().map_err(|_| invalid(format!("`{}` is no address", access.server)))?;
+    let mut config = Config::new(server);
+    config.root_cert = match &access.ca {
+        Some(pem) => Some(
+            certificates(pem).ok_or_else(|| invalid("its authority is no PEM certificate".to_string()))?,
+        ),
+        None => None,
+    };
+    config.auth_info =
+        AuthInfo { client_certificate_data: certificate, client_key_data: key, token, ..AuthInfo::default() };
+    Ok(config)
+}
+
+async fn from_kubeconfig(path: &std::path::Path, context: &str, attempted: &str) -> Result<Config, Fault> {
+    let invalid = |reason: String| {
+        Fault::new(FaultKind::Invalid, attempted, reason).hint(format!(
+            "see the contexts with `kubectl config get-contexts --kubeconfig {}`",
+            path.display()
+        ))
+    };
+    let file = Kubeconfig::read_from(path).map_err(|error| invalid(super::fault::in_plain_words(&error)))?;
+    let options = KubeConfigOptions { context: Some(context.to_string()), ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(file, &options)
+        .await
+        .map_err(|error| invalid(super::fault::in_plain_words(&error)))
+}
+
+/// Base64 of a PEM text, as kubeconfigs carry it.
+fn encoded(pem: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(pem)
+}
+
+/// The certificates of a PEM text, DER.
+fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let found: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .filter_map(Result::ok)
+        .map(|der| der.to_vec())
+        .collect();
+    (!found.is_empty()).then_some(found)
+}

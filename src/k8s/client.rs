@@ -1,0 +1,302 @@
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
+use kube::client::Body;
+use serde_json::Value;
+
+use super::fault;
+use super::object::{Kind, Object};
+use crate::base::{ClusterAccess, Fault, FaultKind};
+use crate::flow::{Flow, Limiter, Patience};
+
+/// berth's name as a field manager.
+pub(super) const MANAGER: &str = "berth";
+
+/// Requests in flight at once. Measured against a real API server: below 16 the round trip
+/// shows, above 64 nothing is gained (see docs/benchmarks.md).
+const MOST_IN_FLIGHT: usize = 32;
+
+/// No single answer may take longer than this.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// Objects per page of a LIST.
+const PAGE: u32 = 5000;
+
+/// A connection to one API server that repeats what may be repeated, visibly.
+#[derive(Clone)]
+pub(super) struct Client {
+    inner: kube::Client,
+    server: String,
+    limiter: Limiter,
+}
+
+/// What is sent with a write.
+enum Payload<'a> {
+    None,
+    Json(&'static str, &'a Value),
+}
+
+impl Client {
+    pub(super) async fn connect(access: &ClusterAccess) -> Result<Self, Fault> {
+        let inner = super::access::connect(access).await?;
+        Ok(Self { inner, server: access.server.clone(), limiter: Limiter::new(MOST_IN_FLIGHT) })
+    }
+
+    /// How many requests are worth having in flight.
+    pub(super) fn width(&self) -> usize {
+        self.limiter.allowed()
+    }
+
+    /// The answer's bytes, or `None` for 404.
+    pub(super) async fn get(
+        &self,
+        flow: &Flow,
+        patience: Patience,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let attempted = format!("read {path}");
+        let found = flow
+            .retry(patience, &attempted, || self.once(flow, &attempted, Method::GET, path, Payload::None))
+            .await;
+        not_found_as_none(found)
+    }
+
+    /// All objects of `kind` that `selector` chooses, page by page, each page handed to `take`.
+    pub(super) async fn list(
+        &self,
+        flow: &Flow,
+        kind: &Kind,
+        selector: Option<&str>,
+        metadata_only: bool,
+        mut take: impl FnMut(&[u8]) -> Result<Option<String>, serde_json::Error>,
+    ) -> Result<(), Fault> {
+        let attempted = format!("list {}", kind.plural);
+        let mut next: Option<String> = None;
+        loop {
+            let mut query = format!("limit={PAGE}");
+            if let Some(selector) = selector {
+                query.push_str(&format!("&labelSelector={}", encoded(selector)));
+            }
+            if let Some(token) = &next {
+                query.push_str(&format!("&continue={}", encoded(token)));
+            }
+            let path = format!("{}?{query}", collection_path(kind, None));
+            let accept = if metadata_only {
+                "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+            } else {
+                "application/json"
+            };
+            let body = flow
+                .retry(Patience::STEADY, &attempted, || self.once_accepting(flow, &attempted, &path, accept))
+                .await;
+            let Some(body) = not_found_as_none(body)? else { return Ok(()) };
+            next = take(&body).map_err(|error| unreadable(&attempted, &error))?;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Applies `object` as manager `berth`, strictly validated. `force` takes fields over.
+    pub(super) async fn apply(&self, flow: &Flow, object: &Object, force: bool) -> Result<Value, Fault> {
+        let attempted = format!("apply {}", object.title());
+        let path = format!(
+            "{}?fieldManager={MANAGER}&fieldValidation=Strict&force={force}",
+            object_path(&object.kind, object.namespace.as_deref(), &object.name)
+        );
+        self.write(
+            flow,
+            &attempted,
+            Method::PATCH,
+            &path,
+            Payload::Json("application/apply-patch+yaml", &object.body),
+        )
+        .await
+    }
+
+    /// Merges `patch` into the object at `path`.
+    pub(super) async fn merge(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        path: &str,
+        patch: &Value,
+    ) -> Result<Value, Fault> {
+        let path = format!("{path}?fieldManager={MANAGER}");
+        self.write(
+            flow,
+            attempted,
+            Method::PATCH,
+            &path,
+            Payload::Json("application/merge-patch+json", patch),
+        )
+        .await
+    }
+
+    /// Makes the object `body` in the collection at `path`.
+    pub(super) async fn create(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, Fault> {
+        let path = format!("{path}?fieldManager={MANAGER}");
+        self.write(flow, attempted, Method::POST, &path, Payload::Json("application/json", body)).await
+    }
+
+    /// Replaces the object at `path`; refused when it changed since `body` was read.
+    pub(super) async fn replace(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, Fault> {
+        let path = format!("{path}?fieldManager={MANAGER}");
+        let body =
+            self.once(flow, attempted, Method::PUT, &path, Payload::Json("application/json", body)).await?;
+        serde_json::from_slice(&body).map_err(|error| unreadable(attempted, &error))
+    }
+
+    /// Deletes the object at `path` if it still has `uid`; `None` when it was gone already.
+    /// Otherwise the answer: a `Status` when it is gone, the object when it is going.
+    pub(super) async fn delete(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        path: &str,
+        uid: &str,
+    ) -> Result<Option<Value>, Fault> {
+        let options = serde_json::json!({
+            "apiVersion": "v1", "kind": "DeleteOptions",
+            "propagationPolicy": "Background", "preconditions": {"uid": uid},
+        });
+        let answer = self
+            .write(flow, attempted, Method::DELETE, path, Payload::Json("application/json", &options))
+            .await;
+        not_found_as_none(answer)
+    }
+
+    async fn write(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        method: Method,
+        path: &str,
+        payload: Payload<'_>,
+    ) -> Result<Value, Fault> {
+        let body = flow
+            .retry(Patience::STEADY, attempted, || {
+                let payload = match &payload {
+                    Payload::None => Payload::None,
+                    Payload::Json(kind, value) => Payload::Json(kind, value),
+                };
+                self.once(flow, attempted, method.clone(), path, payload)
+            })
+            .await?;
+        serde_json::from_slice(&body).map_err(|error| unreadable(attempted, &error))
+    }
+
+    async fn once_accepting(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        path: &str,
+        accept: &str,
+    ) -> Result<Vec<u8>, Fault> {
+        let request = Request::get(path).header("accept", accept).body(Body::empty());
+        self.send(flow, attempted, request).await
+    }
+
+    async fn once(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        method: Method,
+        path: &str,
+        payload: Payload<'_>,
+    ) -> Result<Vec<u8>, Fault> {
+        let request = Request::builder().method(method).uri(path).header("accept", "application/json");
+        let request = match payload {
+            Payload::None => request.body(Body::empty()),
+            Payload::Json(content_type, value) => {
+                request.header("content-type", content_type).body(Body::from(value.to_string().into_bytes()))
+            }
+        };
+        self.send(flow, attempted, request).await
+    }
+
+    async fn send(
+        &self,
+        flow: &Flow,
+        attempted: &str,
+        request: Result<Request<Body>, http::Error>,
+    ) -> Result<Vec<u8>, Fault> {
+        let request = request.map_err(|error| Fault::new(FaultKind::Bug, attempted, error.to_string()))?;
+        let _place = self.limiter.enter().await;
+        let answer = flow.within(ANSWER_LIMIT, attempted, async {
+            let response = self
+                .inner
+                .send(request)
+                .await
+                .map_err(|error| fault::from_transport(attempted, &self.server, &error))?;
+            let (head, body) = response.into_parts();
+            let body = body
+                .collect_bytes()
+                .await
+                .map_err(|error| fault::from_transport(attempted, &self.server, &error))?;
+            if head.status.is_success() {
+                return Ok(body.to_vec());
+            }
+            let mut fault = fault::from_answer(attempted, head.status, &head.headers, &body);
+            if head.status == StatusCode::NOT_FOUND {
+                fault.reason = format!("{NOT_FOUND}{}", fault.reason);
+            }
+            Err(fault)
+        });
+        let answer = answer.await;
+        match &answer {
+            Err(fault) if fault.kind == FaultKind::Throttled => self.limiter.throttled(),
+            _ => self.limiter.answered(),
+        }
+        answer
+    }
+}
+
+/// Marks the faults of answers 404, which callers that look for a thing take for "not there".
+const NOT_FOUND: &str = "not found: ";
+
+fn not_found_as_none<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if fault.reason.starts_with(NOT_FOUND) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn unreadable(attempted: &str, error: &serde_json::Error) -> Fault {
+    Fault::new(FaultKind::Transient, attempted, format!("the answer cannot be read: {error}"))
+}
+
+/// `/api/v1/namespaces/NS/services` or, without a namespace, the whole cluster's.
+pub(super) fn collection_path(kind: &Kind, namespace: Option<&str>) -> String {
+    let root = if kind.group.is_empty() { "/api" } else { "/apis" };
+    let api = kind.api_version();
+    match namespace {
+        Some(namespace) => format!("{root}/{api}/namespaces/{namespace}/{}", kind.plural),
+        None => format!("{root}/{api}/{}", kind.plural),
+    }
+}
+
+/// The path of one object.
+pub(super) fn object_path(kind: &Kind, namespace: Option<&str>, name: &str) -> String {
+    format!("{}/{}", collection_path(kind, namespace), encoded(name))
+}
+
+/// Percent-encoded for a path or a query.
+fn encoded(text: &str) -> String {
+    const PLAIN: percent_encoding::AsciiSet =
+        percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    percent_encoding::utf8_percent_encode(text, &PLAIN).to_string()
+}

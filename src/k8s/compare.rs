@@ -1,0 +1,333 @@
+use serde_json::{Map, Value};
+
+use crate::base::{FieldChange, Quantity, label};
+
+/// The fields in which `live` differs from what berth sets. Fields that berth does not set are
+/// not looked at; values that the API server writes in another way are equal.
+pub(super) fn differing_fields(wanted: &Value, live: &Value) -> Vec<FieldChange> {
+    let mut found = Vec::new();
+    compare(&mut Path::default(), wanted, live, &mut found);
+    found
+}
+
+/// The fields that berth applied once (`applied`, in the form of `fieldsV1`) and wants no more.
+pub(super) fn removed_fields(wanted: &Value, applied: &str, live: &Value) -> Vec<FieldChange> {
+    let mut found = Vec::new();
+    if let Ok(Value::Object(fields)) = serde_json::from_str(applied) {
+        walk_applied(&mut Path::default(), &fields, Some(wanted), Some(live), &mut found);
+    }
+    found
+}
+
+/// Whether the manager that applied `fields` (in the form of `fieldsV1`) holds the field at `path`,
+/// as it stands in a [`FieldChange`].
+pub(super) fn holds(fields: &str, path: &str) -> bool {
+    let mut held = Vec::new();
+    if let Ok(Value::Object(fields)) = serde_json::from_str(fields) {
+        walk_applied(&mut Path::default(), &fields, None, None, &mut held);
+    }
+    held.iter().any(|field| field.path == path || path.starts_with(&format!("{}.", field.path)))
+}
+
+/// A path in an object, written as `spec.template.spec.containers[traefik].image`.
+#[derive(Default)]
+struct Path {
+    text: String,
+}
+
+impl Path {
+    fn within<T>(&mut self, step: &str, work: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.text.len();
+        if !step.starts_with('[') && length > 0 {
+            self.text.push('.');
+        }
+        self.text.push_str(step);
+        let result = work(self);
+        self.text.truncate(length);
+        result
+    }
+
+    fn last_key(&self) -> &str {
+        self.text.rsplit(['.', ']']).next().unwrap_or_default()
+    }
+
+    /// Whether the values of this map are quantities.
+    fn holds_quantities(&self) -> bool {
+        const MAPS: [&str; 9] = [
+            "hard",
+            "requests",
+            "limits",
+            "default",
+            "defaultRequest",
+            "max",
+            "min",
+            "capacity",
+            "allocatable",
+        ];
+        MAPS.contains(&self.last_key()) || self.text.ends_with("sizeLimit")
+    }
+}
+
+fn compare(path: &mut Path, wanted: &Value, live: &Value, found: &mut Vec<FieldChange>) {
+    match (wanted, live) {
+        (Value::Object(wanted), Value::Object(live)) => {
+            let quantities = path.holds_quantities();
+            for (key, value) in wanted {
+                if is_identity(path, key) {
+                    continue;
+                }
+                path.within(key, |path| match live.get(key) {
+                    Some(Value::String(_) | Value::Number(_))
+                        if quantities && same_quantity(value, &live[key]) => {}
+                    Some(there) => compare(path, value, there, found),
+                    None if is_empty(value) => {}
+                    None => found.push(change(path, None, Some(value))),
+                });
+            }
+        }
+        (Value::Array(wanted), Value::Array(live)) => compare_lists(path, wanted, live, found),
+        _ if same_scalar(wanted, live) || is_empty(wanted) && is_empty(live) => {}
+        _ => found.push(change(path, Some(live), Some(wanted))),
+    }
+}
+
+/// Lists whose items have names are compared by name, since others may add items of their own;
+/// other lists by position, and their lengths must agree.
+fn compare_lists(path: &mut Path, wanted: &[Value], live: &[Value], found: &mut Vec<FieldChange>) {
+    if let Some(named) = by_name(wanted) {
+        for (name, item) in named {
+            let there = live.iter().find(|candidate| candidate["name"] == name);
+            path.within(&format!("[{name}]"), |path| match there {
+                Some(there) => compare(path, item, there, found),
+                None => found.push(change(path, None, Some(item))),
+            });
+        }
+        return;
+    }
+    if wanted.len() != live.len() {
+        found.push(change(path, Some(&Value::from(live)), Some(&Value::from(wanted))));
+        return;
+    }
+    for (index, (wanted, live)) in wanted.iter().zip(live).enumerate() {
+        path.within(&format!("[{index}]"), |path| compare(path, wanted, live, found));
+    }
+}
+
+/// The items with their names, when every item has one and no two are alike. Subjects of a role
+/// binding have names too, but are one whole, as are the references that carry a kind.
+fn by_name(items: &[Value]) -> Option<Vec<(&str, &Value)>> {
+    let mut named: Vec<(&str, &Value)> = Vec::with_capacity(items.len());
+    for item in items {
+        let name = item.get("name")?.as_str()?;
+        if item.get("kind").is_some() || named.iter().any(|(other, _)| *other == name) {
+            return None;
+        }
+        named.push((name, item));
+    }
+    (!named.is_empty()).then_some(named)
+}
+
+fn is_identity(path: &Path, key: &str) -> bool {
+    match path.text.as_str() {
+        "" => matches!(key, "apiVersion" | "kind" | "status"),
+        "metadata" => matches!(key, "name" | "namespace"),
+        "metadata.annotations" => key == label::APPLIED,
+        _ => false,
+    }
+}
+
+fn same_scalar(one: &Value, other: &Value) -> bool {
+    one == other
+        || matches!((one.as_f64(), other.as_f64()), (Some(one), Some(other)) if one.to_bits() == other.to_bits())
+}
+
+fn same_quantity(one: &Value, other: &Value) -> bool {
+    let quantity = |value: &Value| match value {
+        Value::String(text) => text.parse::<Quantity>().ok(),
+        Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
+    };
+    matches!((quantity(one), quantity(other)), (Some(one), Some(other)) if one == other)
+}
+
+/// What the API server may leave out of its answer.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn change(path: &Path, from: Option<&Value>, to: Option<&Value>) -> FieldChange {
+    FieldChange { path: path.text.clone(), from: from.map(shown), to: to.map(shown) }
+}
+
+/// A value on one line, shortened.
+fn shown(value: &Value) -> String {
+    const LONGEST: usize = 120;
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Walks `fieldsV1`. With `wanted`, finds the leaves that are in `applied` and not in `wanted`;
+/// without, every leaf.
+fn walk_applied(
+    path: &mut Path,
+    applied: &Map<String, Value>,
+    wanted: Option<&Value>,
+    live: Option<&Value>,
+    found: &mut Vec<FieldChange>,
+) {
+    let collecting = wanted.is_none();
+    for (step, below) in applied {
+        let Some((mark, name)) = step.split_once(':') else { continue };
+        let child = |parent: Option<&Value>| -> Option<Value> {
+            let parent = parent?;
+            match mark {
+                "f" => parent.get(name).cloned(),
+                "k" => item_with_keys(parent.as_array()?, name).cloned(),
+                "v" => {
+                    let item: Value = serde_json::from_str(name).ok()?;
+                    parent.as_array()?.iter().find(|candidate| **candidate == item).cloned()
+                }
+                _ => None,
+            }
+        };
+        if mark == "f" && is_identity(path, name) {
+            continue;
+        }
+        let label = match mark {
+            "f" => name.to_string(),
+            _ => format!("[{}]", item_label(name)),
+        };
+        let below = below.as_object();
+        let deeper = below.filter(|below| below.keys().any(|key| key.contains(':')));
+        path.within(&label, |path| {
+            let (wanted_child, live_child) = (child(wanted), child(live));
+            if !collecting && wanted_child.is_none() {
+                // Gone from what is wanted; gone from the cluster, too, means there is nothing to do.
+                if let Some(live_child) = live_child {
+                    found.push(change(path, Some(&live_child), None));
+                }
+                return;
+            }
+            match deeper {
+                Some(below) => walk_applied(path, below, wanted_child.as_ref(), live_child.as_ref(), found),
+                None if collecting => found.push(change(path, None, None)),
+                None => {}
+            }
+        });
+    }
+}
+
+/// The item of a list that the keys of `fieldsV1` (`{"name":"web"}`) choose.
+fn item_with_keys<'a>(items: &'a [Value], keys: &str) -> Option<&'a Value> {
+    let Ok(Value::Object(keys)) = serde_json::from_str(keys) else { return None };
+    items.iter().find(|item| {
+        keys.iter().all(|(key, value)| item.get(key).is_none_or(|there| there == value))
+            && keys.keys().any(|key| item.get(key).is_some())
+    })
+}
+
+fn item_label(keys: &str) -> String {
+    match serde_json::from_str(keys) {
+        Ok(Value::Object(keys)) => match keys.get("name").and_then(Value::as_str) {
+            Some(name) => name.to_string(),
+            None => keys.values().map(shown).collect::<Vec<_>>().join("/"),
+        },
+        _ => keys.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn paths(changes: &[FieldChange]) -> Vec<&str> {
+        changes.iter().map(|change| change.path.as_str()).collect()
+    }
+
+    #[test]
+    fn fields_that_berth_does_not_set_are_not_looked_at() {
+        let live = json!({"spec": {"a": 1, "added": true}, "status": {"x": 1}});
+        assert!(differing_fields(&json!({"spec": {"a": 1}}), &live).is_empty());
+    }
+
+    #[test]
+    fn a_differing_field_is_named_with_both_values() {
+        let found = differing_fields(&json!({"spec": {"replicas": 2}}), &json!({"spec": {"replicas": 5}}));
+        assert_eq!(
+            found,
+            [FieldChange { path: "spec.replicas".into(), from: Some("5".into()), to: Some("2".into()) }]
+        );
+    }
+
+    #[test]
+    fn equal_quantities_are_equal_and_other_texts_are_not() {
+        let wanted = json!({"spec": {"hard": {"requests.cpu": "10", "pods": 5, "limits.memory": "1024Mi"}}});
+        let live = json!({"spec": {"hard": {"requests.cpu": "10000m", "pods": "5", "limits.memory": "1Gi"}}});
+        assert!(differing_fields(&wanted, &live).is_empty());
+        let labels = |value: &str| json!({"metadata": {"labels": {"size": value}}});
+        assert_eq!(paths(&differing_fields(&labels("1000m"), &labels("1"))), ["metadata.labels.size"]);
+    }
+
+    #[test]
+    fn what_the_server_leaves_out_because_it_is_empty_is_equal() {
+        let wanted = json!({"spec": {"podSelector": {}, "args": []}});
+        assert!(differing_fields(&wanted, &json!({"spec": {}})).is_empty());
+    }
+
+    #[test]
+    fn a_false_that_is_gone_differs() {
+        let wanted = json!({"automountServiceAccountToken": false});
+        assert_eq!(paths(&differing_fields(&wanted, &json!({}))), ["automountServiceAccountToken"]);
+    }
+
+    #[test]
+    fn named_items_are_found_by_name() {
+        let wanted = json!({"c": [{"name": "web", "image": "a"}]});
+        let live = json!({"c": [{"name": "sidecar"}, {"name": "web", "image": "b"}]});
+        assert_eq!(paths(&differing_fields(&wanted, &live)), ["c[web].image"]);
+    }
+
+    #[test]
+    fn subjects_are_one_whole() {
+        let subject = |name: &str| json!({"kind": "Group", "name": name});
+        let wanted = json!({"subjects": [subject("a")]});
+        let live = json!({"subjects": [subject("a"), subject("intruder")]});
+        assert_eq!(paths(&differing_fields(&wanted, &live)), ["subjects"]);
+    }
+
+    #[test]
+    fn a_field_that_was_applied_and_is_wanted_no_more_is_found() {
+        let applied = json!({
+            "f:metadata": {"f:labels": {"f:old": {}, "f:kept": {}}},
+            "f:spec": {"f:ports": {".": {}, "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}},
+                                    "k:{\"port\":81,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}}
+        });
+        let wanted = json!({"metadata": {"labels": {"kept": "1"}}, "spec": {"ports": [{"port": 80, "protocol": "TCP"}]}});
+        let live = json!({"metadata": {"labels": {"kept": "1", "old": "1"}},
+            "spec": {"ports": [{"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "TCP"}]}});
+        let found = removed_fields(&wanted, &applied.to_string(), &live);
+        assert_eq!(paths(&found), ["metadata.labels.old", "spec.ports[81/TCP]"]);
+        assert_eq!(found[0].to, None);
+    }
+
+    #[test]
+    fn the_holder_of_a_field_is_known() {
+        let fields = json!({"f:spec": {"f:replicas": {}, "f:template": {"f:metadata": {}}}}).to_string();
+        assert!(holds(&fields, "spec.replicas"));
+        assert!(!holds(&fields, "spec.selector"));
+    }
+}

@@ -1,0 +1,93 @@
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::object::Object;
+use crate::base::{Owner, label};
+
+/// The object as it is sent: with the owner mark, its set, and the hash of all that.
+pub fn finish(mut object: Object, owner: &Owner, set: &str) -> Object {
+    let marks =
+        [(label::OWNER, owner.id.as_str()), (label::ENVIRONMENT, &owner.environment), (label::SET, set)];
+    if let Some(labels) = metadata_map(&mut object.body, "labels") {
+        for (key, value) in marks {
+            labels.insert(key.to_string(), Value::from(value));
+        }
+    }
+    let hash = hash(&object.body);
+    if let Some(annotations) = metadata_map(&mut object.body, "annotations") {
+        annotations.insert(label::APPLIED.to_string(), Value::from(hash));
+    }
+    object
+}
+
+fn metadata_map<'a>(body: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
+    let metadata = body.get_mut("metadata")?.as_object_mut()?;
+    metadata.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+}
+
+/// The first 16 hex digits of the SHA-256 of the object, whatever the order of its keys.
+fn hash(body: &Value) -> String {
+    let mut hasher = Sha256::new();
+    feed(&mut hasher, body);
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn feed(hasher: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            hasher.update(b"{");
+            for key in keys {
+                hasher.update(Value::from(key.as_str()).to_string());
+                hasher.update(b":");
+                feed(hasher, &map[key]);
+            }
+            hasher.update(b"}");
+        }
+        Value::Array(items) => {
+            hasher.update(b"[");
+            for item in items {
+                feed(hasher, item);
+                hasher.update(b",");
+            }
+            hasher.update(b"]");
+        }
+        scalar => hasher.update(scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn owner() -> Owner {
+        Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() }
+    }
+
+    fn namespace(labels: Value) -> Object {
+        let body =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x", "labels": labels}});
+        Object::new(body).expect("a namespace")
+    }
+
+    #[test]
+    fn the_mark_is_on_it() {
+        let finished = finish(namespace(json!({"team": "a"})), &owner(), "tenants");
+        let labels = &finished.body["metadata"]["labels"];
+        assert_eq!(labels[label::OWNER], "7f3k2q9d");
+        assert_eq!(labels[label::SET], "tenants");
+        assert_eq!(labels["team"], "a");
+    }
+
+    #[test]
+    fn the_hash_sees_values_and_not_the_order_of_keys() {
+        let hash_of = |labels| {
+            finish(namespace(labels), &owner(), "s").body["metadata"]["annotations"][label::APPLIED].clone()
+        };
+        assert_eq!(hash_of(json!({"a": "1", "b": "2"})), hash_of(json!({"b": "2", "a": "1"})));
+        assert_ne!(hash_of(json!({"a": "1"})), hash_of(json!({"a": "2"})));
+    }
+}

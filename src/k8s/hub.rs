@@ -1,0 +1,394 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::client::{Client, object_path};
+use super::finish::finish;
+use super::lease::{Lease, LeaseSettings};
+use super::live::{Key, Live};
+use super::object::{Kind, Object};
+use super::records;
+use crate::base::{ClusterAccess, Fault, FaultKind, Owner, RunId};
+use crate::flow::{Flow, Patience};
+
+/// What a run may do in a cluster, and as whom.
+#[derive(Debug, Clone)]
+pub struct HubSettings {
+    /// The mark on everything that is made.
+    pub owner: Owner,
+    /// This run.
+    pub run: RunId,
+    /// The user, for the courtesy lock: `ada`.
+    pub user: String,
+    /// This machine's name, for the courtesy lock.
+    pub host: String,
+    /// The kinds that this environment may use: they are recorded before the first of them is made.
+    pub kinds: BTreeSet<Kind>,
+    /// Take over objects of our names that somebody else made.
+    pub adopt: bool,
+    /// Take over fields that another manager applies.
+    pub force_conflicts: bool,
+    /// Remove namespaces, and volume claims in them, that are no longer in the profile.
+    pub prune_namespaces: bool,
+    /// Remove custom resource definitions that are no longer in the profile.
+    pub prune_crds: bool,
+}
+
+/// The one place of a run that talks to the cluster: every resource shares its connection, its
+/// lists (one LIST per kind) and its records.
+pub struct Hub {
+    settings: HubSettings,
+    client: OnceCell<Client>,
+    owned: Mutex<BTreeMap<Kind, Shelf>>,
+    present: Mutex<BTreeMap<Kind, Arc<OnceCell<BTreeSet<Key>>>>>,
+    recorded: OnceCell<BTreeSet<Kind>>,
+    lease: OnceCell<Lease>,
+    writing: OnceCell<()>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    loaded: Arc<OnceCell<()>>,
+    objects: BTreeMap<Key, Arc<Live>>,
+}
+
+/// What an API server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `(1, 36)`.
+    pub version: (u32, u32),
+    /// `v1.36.3`.
+    pub full_version: String,
+}
+
+impl Hub {
+    /// A hub that is not connected yet.
+    pub fn new(settings: HubSettings) -> Self {
+        Self {
+            settings,
+            client: OnceCell::new(),
+            owned: Mutex::default(),
+            present: Mutex::default(),
+            recorded: OnceCell::new(),
+            lease: OnceCell::new(),
+            writing: OnceCell::new(),
+        }
+    }
+
+    /// What this run may do.
+    pub fn settings(&self) -> &HubSettings {
+        &self.settings
+    }
+
+    /// Asks the API server at `access` for its version; waits only briefly for one that is down.
+    pub async fn probe(&self, access: &ClusterAccess, flow: &Flow) -> Result<Server, Fault> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Version {
+            major: String,
+            minor: String,
+            git_version: String,
+        }
+        let client = self.client(access).await?;
+        let attempted = format!("ask {} for its version", access.server);
+        let body = client.get(flow, Patience::BRIEF, "/version").await?;
+        let unexpected = |reason: String| Fault::new(FaultKind::Invalid, attempted.clone(), reason);
+        let body = body.ok_or_else(|| unexpected("it is no Kubernetes API server".to_string()))?;
+        let version: Version =
+            serde_json::from_slice(&body).map_err(|error| unexpected(error.to_string()))?;
+        let digits =
+            |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or_default();
+        Ok(Server {
+            version: (digits(&version.major), digits(&version.minor)),
+            full_version: version.git_version,
+        })
+    }
+
+    /// Whether the API server at `access` says that it is ready to serve. One attempt, no patience.
+    pub async fn is_ready(&self, access: &ClusterAccess, flow: &Flow) -> Result<bool, Fault> {
+        const ONCE: Patience = Patience { retries: 0, ..Patience::BRIEF };
+        match self.client(access).await?.get(flow, ONCE, "/readyz").await {
+            Ok(body) => Ok(body.is_some()),
+            Err(fault) if fault.is_retryable() => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The client, connected on first use.
+    pub(super) async fn client(&self, access: &ClusterAccess) -> Result<&Client, Fault> {
+        self.client.get_or_try_init(|| Client::connect(access)).await
+    }
+
+    pub(super) fn connected(&self) -> Result<&Client, Fault> {
+        self.client.get().ok_or_else(|| {
+            Fault::new(FaultKind::Bug, "use the cluster", "it was used before it was connected")
+        })
+    }
+
+    /// Connects if need be.
+    pub async fn connect(&self, access: &ClusterAccess) -> Result<(), Fault> {
+        self.client(access).await.map(|_| ())
+    }
+
+    /// All objects of `kind` with this owner's label: one LIST per run, shared by all who ask.
+    pub async fn list_owned(&self, kind: &Kind, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
+        let loaded = Arc::clone(&self.owned().entry(kind.clone()).or_default().loaded);
+        loaded
+            .get_or_try_init(|| async {
+                let objects = self.list(kind, &self.settings.owner.selector(), flow).await?;
+                self.owned().entry(kind.clone()).or_default().objects = objects;
+                Ok::<(), Fault>(())
+            })
+            .await?;
+        Ok(self.owned().get(kind).map(|shelf| shelf.objects.values().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn list(
+        &self,
+        kind: &Kind,
+        selector: &str,
+        flow: &Flow,
+    ) -> Result<BTreeMap<Key, Arc<Live>>, Fault> {
+        let mut objects = BTreeMap::new();
+        self.connected()?
+            .list(flow, kind, Some(selector), false, |page| {
+                let page: Page<Value> = serde_json::from_slice(page)?;
+                for item in page.items {
+                    let live = Live::new(kind, item);
+                    objects.insert(live.key(), Arc::new(live));
+                }
+                Ok(page.metadata.next)
+            })
+            .await?;
+        Ok(objects)
+    }
+
+    /// Forgets what was listed of `kind`, so that the next look is a fresh one.
+    pub fn forget(&self, kind: &Kind) {
+        if let Some(shelf) = self.owned().get_mut(kind) {
+            shelf.loaded = Arc::default();
+        }
+    }
+
+    /// Forgets who else has objects here, so that the next look is a fresh one.
+    pub(super) fn forget_present(&self) {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Namespace and name of everything of `kind` in the cluster, whoever made it: one metadata-only LIST per run.
+    pub(super) async fn present(&self, kind: &Kind, flow: &Flow) -> Result<BTreeSet<Key>, Fault> {
+        let cell = {
+            let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(present.entry(kind.clone()).or_default())
+        };
+        let found = cell
+            .get_or_try_init(|| async {
+                let mut keys = BTreeSet::new();
+                self.connected()?
+                    .list(flow, kind, None, true, |page| {
+                        let page: Page<Named> = serde_json::from_slice(page)?;
+                        keys.extend(
+                            page.items.into_iter().map(|item| (item.metadata.namespace, item.metadata.name)),
+                        );
+                        Ok(page.metadata.next)
+                    })
+                    .await?;
+                Ok::<_, Fault>(keys)
+            })
+            .await?;
+        Ok(found.clone())
+    }
+
+    /// Whether there is an object at this address, whoever made it.
+    pub(super) async fn exists(&self, object: &Object, flow: &Flow) -> Result<bool, Fault> {
+        let path = object_path(&object.kind, object.namespace.as_deref(), &object.name);
+        Ok(self.connected()?.get(flow, Patience::STEADY, &path).await?.is_some())
+    }
+
+    /// The kinds that this environment ever used, as recorded in the cluster.
+    pub(super) async fn recorded_kinds(&self, flow: &Flow) -> Result<&BTreeSet<Kind>, Fault> {
+        self.recorded.get_or_try_init(|| records::read_kinds(self, flow)).await
+    }
+
+    /// Applies `object` as part of `set`, with the owner mark. Safe to repeat.
+    ///
+    /// If this dies right after the call, the object stands with its mark, and the next run finds it.
+    pub async fn apply(&self, object: &Object, set: &str, flow: &Flow) -> Result<Arc<Live>, Fault> {
+        self.open_for_writing(flow).await?;
+        let object = finish(object.clone(), &self.settings.owner, set);
+        let client = self.connected()?;
+        let known =
+            self.owned().get(&object.kind).and_then(|shelf| shelf.objects.get(&key(&object)).cloned());
+        let contested = known.is_none_or(|live| !live.others.is_empty()) && !self.settings.force_conflicts;
+        let answer = match client.apply(flow, &object, !contested).await {
+            // Fields that somebody only edited are drift; what another manager applies is theirs.
+            Err(fault) if fault.kind == FaultKind::Conflict && only_edits(&fault.reason) => {
+                client.apply(flow, &object, true).await?
+            }
+            answer => answer?,
+        };
+        let live = Arc::new(Live::new(&object.kind, answer));
+        self.remember(&live);
+        Ok(live)
+    }
+
+    /// Merges `patch` into a live object. Safe to repeat.
+    pub async fn merge_patch(&self, live: &Live, patch: &Value, flow: &Flow) -> Result<Arc<Live>, Fault> {
+        self.open_for_writing(flow).await?;
+        let attempted = format!("change {}", live.title());
+        let path = object_path(&live.kind, live.namespace.as_deref(), &live.name);
+        let answer = self.connected()?.merge(flow, &attempted, &path, patch).await?;
+        let live = Arc::new(Live::new(&live.kind, answer));
+        self.remember(&live);
+        Ok(live)
+    }
+
+    /// Removes a live object of ours, if it is still the same one. Refuses what is not ours.
+    ///
+    /// If this dies right after the call, the object is going or gone, and the next run sees that.
+    pub async fn delete(&self, live: &Live, flow: &Flow) -> Result<(), Fault> {
+        let attempted = format!("remove {}", live.title());
+        if !live.is_of(&self.settings.owner) {
+            return Err(Fault::new(FaultKind::Bug, attempted, "berth did not make it"));
+        }
+        self.open_for_writing(flow).await?;
+        let path = object_path(&live.kind, live.namespace.as_deref(), &live.name);
+        let answer = self.connected()?.delete(flow, &attempted, &path, &live.uid).await?;
+        let still_there = answer.filter(|answer| answer["kind"] != "Status");
+        match still_there {
+            Some(going) => self.remember(&Arc::new(Live::new(&live.kind, going))),
+            None => {
+                if let Some(shelf) = self.owned().get_mut(&live.kind) {
+                    shelf.objects.remove(&live.key());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many requests are worth having in flight.
+    pub fn width(&self) -> usize {
+        self.client.get().map_or(1, Client::width)
+    }
+
+    /// Takes the courtesy lock and records the kinds, once per run, before its first write.
+    pub(super) async fn open_for_writing(&self, flow: &Flow) -> Result<(), Fault> {
+        let opened = self.writing.get_or_try_init(|| async {
+            let client = self.connected()?;
+            records::ensure_namespace(client, flow).await?;
+            let lease = Lease::take(client.clone(), &self.lease_settings(), flow).await?;
+            records::write_kinds(self, flow).await?;
+            // The cell is set only here, and this runs once.
+            self.lease.set(lease).ok();
+            Ok::<(), Fault>(())
+        });
+        opened.await.map(|_| ())
+    }
+
+    fn lease_settings(&self) -> LeaseSettings {
+        let HubSettings { owner, run, user, host, .. } = &self.settings;
+        LeaseSettings {
+            name: records::name(owner),
+            labels: records::labels(owner),
+            place: format!("{user}@{host}"),
+            run: run.as_str().to_string(),
+        }
+    }
+
+    /// Lets go of the courtesy lock, if this run took it.
+    pub async fn close(&self, flow: &Flow) {
+        if let Some(lease) = self.lease.get() {
+            lease.release(flow).await;
+        }
+    }
+
+    fn remember(&self, live: &Arc<Live>) {
+        let mut owned = self.owned();
+        owned.entry(live.kind.clone()).or_default().objects.insert(live.key(), Arc::clone(live));
+    }
+
+    fn owned(&self) -> MutexGuard<'_, BTreeMap<Kind, Shelf>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(object: &Object) -> Key {
+    (object.namespace.clone(), object.name.clone())
+}
+
+/// Whether a refused apply names only managers that edited (operation Update), which the API
+/// server tells by the words `using VERSION at TIME` behind the manager's name.
+fn only_edits(reason: &str) -> bool {
+    let mut rest = reason;
+    let mut seen = false;
+    while let Some(start) = rest.find("with \"") {
+        rest = &rest[start + 6..];
+        let Some(end) = rest.find('"') else { return false };
+        rest = &rest[end + 1..];
+        let clause = rest.split(':').next().unwrap_or_default();
+        if !clause.contains(" using ") {
+            return false;
+        }
+        seen = true;
+    }
+    seen
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+struct Page<T> {
+    #[serde(default)]
+    metadata: PageMetadata,
+    #[serde(default = "Vec::new")]
+    items: Vec<T>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(default, rename = "continue", deserialize_with = "non_empty")]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    metadata: NamedMetadata,
+}
+
+#[derive(Deserialize)]
+struct NamedMetadata {
+    name: String,
+    namespace: Option<String>,
+}
+
+fn non_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_told_from_other_appliers() {
+        assert!(only_edits(
+            "Apply failed with 1 conflict: conflict with \"kubectl-edit\" using v1 at 2026-11-21T00:00:00Z: .data.a"
+        ));
+        assert!(!only_edits("Apply failed with 1 conflict: conflict with \"argocd\": .data.a"));
+        assert!(!only_edits(
+            "Apply failed with 2 conflicts: conflicts with \"kubectl-edit\" using v1 at 2026-11-21T00:00:00Z:\n- .data.a\nconflicts with \"argocd\":\n- .data.b"
+        ));
+        assert!(!only_edits("something else"));
+    }
+
+    #[test]
+    fn an_empty_continue_token_ends_a_list() {
+        let page: Page<Named> =
+            serde_json::from_str(r#"{"metadata":{"continue":""},"items":[{"metadata":{"name":"a"}}]}"#)
+                .expect("a page");
+        assert_eq!(page.metadata.next, None);
+        assert_eq!(page.items[0].metadata.name, "a");
+    }
+}

@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::client::MANAGER;
+use super::object::Kind;
+use crate::base::{Owner, label};
+
+/// An object as it stands in the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace; `None` for cluster-scoped kinds.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its unique id: another object of the same name has another one.
+    pub uid: String,
+    /// Whether its removal was asked for.
+    pub going: bool,
+    /// The object without its managed fields.
+    pub body: Value,
+    /// The fields that berth applied, as `fieldsV1` JSON; `None` when berth never applied it.
+    pub(super) applied: Option<String>,
+    /// The fields that other managers applied, by manager.
+    pub(super) others: BTreeMap<String, String>,
+}
+
+impl Live {
+    /// The object that the API server answered.
+    pub(super) fn new(kind: &Kind, mut body: Value) -> Self {
+        let text =
+            |body: &Value, pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_string);
+        let managed = body
+            .pointer_mut("/metadata")
+            .and_then(Value::as_object_mut)
+            .and_then(|metadata| metadata.remove("managedFields"));
+        let (mut applied, mut others) = (None, BTreeMap::new());
+        for entry in managed.as_ref().and_then(Value::as_array).into_iter().flatten() {
+            if entry["operation"] != "Apply" {
+                continue;
+            }
+            let manager = entry["manager"].as_str().unwrap_or_default();
+            let fields = entry["fieldsV1"].to_string();
+            if manager == MANAGER {
+                applied = Some(fields);
+            } else {
+                others.insert(manager.to_string(), fields);
+            }
+        }
+        Self {
+            kind: kind.clone(),
+            namespace: text(&body, "/metadata/namespace"),
+            name: text(&body, "/metadata/name").unwrap_or_default(),
+            uid: text(&body, "/metadata/uid").unwrap_or_default(),
+            going: body.pointer("/metadata/deletionTimestamp").is_some(),
+            body,
+            applied,
+            others,
+        }
+    }
+
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.body["metadata"]["labels"][key].as_str()
+    }
+
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.body["metadata"]["annotations"][key].as_str()
+    }
+
+    /// Whether berth made it for `owner`: it carries the mark *and* berth applied it. People copy
+    /// objects together with their labels, so the label alone proves nothing.
+    pub fn is_of(&self, owner: &Owner) -> bool {
+        self.applied.is_some() && self.label(label::OWNER) == Some(owner.id.as_str())
+    }
+
+    /// `Service traefik/traefik`, `Namespace checkout-ns`.
+    pub fn title(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} {namespace}/{}", self.kind.kind, self.name),
+            None => format!("{} {}", self.kind.kind, self.name),
+        }
+    }
+
+    /// What tells it from others of its kind.
+    pub(super) fn key(&self) -> Key {
+        (self.namespace.clone(), self.name.clone())
+    }
+}
+
+/// Namespace and name of an object.
+pub(super) type Key = (Option<String>, String);
