@@ -68,7 +68,9 @@ impl House {
                     _ if other == room => {}
                     (Some(own), Some(theirs)) if theirs < own => {}
                     (Some(own), Some(theirs)) => {
-                        complain(format!("{room} is on floor {own} and {other} on floor {theirs}, not below it"));
+                        complain(format!(
+                            "{room} is on floor {own} and {other} on floor {theirs}, not below it"
+                        ));
                     }
                     (_, None) => complain(format!("`{other}` is no room of the table")),
                     (None, _) => complain(format!("`{room}` is no room of the table")),
@@ -96,7 +98,9 @@ fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
         .skip_while(|line| !line.starts_with(&format!("| {heading} |")))
         .skip(2)
         .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.replace('`', "").trim().to_string()).collect())
+        .map(|line| {
+            line.trim_matches('|').split(" | ").map(|cell| cell.replace('`', "").trim().to_string()).collect()
+        })
         .collect()
 }
 
@@ -130,7 +134,8 @@ fn files() -> Vec<PathBuf> {
 
 /// The module of a file: `k8s/client.rs` is `["k8s", "client"]`.
 fn module(place: &Path) -> Vec<String> {
-    let mut module: Vec<String> = place.with_extension("").iter().map(|part| part.to_string_lossy().into()).collect();
+    let mut module: Vec<String> =
+        place.with_extension("").iter().map(|part| part.to_string_lossy().into()).collect();
     if matches!(module.last().map(String::as_str), Some("mod" | "lib" | "main")) {
         module.pop();
     }
@@ -152,7 +157,12 @@ fn every_room_names_only_what_the_page_allows() {
         let text = fs::read_to_string(repository().join("src").join(place)).expect("it was found there");
         complaints.extend(house.complaints(place, &named_in(place, &text)));
     }
-    assert!(complaints.is_empty(), "{} breaches of docs/ARCHITECTURE.md:\n{}", complaints.len(), complaints.join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "{} breaches of docs/ARCHITECTURE.md:\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
 }
 
 #[test]
@@ -166,7 +176,10 @@ fn the_page_lists_the_rooms_that_there_are() {
     let listed: BTreeSet<String> = house.floors.keys().cloned().collect();
     let missing: Vec<_> = there.difference(&listed).collect();
     let gone: Vec<_> = listed.difference(&there).filter(|room| !house.later.contains(*room)).collect();
-    assert!(missing.is_empty() && gone.is_empty(), "not on the page: {missing:?}; on the page only: {gone:?}");
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "not on the page: {missing:?}; on the page only: {gone:?}"
+    );
 }
 
 #[test]
@@ -241,7 +254,10 @@ fn a_room_that_names_its_own_floor_or_a_higher_one_is_found() {
 #[test]
 fn an_outside_crate_in_the_wrong_room_is_found() {
     assert_eq!(
-        complaints_about("flow/mod.rs", "fn f(_: k8s_openapi::api::core::v1::Pod, _: serde::de::Unexpected) {}"),
+        complaints_about(
+            "flow/mod.rs",
+            "fn f(_: k8s_openapi::api::core::v1::Pod, _: serde::de::Unexpected) {}"
+        ),
         ["src/flow/mod.rs:1: `k8s_openapi::api::core::v1::Pod`: `k8s_openapi` may be named only in k8s"]
     );
     assert_eq!(complaints_about("k8s/wait.rs", "use kube::Client;"), [""; 0]);
@@ -254,10 +270,16 @@ fn what_only_one_room_does_is_found_elsewhere() {
     for (path, rooms, reason) in ONLY_IN {
         let text = format!("fn f() {{ {path}(); }}");
         let found = complaints_about("k8s/mod.rs", &text);
-        assert!(found.iter().any(|complaint| complaint.ends_with(reason)), "`{path}` was not found: {found:?}");
+        assert!(
+            found.iter().any(|complaint| complaint.ends_with(reason)),
+            "`{path}` was not found: {found:?}"
+        );
         let (parent, name) = path.rsplit_once("::").expect("a path");
         let imported = complaints_about("k8s/mod.rs", &format!("use {parent}::{{{name} as thing}};"));
-        assert!(imported.iter().any(|complaint| complaint.ends_with(reason)), "`{path}` as import: {imported:?}");
+        assert!(
+            imported.iter().any(|complaint| complaint.ends_with(reason)),
+            "`{path}` as import: {imported:?}"
+        );
         for room in rooms {
             let allowed = complaints_about(&format!("{room}/mod.rs"), &text);
             assert!(!allowed.iter().any(|complaint| complaint.ends_with(reason)), "{allowed:?}");

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
     dead_code,
@@ -10,6 +11,11 @@
 )]
 
 mod floors;
+mod laws;
+mod laws_kills;
+mod laws_ours;
+mod laws_rehearsal;
+mod laws_together;
 mod rendering;
 mod stage;
 #[path = "../support/mod.rs"]

@@ -5,6 +5,7 @@
 
 mod berth;
 mod control_plane;
+mod environment;
 mod inventory;
 pub mod paths;
 mod proxy;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
+pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
 pub use proxy::{Action, Log, Matching, Proxy, Request, Rule, Turn};
 pub use shim::Shim;

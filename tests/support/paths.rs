@@ -23,7 +23,8 @@ impl Named {
     /// Whether it is `path` or something inside of it.
     pub fn is_in(&self, path: &str) -> bool {
         let wanted: Vec<&str> = path.split("::").collect();
-        self.segments.len() >= wanted.len() && self.segments.iter().zip(wanted).all(|(have, want)| have == want)
+        self.segments.len() >= wanted.len()
+            && self.segments.iter().zip(wanted).all(|(have, want)| have == want)
     }
 }
 
@@ -163,7 +164,8 @@ fn word(token: &TokenTree) -> String {
 }
 
 fn is_colons(tokens: &[TokenTree], at: usize) -> bool {
-    let is_colon = |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Punct(mark)) if mark.as_char() == ':');
+    let is_colon =
+        |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Punct(mark)) if mark.as_char() == ':');
     is_colon(tokens.get(at)) && is_colon(tokens.get(at + 1))
 }
 
@@ -179,7 +181,13 @@ mod tests {
     fn groups_are_taken_apart() {
         assert_eq!(
             texts(&["k8s"], "use crate::{base::{Fault, label::*}, engine::{self, Cx as Context}, os};"),
-            ["crate::base::Fault", "crate::base::label::*", "crate::engine", "crate::engine::Cx", "crate::os"]
+            [
+                "crate::base::Fault",
+                "crate::base::label::*",
+                "crate::engine",
+                "crate::engine::Cx",
+                "crate::os"
+            ]
         );
     }
 
@@ -191,7 +199,11 @@ mod tests {
             pub(crate) fn f() -> &'static str { /* crate::cli */ "crate::cli::main" }
             const RAW: &str = r#"crate::plan::Plan"#;
         "##;
-        assert!(texts(&["base"], text).iter().all(|path| !path.starts_with("crate")), "{:?}", texts(&["base"], text));
+        assert!(
+            texts(&["base"], text).iter().all(|path| !path.starts_with("crate")),
+            "{:?}",
+            texts(&["base"], text)
+        );
     }
 
     #[test]
@@ -200,7 +212,13 @@ mod tests {
             fn f() -> Vec<crate::os::Held> { println!(\"{}\", crate::ui::words()); kube::Client::new::<u8>() }";
         assert_eq!(
             texts(&["base"], text),
-            ["serde::Serialize", "crate::k8s::Object", "crate::os::Held", "crate::ui::words", "kube::Client::new"]
+            [
+                "serde::Serialize",
+                "crate::k8s::Object",
+                "crate::os::Held",
+                "crate::ui::words",
+                "kube::Client::new"
+            ]
         );
     }
 
