@@ -8,7 +8,7 @@ fn two_ups_of_one_home_make_one_platform() {
     let environment = Environment::new("law-two-one-home");
     let arguments = ["up", environment.name.as_str(), "--yes"];
     let (one, other) = (environment.berth.start(&arguments), environment.berth.start(&arguments));
-    both_end_well([one.finish(), other.finish()], &environment);
+    both_end_well(&[one.finish(), other.finish()], &environment);
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn two_ups_of_two_homes_make_one_platform() {
     environment.write_profile(&second_home, &[Tenant::new("one"), Tenant::new("two")]);
     let arguments = ["up", environment.name.as_str(), "--yes"];
     let (one, other) = (environment.berth.start(&arguments), second_home.start(&arguments));
-    both_end_well([one.finish(), other.finish()], &environment);
+    both_end_well(&[one.finish(), other.finish()], &environment);
 }
 
 #[test]
@@ -37,9 +37,9 @@ fn up_and_down_at_once_leave_something_that_up_makes_whole() {
 }
 
 /// One does the work; the other waits for it and finds it done, or says that it is locked out.
-fn both_end_well(ended: [super::support::Finished; 2], environment: &Environment) {
+fn both_end_well(ended: &[super::support::Finished; 2], environment: &Environment) {
     assert!(ended.iter().any(|run| run.code == Some(0)), "{} {}", ended[0].said(), ended[1].said());
-    for run in &ended {
+    for run in ended {
         assert!(matches!(run.code, Some(0 | 5)), "{}", run.said());
     }
     assert_eq!(

@@ -262,8 +262,9 @@ fn root() -> PathBuf {
         .expect("cargo made it");
     let root = home.join(format!("berth-stage-{user}"));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).expect("a temp folder is writable");
-    let mode = fs::metadata(&root).expect("it is there");
-    assert!(mode.mode() & 0o077 == 0 && mode.uid() == user, "`{}` is not ours alone", root.display());
+    let metadata = fs::metadata(&root).expect("it is there");
+    let is_closed = metadata.mode() % 0o100 == 0;
+    assert!(is_closed && metadata.uid() == user, "`{}` is not ours alone", root.display());
     root
 }
 

@@ -64,12 +64,13 @@ impl Environment {
         );
         for Tenant { name, quota } in tenants {
             let quota: Vec<String> = quota.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-            text += &format!(
-                "  - name: {name}\n    namespaces: [{}]\n    groups: {{admin: [{name}-leads], editor: [{name}-devs]}}\n    \
-                 quota: {{{}}}\n",
-                self.namespace(name),
-                quota.join(", ")
-            );
+            let quota = quota.join(", ");
+            let namespace = self.namespace(name);
+            let groups = format!("{{admin: [{name}-leads], editor: [{name}-devs]}}");
+            text.extend([
+                format!("  - name: {name}\n    namespaces: [{namespace}]\n"),
+                format!("    groups: {groups}\n    quota: {{{quota}}}\n"),
+            ]);
         }
         berth.profile(&self.name, &text);
     }

@@ -19,7 +19,7 @@ pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
 pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
-pub use proxy::{Action, Log, Matching, Proxy, Request, Rule, Turn};
+pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
 pub use shim::Shim;
 pub use tools::tools;
 

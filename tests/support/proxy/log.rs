@@ -174,20 +174,20 @@ fn decode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(method: Method, uri: &'static str) -> Request {
-        Request::read(&method, &http::Uri::from_static(uri), b"")
+    fn read(method: &Method, uri: &'static str) -> Request {
+        Request::read(method, &http::Uri::from_static(uri), b"")
     }
 
     #[test]
     fn requests_are_read_as_the_api_server_reads_them() {
         let titles: Vec<String> = [
-            read(Method::GET, "/api/v1/namespaces?labelSelector=berth.dev%2Fowner%3Dx&limit=5"),
-            read(Method::GET, "/api/v1/namespaces/shop"),
-            read(Method::PATCH, "/api/v1/namespaces/shop/status"),
-            read(Method::GET, "/apis/apps/v1/namespaces/shop/deployments?watch=true"),
-            read(Method::POST, "/api/v1/namespaces/shop/pods/web/eviction"),
-            read(Method::DELETE, "/apis/rbac.authorization.k8s.io/v1/clusterroles"),
-            read(Method::GET, "/readyz"),
+            read(&Method::GET, "/api/v1/namespaces?labelSelector=berth.dev%2Fowner%3Dx&limit=5"),
+            read(&Method::GET, "/api/v1/namespaces/shop"),
+            read(&Method::PATCH, "/api/v1/namespaces/shop/status"),
+            read(&Method::GET, "/apis/apps/v1/namespaces/shop/deployments?watch=true"),
+            read(&Method::POST, "/api/v1/namespaces/shop/pods/web/eviction"),
+            read(&Method::DELETE, "/apis/rbac.authorization.k8s.io/v1/clusterroles"),
+            read(&Method::GET, "/readyz"),
         ]
         .iter()
         .map(Request::title)
@@ -208,14 +208,14 @@ mod tests {
 
     #[test]
     fn a_dry_run_and_a_review_are_no_writes() {
-        let dry = read(Method::PATCH, "/api/v1/namespaces/shop?dryRun=All&fieldManager=berth");
-        let review = read(Method::POST, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+        let dry = read(&Method::PATCH, "/api/v1/namespaces/shop?dryRun=All&fieldManager=berth");
+        let review = read(&Method::POST, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
         let in_body = Request::read(
             &Method::DELETE,
             &http::Uri::from_static("/api/v1/namespaces/shop"),
             br#"{"kind":"DeleteOptions","dryRun":["All"]}"#,
         );
         assert!(!dry.is_mutating() && !review.is_mutating() && !in_body.is_mutating());
-        assert!(read(Method::DELETE, "/api/v1/namespaces/shop").is_mutating());
+        assert!(read(&Method::DELETE, "/api/v1/namespaces/shop").is_mutating());
     }
 }

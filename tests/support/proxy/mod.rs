@@ -214,7 +214,7 @@ async fn answer(
     } else if *caller == Caller::Admin {
         seen.user = "admin".to_string();
     }
-    let action = locked(&state.rules).iter_mut().filter_map(|rule| rule.judge(&seen)).next();
+    let action = locked(&state.rules).iter_mut().find_map(|rule| rule.judge(&seen));
     let number = locked(&state.log).enter(seen);
     let round_trip = *locked(&state.round_trip);
     if !round_trip.is_zero() {
@@ -229,7 +229,7 @@ async fn answer(
         Some(Action::Hang) => std::future::pending().await,
         Some(Action::SignalBefore(signal)) => strike(state, *signal).await?,
         _ => {}
-    };
+    }
 
     head.uri = format!("{}{}", target.server, head.uri.path_and_query().map_or("/", |path| path.as_str()))
         .parse()?;
