@@ -263,7 +263,7 @@ fn root() -> PathBuf {
     let root = home.join(format!("berth-stage-{user}"));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).expect("a temp folder is writable");
     let metadata = fs::metadata(&root).expect("it is there");
-    let is_closed = metadata.mode() % 0o100 == 0;
+    let is_closed = metadata.mode().is_multiple_of(0o100);
     assert!(is_closed && metadata.uid() == user, "`{}` is not ours alone", root.display());
     root
 }
