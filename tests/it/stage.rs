@@ -220,6 +220,22 @@ fn a_watch_passes_through_as_it_comes() {
 }
 
 #[test]
+fn the_caller_is_passed_on_by_request_headers() {
+    let client = Client::in_namespace("stage-caller");
+    let direct = client.plane.kubectl(&["auth", "whoami", "-o", "json"]).expect(0).stdout;
+    let through = client.kubectl(&["auth", "whoami", "-o", "json"]).expect(0).stdout;
+    let user = |text: &str| {
+        let whole: serde_json::Value = serde_json::from_str(text).expect("kubectl writes JSON");
+        let user = &whole["status"]["userInfo"];
+        (user["username"].clone(), user["groups"].clone(), user["extra"].to_string().contains("X509SHA256"))
+    };
+    let (name, groups, by_certificate) = user(&direct);
+    assert!(by_certificate, "{direct}");
+    // The same person, but nobody's certificate: the API server believed the headers.
+    assert_eq!(user(&through), (name, groups, false), "{through}");
+}
+
+#[test]
 fn a_bearer_token_is_passed_on() {
     let client = Client::in_namespace("stage-token");
     eventually("the service account stands", Duration::from_secs(10), || {

@@ -176,8 +176,8 @@ async fn listen(listener: TcpListener, state: Arc<State>) {
 async fn serve(stream: TcpStream, target: Arc<Target>, state: Arc<State>) {
     let Ok(stream) = target.acceptor.accept(stream).await else { return };
     let certificates = stream.get_ref().1.peer_certificates();
-    let Ok(caller) = target.caller(certificates.and_then(<[_]>::first)) else { return };
-    let service = service_fn(|request| answer(request, &target, &caller, &state));
+    let Ok(caller) = certificates.and_then(<[_]>::first).map(Caller::of).transpose() else { return };
+    let service = service_fn(|request| answer(request, &target, caller.as_ref(), &state));
     let mut connection = std::pin::pin!(
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service)
     );
@@ -202,18 +202,14 @@ async fn killed(state: &State) {
 async fn answer(
     request: http::Request<Incoming>,
     target: &Target,
-    caller: &Caller,
+    caller: Option<&Caller>,
     state: &Arc<State>,
 ) -> Result<Answer, Error> {
     let (mut head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let mut seen = Request::read(&head.method, &head.uri, &body);
     seen.at = state.began.elapsed();
-    if let Caller::Other { user, .. } = caller {
-        seen.user.clone_from(user);
-    } else if *caller == Caller::Admin {
-        seen.user = "admin".to_string();
-    }
+    seen.user = caller.map(|caller| caller.user.clone()).unwrap_or_default();
     let action = locked(&state.rules).iter_mut().find_map(|rule| rule.judge(&seen));
     let number = locked(&state.log).enter(seen);
     let round_trip = *locked(&state.round_trip);
@@ -238,18 +234,14 @@ async fn answer(
     for name in REMOTE {
         head.headers.remove(name);
     }
-    let pool = match caller {
-        // A bearer token is passed on; beside a certificate the API server would not look at it.
-        Caller::Bare => &target.as_nobody,
-        Caller::Admin => &target.as_admin,
-        Caller::Other { user, groups } => {
-            head.headers.insert(HeaderName::from_static(REMOTE[0]), HeaderValue::from_str(user)?);
-            for group in groups {
-                head.headers.append(HeaderName::from_static(REMOTE[1]), HeaderValue::from_str(group)?);
-            }
-            &target.as_admin
+    // A bearer token is passed on; beside a certificate the API server would not look at it.
+    let pool = caller.map_or(&target.as_nobody, |_| &target.as_admin);
+    if let Some(caller) = caller {
+        head.headers.insert(HeaderName::from_static(REMOTE[0]), HeaderValue::from_str(&caller.user)?);
+        for group in &caller.groups {
+            head.headers.append(HeaderName::from_static(REMOTE[1]), HeaderValue::from_str(group)?);
         }
-    };
+    }
     let response = pool.request(http::Request::from_parts(head, Full::new(body))).await?;
     let (head, body) = response.into_parts();
     match action {

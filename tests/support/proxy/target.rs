@@ -28,23 +28,26 @@ pub struct Target {
     pub as_admin: Pool,
     /// Goes on without a certificate: the caller brings a bearer token, or nothing.
     pub as_nobody: Pool,
-    admin: CertificateDer<'static>,
 }
 
-/// Who holds a connection to the proxy.
+/// Who holds a connection to the proxy, by a certificate of the cluster's CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// The cluster's administrator.
-    Admin,
-    /// Somebody else with a certificate of the cluster's CA.
-    Other {
-        /// The certificate's common name.
-        user: String,
-        /// The certificate's organisations.
-        groups: Vec<String>,
-    },
-    /// No certificate.
-    Bare,
+pub struct Caller {
+    /// The certificate's common name.
+    pub user: String,
+    /// The certificate's organisations.
+    pub groups: Vec<String>,
+}
+
+impl Caller {
+    /// Who showed `certificate`.
+    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
+        let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
+        let subject = parsed.subject();
+        let user = subject.iter_common_name().find_map(|name| name.as_str().ok()).unwrap_or_default();
+        let groups = subject.iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_string);
+        Ok(Self { user: user.to_string(), groups: groups.collect() })
+    }
 }
 
 impl Target {
@@ -83,33 +86,14 @@ impl Target {
                 .map_err(|error| say("TLS versions", &error))
         };
         let admin_config = upstream()?
-            .with_client_auth_cert(vec![admin.clone()], key()?)
+            .with_client_auth_cert(vec![admin], key()?)
             .map_err(|error| say("admin.crt", &error))?;
         Ok(Self {
             server,
             acceptor: TlsAcceptor::from(Arc::new(serving)),
             as_admin: pool(admin_config),
             as_nobody: pool(upstream()?.with_no_client_auth()),
-            admin,
         })
-    }
-
-    /// Who showed `certificate`.
-    pub fn caller(&self, certificate: Option<&CertificateDer<'_>>) -> Result<Caller, String> {
-        let Some(certificate) = certificate else { return Ok(Caller::Bare) };
-        if certificate.as_ref() == self.admin.as_ref() {
-            return Ok(Caller::Admin);
-        }
-        let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
-        let user =
-            parsed.subject().iter_common_name().find_map(|name| name.as_str().ok()).unwrap_or_default();
-        let groups = parsed
-            .subject()
-            .iter_organization()
-            .filter_map(|name| name.as_str().ok())
-            .map(str::to_string)
-            .collect();
-        Ok(Caller::Other { user: user.to_string(), groups })
     }
 }
 
