@@ -146,6 +146,12 @@ impl Hub {
         Ok(self.owned().get(kind).map(|shelf| shelf.objects.values().cloned().collect()).unwrap_or_default())
     }
 
+    /// All objects of `kind` in the cluster, whoever made them, listed afresh.
+    pub async fn list_all(&self, kind: &Kind, flow: &Flow) -> Result<Vec<Live>, Fault> {
+        let found = self.list(kind, "", flow).await?;
+        Ok(found.into_values().map(Arc::unwrap_or_clone).collect())
+    }
+
     async fn list(
         &self,
         kind: &Kind,
@@ -156,7 +162,7 @@ impl Hub {
         self.connected()?
             .list(flow, kind, Some(selector), false, |page| {
                 let page: Page<Value> = serde_json::from_slice(page)?;
-                for item in page.items.into_iter().flatten() {
+                for item in page.items {
                     let live = Live::new(kind, item);
                     objects.insert(live.key(), Arc::new(live));
                 }
@@ -179,7 +185,7 @@ impl Hub {
     }
 
     /// Namespace and name of everything of `kind` in the cluster, whoever made it: one metadata-only LIST per run.
-    pub(super) async fn present(&self, kind: &Kind, flow: &Flow) -> Result<BTreeSet<Key>, Fault> {
+    pub async fn present(&self, kind: &Kind, flow: &Flow) -> Result<BTreeSet<Key>, Fault> {
         let cell = {
             let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(present.entry(kind.clone()).or_default())
@@ -191,7 +197,7 @@ impl Hub {
                     .list(flow, kind, None, true, |page| {
                         let page: Page<Named> = serde_json::from_slice(page)?;
                         keys.extend(
-                            page.items.into_iter().flatten().map(|item| (item.metadata.namespace, item.metadata.name)),
+                            page.items.into_iter().map(|item| (item.metadata.namespace, item.metadata.name)),
                         );
                         Ok(page.metadata.next)
                     })
@@ -342,8 +348,8 @@ fn only_edits(reason: &str) -> bool {
 struct Page<T> {
     #[serde(default)]
     metadata: PageMetadata,
-    /// An empty list of metadata is written as `null`.
-    items: Option<Vec<T>>,
+    #[serde(default = "Vec::new", deserialize_with = "null_as_empty")]
+    items: Vec<T>,
 }
 
 #[derive(Default, Deserialize)]
@@ -367,9 +373,24 @@ fn non_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
+/// A metadata-only list of nothing has `null` for its items.
+fn null_as_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_nothing_is_empty() {
+        let page: Page<Named> = serde_json::from_str(r#"{"metadata":{},"items":null}"#).expect("a page");
+        assert!(page.items.is_empty());
+    }
 
     #[test]
     fn edits_are_told_from_other_appliers() {
@@ -389,8 +410,6 @@ mod tests {
             serde_json::from_str(r#"{"metadata":{"continue":""},"items":[{"metadata":{"name":"a"}}]}"#)
                 .expect("a page");
         assert_eq!(page.metadata.next, None);
-        assert_eq!(page.items.map(|items| items.len()), Some(1));
-        let empty: Page<Named> = serde_json::from_str(r#"{"metadata":{},"items":null}"#).expect("an empty page");
-        assert!(empty.items.is_none());
+        assert_eq!(page.items[0].metadata.name, "a");
     }
 }
