@@ -175,6 +175,9 @@ fn the_json_schema_knows_every_field_that_a_profile_has() {
         let loaded = load(&found, &options()).expect("valid");
         check_against_schema(&schema, &schema, &loaded.resolved, name);
     }
+    // What only makes sense over a base is known as well.
+    let over = serde_json::json!({"extends": ["base.yaml"], "tenants": [{"name": "a", "remove": true}]});
+    check_against_schema(&schema, &schema, &over, "over a base");
     let mut undescribed = Vec::new();
     describe(&schema, "$", &mut undescribed);
     assert!(undescribed.is_empty(), "without a description: {undescribed:?}");
@@ -187,7 +190,7 @@ fn check_against_schema(root: &Value, schema: &Value, value: &Value, at: &str) {
         return check_against_schema(root, &root["$defs"][name], value, at);
     }
     let branches = ["oneOf", "anyOf"].iter().find_map(|key| schema[*key].as_array());
-    if let Some(branches) = branches {
+    if let Some(branches) = branches.filter(|_| schema.get("properties").is_none()) {
         let fits = |branch: &&Value| match value {
             Value::Object(fields) => match branch["properties"].as_object() {
                 Some(properties) => fields.keys().all(|field| properties.contains_key(field)),
@@ -285,6 +288,18 @@ fn what_init_writes_loads() {
             assert_eq!(loaded.environment.owner.id, "12345678");
             assert_eq!(loaded.environment.tenants.len(), usize::from(tenant.is_some()));
             assert!(loaded.warnings.is_empty(), "{}", report(&Ok(loaded.clone())));
+            // What stands in comments is good as well.
+            let examples =
+                ["# access:", "#   ", "#     ", "# tenants:", "    # ports", "    # endpoint", "  # - {"];
+            let all: String = text
+                .lines()
+                .map(|line| {
+                    let is_example = examples.iter().any(|example| line.starts_with(example));
+                    if is_example { line.replacen("# ", "", 1) + "\n" } else { line.to_string() + "\n" }
+                })
+                .collect();
+            let loaded = load_text(&all).unwrap_or_else(|error| panic!("{all}\n{error}"));
+            assert_eq!(loaded.environment.tenants[0].groups.admin.len(), 1, "{all}");
         }
     }
 }
