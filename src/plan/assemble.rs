@@ -78,7 +78,8 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
     }
     for (addon, path) in brought {
         let id = ResourceId::new(format!("addon/{addon}"));
-        graph.add(Box::new(Provided::new(id, needs.clone(), Arc::clone(&hub), path)), Removal::Kept);
+        let stays = if inner == Removal::Itself { Removal::Kept } else { inner };
+        graph.add(Box::new(Provided::new(id, needs.clone(), Arc::clone(&hub), path)), stays);
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
     Ok(Assembly { graph, hub, notes })
