@@ -76,7 +76,7 @@ impl Seen {
 
     /// With one output more.
     #[must_use]
-    pub fn output(mut self, key: &'static str, value: Output) -> Self {
+    pub fn output(mut self, key: impl Into<String>, value: Output) -> Self {
         self.outputs.insert(key, value);
         self
     }
@@ -106,15 +106,15 @@ pub enum Output {
 
 /// Outputs by key, for example `cluster.access`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outputs(BTreeMap<&'static str, Output>);
+pub struct Outputs(BTreeMap<String, Output>);
 
 impl Outputs {
     /// The key under which a cluster publishes its [`ClusterAccess`].
     pub const CLUSTER_ACCESS: &'static str = "cluster.access";
 
     /// Adds or replaces an output.
-    pub fn insert(&mut self, key: &'static str, value: Output) {
-        self.0.insert(key, value);
+    pub fn insert(&mut self, key: impl Into<String>, value: Output) {
+        self.0.insert(key.into(), value);
     }
 
     /// Whether there is an output of that key.
@@ -124,7 +124,7 @@ impl Outputs {
 
     /// Adds all of `others`.
     pub fn extend(&mut self, others: &Self) {
-        self.0.extend(others.0.iter().map(|(key, value)| (*key, value.clone())));
+        self.0.extend(others.0.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
 
     /// A text output.
@@ -146,7 +146,7 @@ impl Outputs {
     /// All text outputs, sorted by key.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(key, value)| match value {
-            Output::Text(text) => Some((*key, text.as_str())),
+            Output::Text(text) => Some((key.as_str(), text.as_str())),
             Output::Access(_) => None,
         })
     }

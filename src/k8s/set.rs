@@ -250,6 +250,10 @@ async fn taken_addresses(hub: &Hub, missing: &[&Object], flow: &Flow) -> Result<
     let namespaces = hub.present(&namespace_kind, flow).await?;
     let mut by_kind: BTreeMap<&Kind, Vec<&Object>> = BTreeMap::new();
     for object in missing {
+        // Kubernetes itself makes this one in every namespace: that it is there says nothing.
+        if object.kind.kind == "ServiceAccount" && object.name == "default" {
+            continue;
+        }
         let home_exists =
             object.namespace.as_ref().is_none_or(|home| namespaces.contains(&(None, home.clone())));
         if home_exists {

@@ -1,14 +1,12 @@
 //! **Owns** what tenants come to in a cluster: namespaces, quotas, limits, network policies, roles and
-//! their bindings; and what of it stays when a tenant leaves the profile.
+//! their bindings.
 //! **May name** base, profile, engine, k8s.
 //! **Never** knows a cloud: what differs between platforms comes in [`Platform`](crate::base::Platform).
-//! **Start reading at** [`render`], then [`leaving`].
+//! **Start reading at** [`render`].
 
-mod leaving;
 mod network;
 mod render;
 mod roles;
 
-pub use leaving::{Leaving, leaving};
 pub use render::{render, render_admins};
 pub use roles::{Role, Rule};

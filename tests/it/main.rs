@@ -1,3 +1,4 @@
-//! Tests against real programs, in one binary.
+//! The hermetic tests, and those on a real control plane without nodes.
 
 mod providers;
+mod rendering;

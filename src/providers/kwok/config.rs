@@ -116,7 +116,8 @@ fn manifests_folder(folder: &Folder) -> PathBuf {
 
 fn hash_of(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = digest.first_chunk::<8>().expect("SHA-256 has 32 bytes");
+    format!("{:016x}", u64::from_be_bytes(*first))
 }
 
 /// What a cluster needs so that its metrics API is served by a process beside the API server.

@@ -1,0 +1,97 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::sets::{Rendering, TENANTS, render};
+use crate::base::{Fault, Note, ResourceId, RunId};
+use crate::engine::{Graph, Need, Removal};
+use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Records, SetResource, known_kind};
+use crate::profile::{ClusterSpec, Environment};
+use crate::providers;
+
+/// What a run needs besides the profile.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folders and tools of this machine.
+    pub local: providers::Local,
+    /// This run.
+    pub run: RunId,
+    /// The user, for the courtesy lock.
+    pub user: String,
+    /// This machine's name, for the courtesy lock.
+    pub host: String,
+    /// Take over objects of our names that somebody else made.
+    pub adopt: bool,
+    /// Take over fields that another manager applies.
+    pub force_conflicts: bool,
+    /// Remove namespaces that are no longer in the profile.
+    pub prune_namespaces: bool,
+    /// Remove custom resource definitions that are no longer in the profile.
+    pub prune_crds: bool,
+}
+
+/// Everything that a run works with.
+pub struct Assembly {
+    /// The resources.
+    pub graph: Graph,
+    /// The hub that they share; closed at the end of a run.
+    pub hub: Arc<Hub>,
+    /// Who brings what berth does not, and what is not rehearsed.
+    pub notes: Vec<Note>,
+}
+
+/// The graph of all resources of `environment`.
+pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assembly, Fault> {
+    let Rendering { sets, mut notes } = render(environment)?;
+    let hub = Arc::new(Hub::new(HubSettings {
+        owner: environment.owner.clone(),
+        run: settings.run.clone(),
+        user: settings.user.clone(),
+        host: settings.host.clone(),
+        kinds: kinds(&sets),
+        adopt: settings.adopt,
+        force_conflicts: settings.force_conflicts,
+        prune_namespaces: settings.prune_namespaces,
+        prune_crds: settings.prune_crds,
+    }));
+    notes.extend(registry_note(environment));
+    let mut graph = Graph::new();
+    let (cluster, removal) = providers::cluster(environment, &settings.local, &hub)?;
+    let cluster_id = cluster.id().clone();
+    graph.add(cluster, removal);
+    // What lies in a cluster of our own goes with it; what lies in somebody else's is taken out.
+    let inner = if removal == Removal::Kept { Removal::Itself } else { Removal::WithContainer };
+    let records = Records::new(Arc::clone(&hub), cluster_id.clone());
+    graph.add(Box::new(records), inner);
+    let needs = vec![Need::Inside(cluster_id), Need::Ready(ResourceId::new("records"))];
+    if let Some(nodes) = providers::node_groups(environment, &hub, needs.clone()) {
+        let removal = match environment.cluster {
+            ClusterSpec::Existing(_) if !environment.rehearsal => Removal::Kept,
+            _ => inner,
+        };
+        graph.add(nodes, removal);
+    }
+    let names: BTreeSet<String> = sets.iter().map(|set| set.name.clone()).chain([providers::NODES_SET.to_string()]).collect();
+    let mut leftover_needs = needs.clone();
+    for set in sets {
+        let id = ResourceId::new(match set.name.strip_prefix("addon-") {
+            Some(addon) => format!("addon/{addon}"),
+            None => TENANTS.to_string(),
+        });
+        leftover_needs.push(Need::Ready(id.clone()));
+        graph.add(Box::new(SetResource::new(id, needs.clone(), Arc::clone(&hub), set)), inner);
+    }
+    graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
+    Ok(Assembly { graph, hub, notes })
+}
+
+/// The kinds of all sets, and those whose last object may have left the profile unrecorded.
+fn kinds(sets: &[ObjectSet]) -> BTreeSet<Kind> {
+    let objects = sets.iter().flat_map(|set| &set.objects).map(|object| object.kind.clone());
+    objects.chain(known_kind("v1", "Namespace")).collect()
+}
+
+fn registry_note(environment: &Environment) -> Option<Note> {
+    let registry = environment.registry.as_ref()?;
+    let text = format!("registry {}: nothing stands behind it here", registry.kind());
+    environment.rehearsal.then(|| Note::new("not rehearsed", text))
+}

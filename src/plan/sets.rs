@@ -1,0 +1,110 @@
+use std::sync::Arc;
+
+use crate::addons::{AddonError, Catalog};
+use crate::base::{Fault, FaultKind, Note, Platform};
+use crate::engine::{Output, Outputs};
+use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
+use crate::profile::Environment;
+use crate::{providers, tenants};
+
+/// All object sets of an environment, and what the user should know of what is not in them.
+#[derive(Clone)]
+pub struct Rendering {
+    /// One set per addon that berth applies, then one for all tenants.
+    pub sets: Vec<ObjectSet>,
+    /// Who brings the rest, and what is not rehearsed.
+    pub notes: Vec<Note>,
+}
+
+/// The name of the set of all tenants.
+pub(super) const TENANTS: &str = "tenants";
+
+/// Renders every object of `environment`. Needs no cluster.
+pub fn render(environment: &Environment) -> Result<Rendering, Fault> {
+    let platform = providers::platform(environment);
+    let mut rendering = addons(environment, &platform)?;
+    rendering.sets.extend(tenants_set(environment, &platform));
+    Ok(rendering)
+}
+
+fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, Fault> {
+    let refused = |error: &AddonError| {
+        let fault = Fault::new(FaultKind::Invalid, "render the addons", error.to_string());
+        match error.hint() {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    };
+    let catalog = Catalog::load(&environment.addons_from).map_err(|error| refused(&error))?;
+    let rendered = catalog.render_all(&environment.addons, platform).map_err(|error| refused(&error))?;
+    let mut rendering = Rendering { sets: Vec::new(), notes: Vec::new() };
+    for addon in rendered {
+        rendering.notes.extend(addon.notes);
+        if addon.objects.is_empty() {
+            continue;
+        }
+        if platform.rehearsal {
+            rendering.notes.extend(without_address(&addon.name, &addon.objects));
+        }
+        rendering.sets.push(ObjectSet {
+            outline: format!("{} {}, {}", addon.name, addon.version, counted(addon.objects.len(), "object")),
+            name: format!("addon-{}", addon.name),
+            objects: addon.objects,
+            leaving: Leaving::Everything,
+            readiness: readiness(platform),
+            notes: Vec::new(),
+            outputs: addresses,
+        });
+    }
+    Ok(rendering)
+}
+
+fn tenants_set(environment: &Environment, platform: &Platform) -> Option<ObjectSet> {
+    let owner = &environment.owner;
+    let mut objects = tenants::render(&environment.tenants, owner, platform);
+    objects.extend(tenants::render_admins(&environment.admins, owner));
+    let namespaces: usize = environment.tenants.iter().map(|tenant| tenant.namespaces.len()).sum();
+    (!objects.is_empty()).then(|| ObjectSet {
+        outline: format!(
+            "{} in {}, {}",
+            counted(environment.tenants.len(), "tenant"),
+            counted(namespaces, "namespace"),
+            counted(objects.len(), "object")
+        ),
+        name: TENANTS.to_string(),
+        objects,
+        leaving: Leaving::AccessOnly,
+        readiness: readiness(platform),
+        notes: Vec::new(),
+        outputs: |_| Outputs::default(),
+    })
+}
+
+fn readiness(platform: &Platform) -> Readiness {
+    Readiness { addresses: !platform.rehearsal }
+}
+
+/// A rehearsal has nobody who gives a load balancer its address.
+fn without_address<'a>(addon: &str, objects: &'a [crate::k8s::Object]) -> impl Iterator<Item = Note> + use<'a> {
+    let addon = addon.to_string();
+    objects.iter().filter(|object| object.body["spec"]["type"] == "LoadBalancer").map(move |service| {
+        Note::new("not rehearsed", format!("addon {addon}: the address of {} (nothing gives one here)", service.title()))
+    })
+}
+
+/// The addresses that load balancers got, under `address.NAMESPACE/NAME`.
+fn addresses(standing: &[Arc<Live>]) -> Outputs {
+    let mut outputs = Outputs::default();
+    for service in standing.iter().filter(|live| live.kind.kind == "Service") {
+        let first = &service.body["status"]["loadBalancer"]["ingress"][0];
+        if let Some(address) = first["ip"].as_str().or(first["hostname"].as_str()) {
+            let home = service.namespace.as_deref().unwrap_or_default();
+            outputs.insert(format!("address.{home}/{}", service.name), Output::Text(address.to_string()));
+        }
+    }
+    outputs
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
