@@ -2,10 +2,15 @@
 
 pub mod addons;
 pub mod base;
+pub mod cli;
 pub mod engine;
 pub mod flow;
 pub mod k8s;
 pub mod os;
+pub mod plan;
 pub mod profile;
 pub mod providers;
 pub mod tenants;
+pub mod ui;
+
+pub use cli::main;

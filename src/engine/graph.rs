@@ -67,6 +67,11 @@ impl Graph {
         self.nodes.iter().map(|node| node.resource.id())
     }
 
+    /// How `down` takes each resource away, in order.
+    pub fn removals(&self) -> impl Iterator<Item = (&ResourceId, Removal)> {
+        self.nodes.iter().map(|node| (node.resource.id(), node.removal))
+    }
+
     /// Keeps only the resources that `wanted` accepts, and all that those need.
     pub fn keep_only(&mut self, wanted: impl Fn(&ResourceId) -> bool) {
         let mut kept: BTreeSet<ResourceId> = BTreeSet::new();

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::{Fault, FaultKind};
 
@@ -16,6 +16,28 @@ pub fn make_private_folder(folder: &Path) -> Result<(), Fault> {
         .map_err(|error| fault("create folder", folder, &error))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .map_err(|error| fault("protect folder", folder, &error))
+}
+
+/// Makes `folder` and its parents, with the modes that the user's umask gives.
+pub fn make_folder(folder: &Path) -> Result<(), Fault> {
+    fs::create_dir_all(folder).map_err(|error| fault("create folder", folder, &error))
+}
+
+/// Writes `content` to the file at `path`, with the mode that the user's umask gives.
+pub fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    fs::write(path, content).map_err(|error| fault("write", path, &error))
+}
+
+/// Writes `content` to a new file at `path`; says `false` and writes nothing when there is one.
+pub fn write_new(path: &Path, content: &[u8]) -> Result<bool, Fault> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => {
+            file.write_all(content).map_err(|error| fault("write", path, &error))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(fault("write", path, &error)),
+    }
 }
 
 /// Replaces the file at `path` by `content` in one move, readable for the user alone (0600).
@@ -45,6 +67,19 @@ pub fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fault("read", path, &error)),
     }
+}
+
+/// The bytes of the file at `path`, or `None` when they are more than `limit`.
+pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    // One byte more than the limit tells a file that is too long, also when it is a pipe.
+    let length = io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, limit + 1), &mut content)?;
+    Ok((length as u64 <= limit).then_some(content))
+}
+
+/// `path` without links and `..`; of a file that is not there, the absolute path as written.
+pub fn real_path(path: &Path) -> PathBuf {
+    fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// Removes the file at `path`; that there is none is fine.

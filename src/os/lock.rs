@@ -1,7 +1,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files;
 use crate::base::Fault;
@@ -72,6 +72,31 @@ impl FileLock {
     }
 }
 
+/// A lock by the mere existence of a file, as client-go takes it on kubeconfigs (`config.lock`).
+/// The file goes when this is dropped; a process that is killed leaves it.
+#[derive(Debug)]
+pub struct MarkerLock {
+    path: PathBuf,
+}
+
+impl MarkerLock {
+    /// Makes the file at `path`; `None` when it is there already.
+    pub fn try_take(path: &Path) -> Result<Option<Self>, Fault> {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(_) => Ok(Some(Self { path: path.to_path_buf() })),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(files::fault("make", path, &error)),
+        }
+    }
+}
+
+impl Drop for MarkerLock {
+    fn drop(&mut self) {
+        // If it cannot be removed, the next taker says which file is in the way.
+        std::fs::remove_file(&self.path).ok();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +112,16 @@ mod tests {
         drop(first);
         assert_eq!(FileLock::holder(&path), Ok(None));
         FileLock::try_take(&path, "berth down lab").expect("opened").expect("free again");
+    }
+
+    #[test]
+    fn a_marker_is_there_exactly_as_long_as_it_is_held() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("config.lock");
+        let held = MarkerLock::try_take(&path).expect("made").expect("free");
+        assert!(MarkerLock::try_take(&path).expect("asked").is_none());
+        drop(held);
+        assert!(MarkerLock::try_take(&path).expect("asked").is_some());
+        assert!(!path.exists());
     }
 }

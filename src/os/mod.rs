@@ -8,4 +8,4 @@ pub mod files;
 mod lock;
 
 pub use exec::{Finished, Program, find_on_path};
-pub use lock::{FileLock, Held};
+pub use lock::{FileLock, Held, MarkerLock};

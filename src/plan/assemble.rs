@@ -5,7 +5,7 @@ use super::sets::{Rendering, TENANTS, render};
 use crate::base::{Fault, Note, ResourceId, RunId};
 use crate::engine::{Graph, Need, Removal};
 use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Records, SetResource, known_kind};
-use crate::profile::{ClusterSpec, Environment};
+use crate::profile::Environment;
 use crate::providers;
 
 /// What a run needs besides the profile.
@@ -55,22 +55,18 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
     }));
     notes.extend(registry_note(environment));
     let mut graph = Graph::new();
-    let (cluster, removal) = providers::cluster(environment, &settings.local, &hub)?;
-    let cluster_id = cluster.id().clone();
-    graph.add(cluster, removal);
+    let provided = providers::provide(environment, &settings.local, &hub)?;
+    let cluster_id = provided.cluster_id().clone();
+    let removal = provided.cluster_removal;
+    graph.add(provided.cluster, removal);
     // What lies in a cluster of our own goes with it; what lies in somebody else's is taken out.
     let inner = if removal == Removal::Kept { Removal::Itself } else { Removal::WithContainer };
     let records = Records::new(Arc::clone(&hub), cluster_id.clone());
     graph.add(Box::new(records), inner);
     let needs = vec![Need::Inside(cluster_id), Need::Ready(ResourceId::new("records"))];
-    if let Some(nodes) = providers::node_groups(environment, &hub, needs.clone()) {
-        let removal = match environment.cluster {
-            ClusterSpec::Existing(_) if !environment.rehearsal => Removal::Kept,
-            _ => inner,
-        };
-        graph.add(nodes, removal);
-    }
-    let names: BTreeSet<String> = sets.iter().map(|set| set.name.clone()).chain([providers::NODES_SET.to_string()]).collect();
+    graph.add(provided.node_groups, provided.node_groups_removal);
+    let names: BTreeSet<String> =
+        sets.iter().map(|set| set.name.clone()).chain(["node-groups".to_string()]).collect();
     let mut leftover_needs = needs.clone();
     for set in sets {
         let id = ResourceId::new(match set.name.strip_prefix("addon-") {

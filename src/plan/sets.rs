@@ -85,10 +85,16 @@ fn readiness(platform: &Platform) -> Readiness {
 }
 
 /// A rehearsal has nobody who gives a load balancer its address.
-fn without_address<'a>(addon: &str, objects: &'a [crate::k8s::Object]) -> impl Iterator<Item = Note> + use<'a> {
+fn without_address<'a>(
+    addon: &str,
+    objects: &'a [crate::k8s::Object],
+) -> impl Iterator<Item = Note> + use<'a> {
     let addon = addon.to_string();
     objects.iter().filter(|object| object.body["spec"]["type"] == "LoadBalancer").map(move |service| {
-        Note::new("not rehearsed", format!("addon {addon}: the address of {} (nothing gives one here)", service.title()))
+        Note::new(
+            "not rehearsed",
+            format!("addon {addon}: the address of {} (nothing gives one here)", service.title()),
+        )
     })
 }
 

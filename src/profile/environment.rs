@@ -34,6 +34,21 @@ pub struct Environment {
     pub tenants: Vec<Tenant>,
 }
 
+impl Environment {
+    /// The environment as a rehearsal: called `NAME-rehearsal`, with the same owner id.
+    ///
+    /// A rehearsal of a rehearsal is the same rehearsal.
+    #[must_use]
+    pub fn rehearse(mut self) -> Self {
+        if !self.rehearsal {
+            self.name.push_str("-rehearsal");
+            self.owner.environment.clone_from(&self.name);
+            self.rehearsal = true;
+        }
+        self
+    }
+}
+
 /// The declared cluster: the provider and its own fields.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClusterSpec {

@@ -2,7 +2,7 @@
 //! clusters, rehearsed nodes, clusters that somebody else made.
 //! **May name** base, os, flow, profile, engine, k8s.
 //! **Never** knows addons, tenants or the order in which things are built.
-//! **Start reading at** [`cluster()`], then [`platform()`].
+//! **Start reading at** [`cluster`], then [`platform`].
 
 pub mod existing;
 pub mod kwok;
@@ -12,13 +12,12 @@ mod tools;
 
 use std::sync::Arc;
 
-use crate::base::{Fault, FaultKind, ProviderKind};
-use crate::engine::{Need, Removal, Resource};
+use crate::base::{Fault, FaultKind, ProviderKind, ResourceId};
+use crate::engine::{Removal, Resource};
 use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment};
 
 pub use kwok::{Dirs, Mark, environments, remains};
-pub use nodes::SET as NODES_SET;
 pub use platform::platform;
 pub use tools::{ToolSearch, Tools};
 
@@ -34,39 +33,54 @@ pub struct Local {
     pub tools: ToolSearch,
 }
 
-/// The cluster of `environment`, and how `down` takes it away. A rehearsal is played by kwok, whatever
-/// is declared.
-pub fn cluster(
-    environment: &Environment,
-    local: &Local,
-    hub: &Arc<Hub>,
-) -> Result<(Box<dyn Resource>, Removal), Fault> {
-    let hub = Arc::clone(hub);
+/// The cluster of an environment and its machines, ready for the graph.
+pub struct Provided {
+    /// The cluster; it publishes how to reach it.
+    pub cluster: Box<dyn Resource>,
+    /// Its node groups, inside the cluster.
+    pub node_groups: Box<dyn Resource>,
+    /// How `down` takes the cluster away.
+    pub cluster_removal: Removal,
+    /// How `down` takes the machines away.
+    pub node_groups_removal: Removal,
+}
+
+impl Provided {
+    /// The id of the cluster, for what lives inside it.
+    pub fn cluster_id(&self) -> &ResourceId {
+        self.cluster.id()
+    }
+}
+
+/// The cluster of `environment` and its node groups. A rehearsal is played by kwok, whatever is declared.
+pub fn provide(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Result<Provided, Fault> {
     match &environment.cluster {
-        ClusterSpec::Existing(spec) if !environment.rehearsal => {
-            Ok((Box::new(existing::ClusterResource::new(environment, spec, hub)), Removal::Kept))
+        _ if environment.rehearsal => Ok(played_by_kwok(environment, local, hub)),
+        ClusterSpec::Kwok(_) => Ok(played_by_kwok(environment, local, hub)),
+        ClusterSpec::Existing(spec) => {
+            let cluster = existing::ClusterResource::new(environment, spec, Arc::clone(hub));
+            let node_groups =
+                existing::NodeGroupsCheck::new(environment, cluster.id().clone(), Arc::clone(hub));
+            Ok(Provided {
+                cluster: Box::new(cluster),
+                node_groups: Box::new(node_groups),
+                cluster_removal: Removal::Kept,
+                node_groups_removal: Removal::Kept,
+            })
         }
-        _ if is_played_by_kwok(environment) => {
-            Ok((Box::new(kwok::ClusterResource::new(environment, local, hub)), Removal::Itself))
-        }
-        _ => Err(unavailable(environment)),
+        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) | ClusterSpec::Kind(_) => Err(unavailable(environment)),
     }
 }
 
-/// The machines of `environment`: rehearsed ones are made, those of somebody else are only checked.
-/// `needs` says which cluster they are in and what comes first.
-pub fn node_groups(environment: &Environment, hub: &Arc<Hub>, needs: Vec<Need>) -> Option<Box<dyn Resource>> {
-    let hub = Arc::clone(hub);
-    if is_played_by_kwok(environment) {
-        return Some(Box::new(nodes::NodeGroups::new(environment, needs, hub)));
+fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
+    let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
+    let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));
+    Provided {
+        cluster: Box::new(cluster),
+        node_groups: Box::new(node_groups),
+        cluster_removal: Removal::Itself,
+        node_groups_removal: Removal::WithContainer,
     }
-    let is_existing = matches!(environment.cluster, ClusterSpec::Existing(_));
-    (is_existing && !environment.node_groups.is_empty())
-        .then(|| Box::new(existing::NodeGroupsCheck::new(environment, needs, hub)) as Box<dyn Resource>)
-}
-
-fn is_played_by_kwok(environment: &Environment) -> bool {
-    environment.rehearsal || matches!(environment.cluster, ClusterSpec::Kwok(_))
 }
 
 fn unavailable(environment: &Environment) -> Fault {

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth::base::{Change, ChangeKind, Clock, FieldChange, Owner, RunId, SystemClock};
-use berth::engine::{
-    Events, Graph, Look, Need, Outcome, Removal, Run, State, Survey, converge, remove, survey,
-};
+use berth::engine::{Events, Graph, Look, Outcome, Run, State, Survey, converge, remove, survey};
 use berth::flow::{Cancel, Flow};
 use berth::k8s::{Hub, HubSettings, Live, known_kind};
 use berth::os::FileLock;
 use berth::profile::schema::{ExistingCluster, KwokCluster};
 use berth::profile::{AddonSpec, ClusterSpec, Environment, MachineResources, NodeGroup};
-use berth::providers::{Dirs, Local, ToolSearch, cluster, environments, node_groups, remains};
+use berth::providers::{Dirs, Local, ToolSearch, environments, provide, remains};
 
 /// One environment in a folder of its own; nothing of it outlives the test.
 struct Stage {
@@ -49,14 +47,11 @@ impl Stage {
 
     fn graph_with(&self, tools: ToolSearch) -> Graph {
         let local = Local { dirs: self.dirs(), tools };
-        let hub = self.hub();
-        let (resource, removal) = cluster(&self.environment, &local, &hub).expect("kwok is available");
-        let inside = vec![Need::Inside(resource.id().clone())];
+        let provided = provide(&self.environment, &local, &self.hub()).expect("kwok is available");
         let mut graph = Graph::new();
-        graph.add(resource, removal);
+        graph.add(provided.cluster, provided.cluster_removal);
         if !self.environment.node_groups.is_empty() {
-            let nodes = node_groups(&self.environment, &hub, inside).expect("kwok plays nodes");
-            graph.add(nodes, Removal::WithContainer);
+            graph.add(provided.node_groups, provided.node_groups_removal);
         }
         graph
     }
@@ -160,7 +155,7 @@ fn environment(name: &str) -> Environment {
         owner: Owner { id: "7f3k2q9d".to_string(), environment: name.to_string() },
         rehearsal: false,
         protected: false,
-        cluster: ClusterSpec::Kwok(KwokCluster {}),
+        cluster: ClusterSpec::Kwok(KwokCluster { version: None }),
         kubernetes: (1, 36),
         admins: Vec::new(),
         node_groups: Vec::new(),

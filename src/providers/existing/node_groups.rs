@@ -12,15 +12,15 @@ use crate::profile::{Environment, NodeGroup};
 /// The node groups of a cluster that somebody else made: looked at, never changed.
 pub struct NodeGroupsCheck {
     id: ResourceId,
-    needs: Vec<Need>,
+    cluster: ResourceId,
     groups: Vec<NodeGroup>,
     hub: Arc<Hub>,
 }
 
 impl NodeGroupsCheck {
-    /// The node groups that `environment` expects, behind what `needs` names.
-    pub fn new(environment: &Environment, needs: Vec<Need>, hub: Arc<Hub>) -> Self {
-        Self { id: ResourceId::new("node-groups"), needs, groups: environment.node_groups.clone(), hub }
+    /// The node groups that `environment` expects of `cluster`.
+    pub fn new(environment: &Environment, cluster: ResourceId, hub: Arc<Hub>) -> Self {
+        Self { id: ResourceId::new("node-groups"), cluster, groups: environment.node_groups.clone(), hub }
     }
 }
 
@@ -96,7 +96,7 @@ impl Resource for NodeGroupsCheck {
     }
 
     fn needs(&self) -> Vec<Need> {
-        self.needs.clone()
+        vec![Need::Inside(self.cluster.clone())]
     }
 
     fn outline(&self) -> String {

@@ -5,7 +5,7 @@ mod diff;
 mod resource;
 
 pub use desired::{GroupWanted, NodeWanted, desired};
-pub use resource::{NodeGroups, SET};
+pub use resource::NodeGroups;
 
 #[cfg(test)]
 pub(super) use desired::tests::group as sample_group;

@@ -14,20 +14,20 @@ use crate::k8s::{Hub, Kind, Live, Object, known_kind};
 use crate::profile::Environment;
 
 /// The value of the label `berth.dev/set` on nodes.
-pub const SET: &str = "node-groups";
+const SET: &str = "node-groups";
 
 /// The rehearsed machines of an environment.
 pub struct NodeGroups {
     id: ResourceId,
-    needs: Vec<Need>,
+    cluster: ResourceId,
     groups: Vec<GroupWanted>,
     hub: Arc<Hub>,
 }
 
 impl NodeGroups {
-    /// The nodes of `environment`, behind what `needs` names: their cluster before all.
-    pub fn new(environment: &Environment, needs: Vec<Need>, hub: Arc<Hub>) -> Self {
-        Self { id: ResourceId::new("node-groups"), needs, groups: desired(environment), hub }
+    /// The nodes of `environment` in its kwok cluster `cluster`.
+    pub fn new(environment: &Environment, cluster: ResourceId, hub: Arc<Hub>) -> Self {
+        Self { id: ResourceId::new("node-groups"), cluster, groups: desired(environment), hub }
     }
 
     async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
@@ -110,7 +110,7 @@ impl Resource for NodeGroups {
     }
 
     fn needs(&self) -> Vec<Need> {
-        self.needs.clone()
+        vec![Need::Inside(self.cluster.clone())]
     }
 
     fn outline(&self) -> String {

@@ -1,0 +1,158 @@
+use super::super::args::{Down, Leave};
+use super::super::exit::{Exit, Failure};
+use super::super::merge;
+use super::super::prompt;
+use super::super::runtime;
+use super::super::session::{Session, looking};
+use super::super::settings::Settings;
+use super::super::signals::Signals;
+use super::super::work::work;
+use super::print;
+use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
+use crate::flow::{Cancel, Flow};
+use crate::ui::inventory::Inventory;
+use crate::ui::report::Report;
+use crate::ui::{Table, words};
+
+/// `berth down [ENV]`
+pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure> {
+    let scope = looking(&arguments.live);
+    let session = Session::open(&arguments.target, &scope, &Leave::default(), settings)?;
+    if session.environment.protected {
+        return Err(Failure::refused(
+            format!("{} is protected", session.about.environment),
+            format!("`protected: true` in `{}`", session.profile),
+            format!("set it to `false` there, then `{}`", session.again("down")),
+        ));
+    }
+    let lock = session.lock("down")?;
+    runtime::run(|signals| {
+        let session = &session;
+        async move {
+            let exit = lower(session, arguments, &signals).await;
+            session.close().await;
+            if matches!(exit, Ok(Exit::Done)) {
+                session.forget()?;
+            }
+            drop(lock);
+            exit
+        }
+    })
+}
+
+async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Result<Exit, Failure> {
+    let settings = session.settings;
+    let survey = session.survey(signals).await?;
+    let goes = going(session, &survey);
+    if !goes.is_empty() {
+        announce(session, &goes)?;
+        confirm(session, arguments, signals).await?;
+    }
+    let (outcome, exit) =
+        work(session, "down", &survey, signals, async |graph, run| remove(graph, run).await).await?;
+    let resume = session.again("down");
+    let report = Report {
+        about: &session.about,
+        outcome: &outcome,
+        took: session.took(),
+        reach: &[],
+        not_rehearsed: &[],
+        resume: &resume,
+    };
+    settings.printer.talk(&report.down(settings.printer.talk_paint, settings.printer.width));
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
+    let inventory = inventory(session, &outcome).await?;
+    forget_context(session).await?;
+    if !settings.json() {
+        let text =
+            inventory.text(&session.about.environment, settings.printer.data_paint, settings.printer.width);
+        print(settings, &text)?;
+    }
+    Ok(if inventory.left.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// What stands, or may stand, and would go; in the order in which it goes.
+fn going(session: &Session<'_>, survey: &Survey) -> Vec<(String, &'static str)> {
+    let removal = |id| session.assembly.graph.removals().find(|(known, _)| *known == id).map(|(_, how)| how);
+    survey
+        .resources
+        .iter()
+        .rev()
+        .filter(|seen| removal(&seen.id) != Some(Removal::Kept))
+        .filter_map(|seen| {
+            let state = match &seen.look {
+                Look::Seen(State::Absent) | Look::After(_) => return None,
+                Look::Seen(State::Ready) => "ready",
+                Look::Seen(State::Progressing(_)) => "progressing",
+                Look::Seen(State::Broken(_)) => "broken",
+                Look::Behind(_) | Look::Failed(_) => "not known",
+            };
+            Some((words::resource(&seen.id), state))
+        })
+        .collect()
+}
+
+fn announce(session: &Session<'_>, goes: &[(String, &'static str)]) -> Result<(), Failure> {
+    let settings = session.settings;
+    if settings.json() {
+        return Ok(());
+    }
+    let paint = settings.printer.data_paint;
+    let mut text = format!("{}\n", paint.strong(&format!("{} would go:", session.about.title())));
+    let mut table = Table::new();
+    for (resource, state) in goes {
+        table.row(["-", "delete", resource, &format!("({state})")]);
+    }
+    for line in table.lines(|_, column, cell| if column < 2 { paint.bad(&cell) } else { cell }) {
+        text.push_str(&format!("  {line}\n"));
+    }
+    print(settings, &text)
+}
+
+async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Result<(), Failure> {
+    if arguments.yes {
+        return Ok(());
+    }
+    let name = &session.about.environment;
+    if !session.settings.can_ask {
+        return Err(Failure::refused(
+            format!("{name} would be removed, and nobody is here to be asked"),
+            "standard input is no terminal",
+            format!("`{} --yes`", session.again("down")),
+        ));
+    }
+    let answer = prompt::ask(&format!("Type `{name}` to remove it:"), session.settings, signals).await?;
+    if answer == *name {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "not confirmed, nothing was removed",
+        format!("the answer was not `{name}`"),
+        "try again",
+    ))
+}
+
+/// What still carries the mark, and what stays on purpose.
+async fn inventory(session: &Session<'_>, outcome: &Outcome) -> Result<Inventory, Failure> {
+    let mut inventory = Inventory::default();
+    for (id, removal) in session.assembly.graph.removals() {
+        if removal == Removal::Kept && outcome.done.iter().any(|(done, _)| done == id) {
+            inventory.kept.push((words::resource(id), "it was there before berth".to_string()));
+        }
+    }
+    inventory.left = session.remains().await?;
+    Ok(inventory)
+}
+
+/// Takes the environment's context out of the user's kubeconfig, if it is there.
+async fn forget_context(session: &Session<'_>) -> Result<(), Failure> {
+    let Ok(path) = session.settings.user_kubeconfig() else { return Ok(()) };
+    let name = merge::context_name(&session.about.environment);
+    let flow = Flow::new(Cancel::default());
+    if merge::remove(&path, &name, &flow).await? {
+        session.settings.printer.talk(&format!("context `{name}` is out of `{}`", path.display()));
+    }
+    Ok(())
+}

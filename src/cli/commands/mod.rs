@@ -1,0 +1,68 @@
+//! One file per command.
+
+mod completions;
+mod doctor;
+mod down;
+mod init;
+mod kubeconfig;
+mod list;
+mod plan;
+mod render;
+mod schema;
+mod status;
+mod up;
+mod validate;
+
+use super::args::Command;
+use super::exit::{Exit, Failure};
+use super::settings::Settings;
+use crate::base::{Fault, FaultKind};
+use crate::engine::{Look, Survey};
+use crate::ui::Complaint;
+
+/// Runs `command`.
+pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure> {
+    match command {
+        Command::Up(arguments) => up::run(arguments, settings),
+        Command::Plan(arguments) => plan::run(&arguments, settings),
+        Command::Status(arguments) => status::run(&arguments, settings),
+        Command::Down(arguments) => down::run(&arguments, settings),
+        Command::Validate(arguments) => validate::run(&arguments, settings),
+        Command::Render(arguments) => render::run(&arguments, settings),
+        Command::Init(arguments) => init::run(&arguments, settings),
+        Command::List => list::run(settings),
+        Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
+        Command::Doctor(arguments) => doctor::run(&arguments, settings),
+        Command::Schema(arguments) => schema::run(&arguments, settings),
+        Command::Completions(arguments) => completions::run(&arguments, settings),
+    }
+}
+
+/// Fails when something could not be looked at: the first fault decides how.
+fn unknown(survey: &Survey) -> Result<(), Failure> {
+    let mut complaints = Vec::new();
+    let mut exit = None;
+    for seen in &survey.resources {
+        if let Look::Failed(fault) = &seen.look {
+            exit.get_or_insert(Exit::of_fault(fault.kind));
+            complaints.push(Complaint::of(fault).on(&seen.id));
+        }
+    }
+    match exit {
+        Some(exit) => Err(Failure { exit, complaints, text: String::new() }),
+        None => Ok(()),
+    }
+}
+
+/// Writes a command's result to standard output.
+fn print(settings: &Settings, text: &str) -> Result<(), Failure> {
+    settings.printer.data(text).map_err(|error| {
+        Fault::new(FaultKind::Quota, "write to standard output", error.to_string().to_lowercase()).into()
+    })
+}
+
+/// Writes a command's result to standard output as JSON.
+fn print_json(settings: &Settings, value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).expect("plain values with text keys are JSON");
+    print(settings, &text)
+}

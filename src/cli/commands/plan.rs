@@ -1,0 +1,37 @@
+use super::super::args::Plan as Arguments;
+use super::super::exit::{Exit, Failure};
+use super::super::runtime;
+use super::super::saved::SavedPlan;
+use super::super::session::Session;
+use super::super::settings::Settings;
+use super::{print, print_json, unknown};
+use crate::ui::plan::Plan;
+
+/// `berth plan [ENV]`
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Failure> {
+    let session = Session::open(&arguments.target, &arguments.scope, &arguments.leave, settings)?;
+    let survey = runtime::run(|signals| {
+        let session = &session;
+        async move {
+            let survey = session.survey(&signals).await;
+            session.close().await;
+            survey
+        }
+    })?;
+    let plan = Plan::of(&survey, session.about.clone(), session.left_out());
+    match (settings.json(), arguments.markdown) {
+        (true, _) => print_json(settings, &plan)?,
+        (false, true) => print(settings, &plan.markdown())?,
+        (false, false) => print(settings, &plan.text(settings.printer.data_paint, settings.printer.width))?,
+    }
+    unknown(&survey)?;
+    let changes = !plan.is_empty();
+    if let Some(path) = &arguments.out {
+        SavedPlan::new(arguments, plan).write(path)?;
+        settings.printer.talk(&format!(
+            "the plan is in `{0}`: `berth up {0}` makes exactly these changes",
+            path.display()
+        ));
+    }
+    Ok(if changes && arguments.detailed_exitcode { Exit::Changes } else { Exit::Done })
+}

@@ -1,0 +1,29 @@
+use super::super::args::{Leave, Status as Arguments};
+use super::super::exit::{Exit, Failure};
+use super::super::runtime;
+use super::super::session::Session;
+use super::super::settings::Settings;
+use super::{print, print_json, unknown};
+use crate::ui::status::Status;
+
+/// `berth status [ENV]`
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Failure> {
+    let session = Session::open(&arguments.target, &arguments.scope, &Leave::default(), settings)?;
+    let survey = runtime::run(|signals| {
+        let session = &session;
+        async move {
+            let survey = session.survey(&signals).await;
+            session.close().await;
+            survey
+        }
+    })?;
+    let status = Status::of(&survey, session.about.clone(), session.left_out());
+    if settings.json() {
+        print_json(settings, &status)?;
+    } else {
+        print(settings, &status.text(settings.printer.data_paint, settings.printer.width))?;
+    }
+    unknown(&survey)?;
+    let broken = status.resources.iter().any(|standing| standing.state == "broken");
+    Ok(if broken { Exit::Failed } else { Exit::Done })
+}

@@ -1,0 +1,129 @@
+use super::super::args::Up;
+use super::super::exit::{Exit, Failure};
+use super::super::prompt;
+use super::super::runtime;
+use super::super::saved::SavedPlan;
+use super::super::session::Session;
+use super::super::settings::Settings;
+use super::super::signals::Signals;
+use super::super::work::{nothing_to_do, work};
+use super::{print, unknown};
+use crate::base::ChangeKind;
+use crate::engine::{Outcome, converge};
+use crate::ui::plan::Plan;
+use crate::ui::report::Report;
+use crate::ui::words;
+
+/// `berth up [ENV|PLAN]`
+pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
+    let saved = SavedPlan::take(&mut arguments)?;
+    let session = Session::open(&arguments.target, &arguments.scope, &arguments.leave, settings)?;
+    let _lock = session.lock("up")?;
+    runtime::run(|signals| async move {
+        let exit = raise(&session, &arguments, saved.as_ref(), &signals).await;
+        session.close().await;
+        exit
+    })
+}
+
+async fn raise(
+    session: &Session<'_>,
+    arguments: &Up,
+    saved: Option<&SavedPlan>,
+    signals: &Signals,
+) -> Result<Exit, Failure> {
+    let settings = session.settings;
+    let survey = session.survey(signals).await?;
+    let plan = Plan::of(&survey, session.about.clone(), session.left_out());
+    if !settings.json() && !survey.is_clean() {
+        print(settings, &format!("{}\n", plan.text(settings.printer.data_paint, settings.printer.width)))?;
+    }
+    unknown(&survey)?;
+    if let Some(saved) = saved {
+        saved.hold(&plan)?;
+    }
+    allow(&plan, arguments.yes, session, signals).await?;
+    let (outcome, exit) = work(session, "up", &survey, signals, async |graph, run| {
+        if survey.is_clean() { nothing_to_do(&survey) } else { converge(graph, run).await }
+    })
+    .await?;
+    report(session, &outcome)?;
+    Ok(exit)
+}
+
+/// Refuses when somebody else's things are in the way; asks when something that stands would be lost.
+async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals) -> Result<(), Failure> {
+    let conflicts: Vec<String> = plan
+        .resources
+        .iter()
+        .flat_map(|planned| &planned.changes)
+        .filter(|change| change.kind == ChangeKind::Conflict)
+        .map(|change| match &change.reason {
+            Some(reason) => format!("{}: {reason}", change.subject),
+            None => change.subject.clone(),
+        })
+        .collect();
+    if let Some(first) = conflicts.first() {
+        let more = conflicts.len() - 1;
+        let others = if more == 0 { String::new() } else { format!("; and {}", words::count(more, "other")) };
+        return Err(Failure::refused(
+            format!("{} is in the way, nothing was changed", words::count(conflicts.len(), "thing")),
+            format!("{first}{others}"),
+            format!(
+                "`{} --adopt` takes over what somebody else made, `--force-conflicts` fields that another \
+                 program applies; or remove what is in the way",
+                session.again("up")
+            ),
+        ));
+    }
+    let lost = plan.destructive().count();
+    if lost == 0 || yes {
+        return Ok(());
+    }
+    let things = words::count(lost, "thing");
+    if !session.settings.can_ask {
+        return Err(Failure::refused(
+            format!("{things} that stands now would be lost, and nobody is here to be asked"),
+            "standard input is no terminal",
+            format!("`{} --yes`, once you have looked at the plan", session.again("up")),
+        ));
+    }
+    let question = format!("{things} that stands now would be lost. Go on? [y/N]");
+    match prompt::ask(&question, session.settings, signals).await?.to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => {
+            Err(Failure::refused("not confirmed, nothing was changed", "the answer was not `y`", "try again"))
+        }
+    }
+}
+
+/// The last words: what stands, how to reach it, how long it took.
+fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
+    let settings = session.settings;
+    let resume = session.again("up");
+    let not_rehearsed: Vec<_> =
+        session.left_out().into_iter().filter(|note| note.topic == "not rehearsed").collect();
+    let reach = session.reach(outcome);
+    let report = Report {
+        about: &session.about,
+        outcome,
+        took: session.took(),
+        reach: &reach,
+        not_rehearsed: &not_rehearsed,
+        resume: &resume,
+    };
+    let whole = outcome.failed.is_empty() && outcome.not_started.is_empty();
+    match (settings.json(), whole) {
+        // The events said it all, but what failed is said to people too.
+        (true, true) => Ok(()),
+        (true, false) => {
+            settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.width));
+            Ok(())
+        }
+        (false, true) => print(settings, &report.up(settings.printer.data_paint, settings.printer.width)),
+        (false, false) => {
+            settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.width));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use serde_json::json;
+
+use super::super::args::Validate;
+use super::super::exit::{Exit, Failure};
+use super::super::profiles::{Chosen, load_quietly};
+use super::super::settings::Settings;
+use super::{print, print_json};
+use crate::base::{Fault, FaultKind};
+use crate::plan;
+use crate::ui::words::{count, list};
+
+/// `berth validate [ENV]`
+pub(super) fn run(arguments: &Validate, settings: &Settings) -> Result<Exit, Failure> {
+    let chosen = match load_quietly(&arguments.target, settings)? {
+        Ok(chosen) => chosen,
+        Err(error) => {
+            if settings.json() {
+                print_json(
+                    settings,
+                    &json!({"valid": false, "errors": error.errors, "warnings": error.warnings}),
+                )?;
+            }
+            return Err(Failure { exit: Exit::Invalid, complaints: Vec::new(), text: error.to_string() });
+        }
+    };
+    for warning in &chosen.warnings {
+        settings.printer.talk(&format!("{}\n\n", warning.render("warning")));
+    }
+    // The options of an addon are checked where it is rendered.
+    plan::render(&chosen.environment).map_err(Failure::profile)?;
+    match (settings.json(), arguments.print) {
+        (true, true) => print_json(settings, &chosen.resolved)?,
+        (false, true) => print(settings, &yaml(&chosen)?)?,
+        (true, false) => {
+            print_json(settings, &json!({"valid": true, "errors": [], "warnings": chosen.warnings}))?
+        }
+        (false, false) => print(settings, &summary(&chosen))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn yaml(chosen: &Chosen) -> Result<String, Failure> {
+    serde_saphyr::to_string(&chosen.resolved)
+        .map_err(|error| Fault::new(FaultKind::Bug, "write the profile as YAML", error.to_string()).into())
+}
+
+/// `lab is valid: kind with Kubernetes 1.36, 1 node group, 2 addons and 2 tenants`
+fn summary(chosen: &Chosen) -> String {
+    let environment = &chosen.environment;
+    let (major, minor) = environment.kubernetes;
+    let mut parts = vec![format!("{} with Kubernetes {major}.{minor}", environment.cluster.provider())];
+    let counts = [
+        (environment.node_groups.len(), "node group"),
+        (environment.addons.len(), "addon"),
+        (environment.tenants.len(), "tenant"),
+    ];
+    parts.extend(counts.iter().filter(|(many, _)| *many > 0).map(|(many, noun)| count(*many, noun)));
+    format!("{} is valid: {}", chosen.typed, list(&parts))
+}

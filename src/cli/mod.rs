@@ -1,0 +1,71 @@
+//! **Owns** the command line: arguments, settings, environment variables, signals, exit codes, and
+//! one file per command that puts the other rooms to work.
+//! **May name** every room.
+//! **Never** knows how anything is done: commands read like their own description.
+//! **Start reading at** [`main`], then `commands`.
+
+mod args;
+mod commands;
+mod exit;
+mod merge;
+mod profiles;
+mod prompt;
+mod record;
+mod runtime;
+mod saved;
+mod session;
+mod settings;
+mod signals;
+mod work;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Arguments;
+use exit::{Exit, Failure};
+use settings::{Settings, Surroundings};
+
+/// Runs the command that was typed; the exit code says how it went.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody is left to tell when this cannot be written.
+            error.print().ok();
+            let exit = if error.use_stderr() { Exit::Invalid } else { Exit::Done };
+            return ExitCode::from(exit.code());
+        }
+    };
+    let settings = Settings::new(&arguments.global, Surroundings::read());
+    trace(settings.verbose);
+    let exit = commands::run(arguments.command, &settings).unwrap_or_else(|failure| {
+        complain(&failure, &settings);
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}
+
+fn complain(failure: &Failure, settings: &Settings) {
+    settings.printer.talk(&failure.text);
+    for complaint in &failure.complaints {
+        settings.printer.talk(&complaint.text(settings.printer.talk_paint, settings.printer.width));
+    }
+}
+
+/// Sends traces to standard error when they were asked for.
+fn trace(verbose: u8) {
+    let filter = match verbose {
+        0 => return,
+        1 => "berth=debug",
+        _ => "berth=trace,kube=debug,tower=debug,hyper=info",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .finish();
+    // It can only be set once, and this is the one place that does.
+    tracing::subscriber::set_global_default(subscriber).expect("set once per process");
+}

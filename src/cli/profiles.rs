@@ -1,0 +1,89 @@
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::args::Target;
+use super::exit::{Exit, Failure};
+use super::settings::Settings;
+use crate::os::files;
+use crate::profile::{self, Diagnostic, Environment, LoadOptions, ProfileError};
+use crate::ui::{Complaint, words};
+
+/// The profile that was asked for, valid.
+pub(super) struct Chosen {
+    /// What it means; a rehearsal when that was asked for.
+    pub(super) environment: Environment,
+    /// The whole profile with its defaults.
+    pub(super) resolved: Value,
+    /// What is odd.
+    pub(super) warnings: Vec<Diagnostic>,
+    /// The name or path that finds it again from here.
+    pub(super) typed: String,
+    /// What finds it again from anywhere.
+    pub(super) path: String,
+}
+
+/// Finds and loads the profile of `target`, and tells its warnings.
+pub(super) fn load(target: &Target, settings: &Settings) -> Result<Chosen, Failure> {
+    let chosen = load_quietly(target, settings)?.map_err(|error| failure(&error))?;
+    for warning in &chosen.warnings {
+        settings.printer.talk(&format!("{}\n\n", warning.render("warning")));
+    }
+    Ok(chosen)
+}
+
+/// As [`load`], with the warnings untold and what is wrong as a value.
+pub(super) fn load_quietly(
+    target: &Target,
+    settings: &Settings,
+) -> Result<Result<Chosen, ProfileError>, Failure> {
+    let typed = match &target.environment {
+        Some(typed) => typed.clone(),
+        None => only_profile(&target.profiles)?,
+    };
+    let found = profile::find(&typed, &target.profiles)
+        .map_err(|error| Failure::new(Exit::Invalid, Complaint::new(error.to_string()).next(error.hint)))?;
+    let options = LoadOptions {
+        home: settings.home(),
+        known_addons: crate::addons::shipped_names().iter().map(ToString::to_string).collect(),
+    };
+    let loaded = match profile::load(&found, &options) {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok(Err(error)),
+    };
+    let environment = if target.rehearse { loaded.environment.rehearse() } else { loaded.environment };
+    let path =
+        found.path().map_or_else(|| typed.clone(), |path| settings.folder.join(path).display().to_string());
+    Ok(Ok(Chosen { environment, resolved: loaded.resolved, warnings: loaded.warnings, typed, path }))
+}
+
+fn failure(error: &ProfileError) -> Failure {
+    Failure { exit: Exit::Invalid, complaints: Vec::new(), text: error.to_string() }
+}
+
+/// The name of the one profile in `folder`, for a command that names none.
+fn only_profile(folder: &Path) -> Result<String, Failure> {
+    let names = files::names_in(folder)?;
+    let names: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(".yaml")).collect();
+    match names.as_slice() {
+        [only] => Ok((*only).to_string()),
+        [] => {
+            let shipped = profile::shipped();
+            Err(Failure::usage(
+                format!("which environment? `{}` holds no profile", folder.display()),
+                format!(
+                    "name one that ships with berth ({}), or `berth init NAME` writes one",
+                    words::list(&shipped)
+                ),
+            ))
+        }
+        several => Err(Failure::usage(
+            format!(
+                "which environment? `{}` holds {}",
+                folder.display(),
+                words::count(several.len(), "profile")
+            ),
+            format!("name one: {}", words::list(several)),
+        )),
+    }
+}

@@ -1,0 +1,344 @@
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::args::{Leave, Live, Part, Progress, Scope, Target};
+use super::exit::{Exit, Failure};
+use super::profiles;
+use super::runtime::reading;
+use super::settings::{Settings, terminal_size};
+use super::signals::Signals;
+use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
+use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
+use crate::flow::{Cancel, Flow};
+use crate::os::{FileLock, files};
+use crate::plan::{self, Assembly};
+use crate::profile::{ClusterSpec, Environment};
+use crate::providers::{self, Local};
+use crate::ui::plan::About;
+use crate::ui::progress::{self, Json, Plain, Tty};
+use crate::ui::{Complaint, words};
+
+/// Looking at an environment is mostly a moment; when it takes longer, it is said.
+const LONG_LOOK: Duration = Duration::from_secs(2);
+/// How long letting go of the courtesy lock in the cluster may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// One environment that a command works on, and everything for it.
+pub(super) struct Session<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) environment: Environment,
+    pub(super) about: About,
+    pub(super) assembly: Assembly,
+    pub(super) run: RunId,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) began: Timestamp,
+    /// berth's own folder of the environment.
+    pub(super) folder: PathBuf,
+    /// The profile as it can be found from any folder.
+    pub(super) profile: String,
+    local: Local,
+    /// What was typed behind the command.
+    typed: String,
+    limit: Duration,
+}
+
+impl<'a> Session<'a> {
+    /// Loads the profile and puts its graph together. Touches no cluster and no cloud.
+    pub(super) fn open(
+        target: &Target,
+        scope: &Scope,
+        leave: &Leave,
+        settings: &'a Settings,
+    ) -> Result<Self, Failure> {
+        let chosen = profiles::load(target, settings)?;
+        let environment = chosen.environment;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let began = clock.now();
+        let run = RunId::new(began, std::process::id());
+        let local = settings.local(scope.live.tools.as_deref())?;
+        let plan_settings = plan::Settings {
+            local: local.clone(),
+            run: run.clone(),
+            user: settings.user.clone(),
+            host: settings.host.clone(),
+            adopt: leave.adopt,
+            force_conflicts: leave.force_conflicts,
+            prune_namespaces: leave.prune_namespaces,
+            prune_crds: leave.prune_crds,
+        };
+        let mut assembly = plan::assemble(&environment, &plan_settings).map_err(Failure::profile)?;
+        keep_only(&mut assembly, &scope.only)?;
+        let shape = format!("{leave:?} {:?}", scope.only);
+        let about = About {
+            environment: environment.name.clone(),
+            owner: environment.owner.id.clone(),
+            provider: environment.cluster.provider().to_string(),
+            rehearsal: environment.rehearsal,
+            profile: chosen.typed.clone(),
+            fingerprint: fingerprint(&[&chosen.resolved.to_string(), &shape, env!("CARGO_PKG_VERSION")]),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        };
+        Ok(Self {
+            settings,
+            about,
+            assembly,
+            run,
+            clock,
+            began,
+            folder: local.dirs.environment(&environment.owner),
+            profile: chosen.path,
+            local,
+            typed: typed(target, &chosen.typed, scope, leave),
+            limit: scope.live.timeout.0,
+            environment,
+        })
+    }
+
+    /// Takes the environment's lock on this machine, or says who has it.
+    pub(super) fn lock(&self, command: &str) -> Result<FileLock, Failure> {
+        files::make_private_folder(&self.folder)?;
+        let holder = format!(
+            "`berth {command} {}` by {}@{}, process {}, since {}",
+            self.about.environment,
+            self.settings.user,
+            self.settings.host,
+            std::process::id(),
+            self.began.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        );
+        match FileLock::try_take(&self.folder.join("lock"), &holder)? {
+            Ok(lock) => Ok(lock),
+            Err(held) => {
+                let by = if held.by.is_empty() { "another run of berth".to_string() } else { held.by };
+                let what = format!("cannot work on {}: another run holds it", self.about.environment);
+                let complaint = Complaint::new(what)
+                    .because(format!("held by {by}"))
+                    .next("wait for it to end, or stop it; its lock goes with it");
+                Err(Failure::new(Exit::Locked, complaint))
+            }
+        }
+    }
+
+    /// A flow that ends at the limit and obeys the signals.
+    pub(super) fn flow(&self, signals: &Signals) -> Flow {
+        Flow::new(signals.cancel().clone()).within_limit(self.limit)
+    }
+
+    /// Looks at every resource once; the first signal ends it.
+    pub(super) async fn survey(&self, signals: &Signals) -> Result<Survey, Failure> {
+        let flow = self.flow(signals);
+        let patience = Flow::new(signals.cancel().clone());
+        let look = crate::engine::survey(&self.assembly.graph, &flow, &self.clock);
+        let told = async {
+            tokio::pin!(look);
+            tokio::select! {
+                survey = &mut look => return survey,
+                _ = patience.pause(LONG_LOOK, "look") => {}
+            }
+            self.settings.printer.talk(&format!("looking at {} …", self.about.environment));
+            look.await
+        };
+        reading(signals, told).await
+    }
+
+    /// The run's events: to the journal, to the screen, to standard output.
+    pub(super) fn events(&self, running: &Running) -> Result<Events, Failure> {
+        let journal = Journal::open(&self.folder.join("journal"), &self.run)?;
+        let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(journal), Box::new(running.clone())];
+        if self.settings.json() {
+            listeners.push(Box::new(Json::new(std::io::stdout())));
+        }
+        match self.settings.progress {
+            Progress::Tty => {
+                let look = progress::Look {
+                    paint: self.settings.printer.talk_paint,
+                    unicode: self.settings.unicode,
+                };
+                listeners.push(Box::new(Tty::new(look, terminal_size)));
+            }
+            Progress::Plain => listeners.push(Box::new(Plain::new(std::io::stderr()))),
+            Progress::Json => listeners.push(Box::new(Json::new(std::io::stderr()))),
+            Progress::Auto | Progress::Quiet => {}
+        }
+        Ok(Events::new(Arc::clone(&self.clock), listeners))
+    }
+
+    /// The command that goes on where this run stopped.
+    pub(super) fn again(&self, command: &str) -> String {
+        format!("berth {command} {}", self.typed)
+    }
+
+    /// What the user should know that concerns no single resource.
+    pub(super) fn left_out(&self) -> Vec<Note> {
+        self.assembly.notes.clone()
+    }
+
+    /// How long this run has taken so far.
+    pub(super) fn took(&self) -> Duration {
+        Duration::try_from(self.clock.now().duration_since(self.began)).unwrap_or_default()
+    }
+
+    /// Commands that reach what stands, with what each is for.
+    pub(super) fn reach(&self, outcome: &Outcome) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        if let Some(kubectl) = self.kubectl() {
+            lines.push((format!("{kubectl} get nodes"), "the nodes".to_string()));
+            if !self.environment.tenants.is_empty() {
+                let all = format!("{kubectl} get resourcequotas,rolebindings -A -l berth.dev/tenant");
+                lines.push((all, "the tenants' quotas and rights".to_string()));
+            }
+        }
+        for (key, address) in outcome.outputs.texts() {
+            if let Some(service) = key.strip_prefix("address.") {
+                lines.push((address.to_string(), format!("the address of {service}")));
+            }
+        }
+        lines.push((self.again("status"), "how it is".to_string()));
+        lines.push((self.again("down"), "take it away".to_string()));
+        lines
+    }
+
+    /// `kubectl` with what it needs to reach the cluster; `None` where berth does not know that.
+    fn kubectl(&self) -> Option<String> {
+        let on_path = crate::os::find_on_path("kubectl", &self.local.tools.search_path).is_some();
+        let program = match self.local.tools.find("kubectl") {
+            Some(path) if !on_path => path.display().to_string(),
+            _ => "kubectl".to_string(),
+        };
+        let private = self.local.dirs.kubeconfig(&self.environment.owner);
+        match &self.environment.cluster {
+            _ if private.is_file() => Some(format!("{program} --kubeconfig {}", private.display())),
+            ClusterSpec::Existing(cluster) if !self.environment.rehearsal => Some(format!(
+                "{program} --kubeconfig {} --context {}",
+                cluster.kubeconfig.display(),
+                cluster.context
+            )),
+            _ => None,
+        }
+    }
+
+    /// Everything of the environment that is still there after `down`, in words.
+    pub(super) async fn remains(&self) -> Result<Vec<(String, String)>, Failure> {
+        let flow = Flow::new(Cancel::default()).within_limit(self.limit);
+        let survey = crate::engine::survey(&self.assembly.graph, &flow, &self.clock).await;
+        let mut remains = Vec::new();
+        for (id, removal) in self.assembly.graph.removals() {
+            let Some(seen) = survey.resources.iter().find(|seen| seen.id == *id) else { continue };
+            let state = match &seen.look {
+                _ if removal == Removal::Kept => continue,
+                Look::Seen(State::Absent) | Look::After(_) => continue,
+                Look::Seen(State::Ready) => "it still stands".to_string(),
+                Look::Seen(State::Progressing(text) | State::Broken(text)) => text.clone(),
+                Look::Behind(_) => continue,
+                Look::Failed(fault) => fault.to_string(),
+            };
+            remains.push((words::resource(id), state));
+        }
+        let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
+        remains.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
+        Ok(remains)
+    }
+
+    /// Lets go of the courtesy lock in the cluster.
+    pub(super) async fn close(&self) {
+        self.assembly.hub.close(&Flow::new(Cancel::default()).within_limit(GOODBYE)).await;
+    }
+
+    /// Removes what berth remembers of the environment on this machine.
+    pub(super) fn forget(&self) -> Result<(), Failure> {
+        Ok(files::remove_folder_if_there(&self.folder)?)
+    }
+}
+
+/// What a run works on at the moment, from its own events.
+#[derive(Clone, Default)]
+pub(super) struct Running {
+    ids: Arc<Mutex<Vec<ResourceId>>>,
+}
+
+impl Running {
+    /// What is being worked on.
+    pub(super) fn now(&self) -> Vec<ResourceId> {
+        self.ids().clone()
+    }
+
+    fn ids(&self) -> MutexGuard<'_, Vec<ResourceId>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Running {
+    fn on(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Started { resource } => self.ids().push(resource.clone()),
+            EventKind::Finished { resource, .. } | EventKind::Failed { resource, .. } => {
+                self.ids().retain(|id| id != resource);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Leaves only the parts that were asked for in the graph, and what they need.
+fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    for part in parts {
+        if !assembly.graph.ids().any(|id| is_part(id, part)) {
+            let known: Vec<String> = assembly.graph.ids().map(words::resource).collect();
+            return Err(Failure::usage(
+                format!("`--only {part}`: the profile has no such part"),
+                format!("it has {}", words::list(&known)),
+            ));
+        }
+    }
+    assembly.graph.keep_only(|id| parts.iter().any(|part| is_part(id, part)));
+    Ok(())
+}
+
+fn is_part(id: &ResourceId, part: &Part) -> bool {
+    match part {
+        Part::Cluster => id.layer() == Layer::Cluster,
+        Part::NodeGroups => id.layer() == Layer::NodeGroups,
+        Part::Registry => id.layer() == Layer::Registry,
+        Part::Addons => id.layer() == Layer::Addons,
+        Part::Addon(name) => id.as_str().strip_prefix("addon/") == Some(name),
+        Part::Tenants => id.layer() == Layer::Tenants,
+    }
+}
+
+fn fingerprint(parts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part.len().to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `lab --rehearse --only tenants`: what has to be typed to mean the same again.
+fn typed(target: &Target, environment: &str, scope: &Scope, leave: &Leave) -> String {
+    let mut words = vec![environment.to_string()];
+    if target.profiles != std::path::Path::new(Target::PROFILES) {
+        words.push(format!("--profiles {}", target.profiles.display()));
+    }
+    words.extend(scope.only.iter().map(|part| format!("--only {part}")));
+    let flags = [
+        (target.rehearse, "--rehearse"),
+        (leave.adopt, "--adopt"),
+        (leave.force_conflicts, "--force-conflicts"),
+        (leave.prune_namespaces, "--prune-namespaces"),
+        (leave.prune_crds, "--prune-crds"),
+    ];
+    words.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_string()));
+    words.join(" ")
+}
+
+/// What commands that only look need of the flags that others have.
+pub(super) fn looking(live: &Live) -> Scope {
+    Scope { only: Vec::new(), live: live.clone() }
+}

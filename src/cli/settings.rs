@@ -1,0 +1,261 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use super::args::{Global, Output, Progress};
+use crate::base::{Fault, FaultKind};
+use crate::os::files;
+use crate::providers::{Dirs, Local, ToolSearch};
+use crate::ui::{Paint, Printer};
+
+/// How wide lines are where there is no terminal to ask.
+const WIDTH_ELSEWHERE: usize = 100;
+
+/// What the process was started with. This is the only place that reads environment variables.
+#[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools)] // Facts about the surroundings, all of them independent.
+pub(super) struct Surroundings {
+    pub(super) home: Option<PathBuf>,
+    pub(super) state_home: Option<PathBuf>,
+    pub(super) cache_home: Option<PathBuf>,
+    pub(super) search_path: OsString,
+    pub(super) kubeconfig: Option<OsString>,
+    pub(super) user: String,
+    pub(super) host: String,
+    pub(super) folder: PathBuf,
+    pub(super) no_color: bool,
+    pub(super) ci: bool,
+    pub(super) dumb_terminal: bool,
+    pub(super) unicode: bool,
+    pub(super) stdin_is_terminal: bool,
+    pub(super) stdout_is_terminal: bool,
+    pub(super) stderr_is_terminal: bool,
+    pub(super) columns: Option<usize>,
+}
+
+impl Surroundings {
+    /// Looks around.
+    pub(super) fn read() -> Self {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name: &str| variable(name).map(|value| value.to_string_lossy().into_owned());
+        // The base directory specification wants relative paths to be ignored.
+        let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text).unwrap_or_default();
+        let kernel_name = files::read_if_there(Path::new("/proc/sys/kernel/hostname")).ok().flatten();
+        Self {
+            home: folder("HOME"),
+            state_home: folder("XDG_STATE_HOME"),
+            cache_home: folder("XDG_CACHE_HOME"),
+            search_path: variable("PATH").unwrap_or_default(),
+            kubeconfig: variable("KUBECONFIG"),
+            user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".to_string()),
+            host: text("HOSTNAME")
+                .or_else(|| kernel_name.map(|name| name.trim().to_string()))
+                .unwrap_or_else(|| "this machine".to_string()),
+            folder: std::env::current_dir().unwrap_or_default(),
+            no_color: variable("NO_COLOR").is_some(),
+            ci: variable("CI").is_some(),
+            dumb_terminal: text("TERM").is_none_or(|term| term == "dumb"),
+            unicode: locale.to_lowercase().replace('-', "").contains("utf8"),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            columns: terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0)),
+        }
+    }
+}
+
+/// What was asked for, with every default decided.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// Where output goes and how it looks.
+    pub(super) printer: Printer,
+    /// What standard output carries.
+    pub(super) output: Output,
+    /// How progress is shown; never [`Progress::Auto`].
+    pub(super) progress: Progress,
+    /// Whether the terminal shows more than ASCII.
+    pub(super) unicode: bool,
+    /// Whether somebody is there to answer a question.
+    pub(super) can_ask: bool,
+    /// How much is traced.
+    pub(super) verbose: u8,
+    /// The value of PATH.
+    pub(super) search_path: OsString,
+    /// Where relative paths start.
+    pub(super) folder: PathBuf,
+    /// Who runs berth, for locks: `ann`.
+    pub(super) user: String,
+    /// This machine's name, for locks.
+    pub(super) host: String,
+    home: Option<PathBuf>,
+    state: Option<PathBuf>,
+    cache: Option<PathBuf>,
+    kubeconfig: Option<OsString>,
+}
+
+impl Settings {
+    /// What `global` means in these surroundings.
+    pub(super) fn new(global: &Global, surroundings: Surroundings) -> Self {
+        let calm = surroundings.no_color || surroundings.dumb_terminal;
+        let under_home = |rest: &str| surroundings.home.as_ref().map(|home| home.join(rest));
+        let state = surroundings.state_home.clone().or_else(|| under_home(".local/state"));
+        let cache = surroundings.cache_home.clone().or_else(|| under_home(".cache"));
+        let live = surroundings.stderr_is_terminal
+            && !surroundings.dumb_terminal
+            && !surroundings.ci
+            && global.verbose == 0;
+        Self {
+            printer: Printer {
+                data_paint: Paint::when(surroundings.stdout_is_terminal && !calm),
+                talk_paint: Paint::when(surroundings.stderr_is_terminal && !calm),
+                width: surroundings.columns.unwrap_or(WIDTH_ELSEWHERE).clamp(40, 160),
+            },
+            output: global.output,
+            progress: match global.progress {
+                Progress::Auto if global.output == Output::Json => Progress::Quiet,
+                Progress::Auto if live => Progress::Tty,
+                Progress::Auto => Progress::Plain,
+                chosen => chosen,
+            },
+            unicode: surroundings.unicode,
+            can_ask: surroundings.stdin_is_terminal && surroundings.stderr_is_terminal,
+            verbose: global.verbose,
+            user: surroundings.user,
+            host: surroundings.host,
+            state: state.map(|folder| folder.join("berth")),
+            cache: cache.map(|folder| folder.join("berth")),
+            home: surroundings.home,
+            search_path: surroundings.search_path,
+            folder: surroundings.folder,
+            kubeconfig: surroundings.kubeconfig,
+        }
+    }
+
+    /// Whether standard output carries JSON.
+    pub(super) fn json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// Where berth keeps what it needs between runs: locks, journals, private kubeconfigs.
+    pub(super) fn state(&self) -> Result<&Path, Fault> {
+        self.state.as_deref().ok_or_else(|| homeless("keep anything between runs", "XDG_STATE_HOME"))
+    }
+
+    /// Where berth keeps what it can get again.
+    pub(super) fn cache(&self) -> Result<&Path, Fault> {
+        self.cache.as_deref().ok_or_else(|| homeless("keep the tool cache", "XDG_CACHE_HOME"))
+    }
+
+    /// The user's home, for `~` in profiles; empty when there is none.
+    pub(super) fn home(&self) -> PathBuf {
+        self.home.clone().unwrap_or_default()
+    }
+
+    /// Folders and tools of this machine; `tools` is the folder that was given for them.
+    pub(super) fn local(&self, tools: Option<&Path>) -> Result<Local, Fault> {
+        let cache = self.cache()?;
+        Ok(Local {
+            dirs: Dirs { state: self.state()?.to_path_buf(), cache: cache.to_path_buf() },
+            tools: ToolSearch {
+                given: BTreeMap::new(),
+                folder: tools.map(|folder| self.folder.join(folder)),
+                search_path: self.search_path.clone(),
+                cache: cache.join("tools/current"),
+            },
+        })
+    }
+
+    /// The kubeconfig that `kubectl` would write to: the first of KUBECONFIG, or `~/.kube/config`.
+    pub(super) fn user_kubeconfig(&self) -> Result<PathBuf, Fault> {
+        let first = self
+            .kubeconfig
+            .as_ref()
+            .and_then(|list| std::env::split_paths(list).find(|path| !path.as_os_str().is_empty()));
+        match (first, &self.home) {
+            (Some(path), _) => Ok(self.folder.join(path)),
+            (None, Some(home)) => Ok(home.join(".kube/config")),
+            (None, None) => Err(homeless("find your kubeconfig", "KUBECONFIG")),
+        }
+    }
+}
+
+/// The columns and rows of the terminal, as they are now.
+pub(super) fn terminal_size() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    size.map_or((WIDTH_ELSEWHERE, 24), |(columns, rows)| (usize::from(columns.0), usize::from(rows.0)))
+}
+
+fn homeless(attempted: &str, variable: &str) -> Fault {
+    Fault::new(FaultKind::Invalid, attempted, "HOME is not set").hint(format!("set HOME or {variable}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GLOBAL: Global = Global { output: Output::Text, progress: Progress::Auto, verbose: 0 };
+
+    fn terminal() -> Surroundings {
+        Surroundings {
+            home: Some("/home/ann".into()),
+            stdin_is_terminal: true,
+            stdout_is_terminal: true,
+            stderr_is_terminal: true,
+            ..Surroundings::default()
+        }
+    }
+
+    #[test]
+    fn a_terminal_gets_colour_and_a_live_picture() {
+        let settings = Settings::new(&GLOBAL, terminal());
+        assert_eq!(settings.progress, Progress::Tty);
+        assert_eq!(settings.printer.talk_paint, Paint::COLOURED);
+        assert!(settings.can_ask);
+    }
+
+    #[test]
+    fn no_color_keeps_the_live_picture_and_drops_the_colour() {
+        let settings = Settings::new(&GLOBAL, Surroundings { no_color: true, ..terminal() });
+        assert_eq!(settings.progress, Progress::Tty);
+        assert_eq!(settings.printer.data_paint, Paint::PLAIN);
+    }
+
+    #[test]
+    fn a_log_gets_lines() {
+        for surroundings in [
+            Surroundings { stderr_is_terminal: false, ..terminal() },
+            Surroundings { ci: true, ..terminal() },
+            Surroundings { dumb_terminal: true, ..terminal() },
+        ] {
+            assert_eq!(Settings::new(&GLOBAL, surroundings).progress, Progress::Plain);
+        }
+    }
+
+    #[test]
+    fn events_on_standard_output_silence_the_talk_unless_it_is_asked_for() {
+        let json = Global { output: Output::Json, ..GLOBAL };
+        assert_eq!(Settings::new(&json, terminal()).progress, Progress::Quiet);
+        let both = Global { progress: Progress::Plain, ..json };
+        assert_eq!(Settings::new(&both, terminal()).progress, Progress::Plain);
+    }
+
+    #[test]
+    fn folders_follow_the_base_directory_specification() {
+        let settings = Settings::new(&GLOBAL, terminal());
+        assert_eq!(settings.state(), Ok(Path::new("/home/ann/.local/state/berth")));
+        let moved = Surroundings { state_home: Some("/state".into()), ..terminal() };
+        assert_eq!(Settings::new(&GLOBAL, moved).state(), Ok(Path::new("/state/berth")));
+        let homeless = Settings::new(&GLOBAL, Surroundings::default());
+        assert!(homeless.state().is_err());
+        assert!(homeless.user_kubeconfig().is_err());
+    }
+
+    #[test]
+    fn the_first_kubeconfig_of_the_list_is_the_users() {
+        let listed = Surroundings { kubeconfig: Some("/a/config:/b/config".into()), ..terminal() };
+        assert_eq!(Settings::new(&GLOBAL, listed).user_kubeconfig(), Ok("/a/config".into()));
+        assert_eq!(Settings::new(&GLOBAL, terminal()).user_kubeconfig(), Ok("/home/ann/.kube/config".into()));
+    }
+}

@@ -1,0 +1,73 @@
+//! The part of `up` and `down` in which the world is changed: told from the first event to the last.
+
+use std::sync::Arc;
+
+use super::exit::{Exit, Failure};
+use super::record::Record;
+use super::session::{Running, Session};
+use super::signals::Signals;
+use crate::engine::{EventKind, Events, Graph, Look, Outcome, Run, SCHEMA_VERSION, State, Survey};
+
+/// Runs `act` on the session's graph, with journal, progress and record, and says how it ended.
+pub(super) async fn work(
+    session: &Session<'_>,
+    command: &str,
+    survey: &Survey,
+    signals: &Signals,
+    act: impl AsyncFnOnce(&Graph, &Run) -> Outcome,
+) -> Result<(Outcome, Exit), Failure> {
+    let running = Running::default();
+    let events = session.events(&running)?;
+    let record = Record::begun(session, command);
+    record.write(&session.folder)?;
+    begin(&events, session, command, survey);
+    let run = Run { flow: session.flow(signals), clock: Arc::clone(&session.clock), events: events.clone() };
+    let outcome = {
+        let acting = act(&session.assembly.graph, &run);
+        tokio::pin!(acting);
+        tokio::select! {
+            outcome = &mut acting => outcome,
+            () = signals.cancel().requested() => {
+                events.send(EventKind::Stopping { running: running.now() });
+                acting.await
+            }
+        }
+    };
+    let exit = Exit::of_outcome(&outcome, signals.stopped_by());
+    events.send(EventKind::RunFinished {
+        exit_code: exit.code(),
+        done: outcome.done.len(),
+        failed: outcome.failed.len(),
+        not_started: outcome.not_started.len(),
+    });
+    record.ended(exit).write(&session.folder)?;
+    Ok((outcome, exit))
+}
+
+fn begin(events: &Events, session: &Session<'_>, command: &str, survey: &Survey) {
+    events.send(EventKind::RunStarted {
+        schema: SCHEMA_VERSION,
+        run: session.run.clone(),
+        command: command.to_string(),
+        environment: session.about.environment.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    for seen in &survey.resources {
+        events.send(EventKind::Planned {
+            resource: seen.id.clone(),
+            changes: seen.changes.clone(),
+            notes: seen.notes.clone(),
+        });
+    }
+}
+
+/// The outcome of a run that had nothing to do.
+pub(super) fn nothing_to_do(survey: &Survey) -> Outcome {
+    let there = |look: &Look| *look == Look::Seen(State::Ready);
+    let done = survey.resources.iter().filter(|seen| there(&seen.look));
+    Outcome {
+        done: done.map(|seen| (seen.id.clone(), std::time::Duration::ZERO)).collect(),
+        outputs: survey.outputs.clone(),
+        ..Outcome::default()
+    }
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ProfilePath;
+
+/// A cluster of kind: Kubernetes in containers on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct KindCluster {
+    /// The Kubernetes minor, in quotes: `"1.36"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// A node image of your own, instead of the one for the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The number of control planes.
+    pub control_planes: u32,
+    /// Ports of this machine that lead to ports of the nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<KindPort>,
+    /// Folders of this machine that the nodes see.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<KindMount>,
+    /// The addresses of pods, a CIDR.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_subnet: Option<String>,
+    /// The addresses of services, a CIDR.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_subnet: Option<String>,
+    /// Feature gates of Kubernetes, switched on or off.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub feature_gates: BTreeMap<String, bool>,
+}
+
+impl Default for KindCluster {
+    fn default() -> Self {
+        Self {
+            version: None,
+            image: None,
+            control_planes: 1,
+            ports: Vec::new(),
+            mounts: Vec::new(),
+            pod_subnet: None,
+            service_subnet: None,
+            feature_gates: BTreeMap::new(),
+        }
+    }
+}
+
+/// A port of this machine that leads to a port of the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct KindPort {
+    /// The port of this machine.
+    pub host: u16,
+    /// The port of the node.
+    pub node: u16,
+    /// The address of this machine that it listens on.
+    #[serde(default = "loopback")]
+    pub listen: String,
+}
+
+fn loopback() -> String {
+    "127.0.0.1".to_string()
+}
+
+/// A folder of this machine that the nodes see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct KindMount {
+    /// The folder of this machine. Relative to this file.
+    pub host: ProfilePath,
+    /// Where the nodes see it, an absolute path.
+    pub node: String,
+    /// Whether the nodes may only read it.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// A real control plane with simulated nodes on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct KwokCluster {
+    /// The Kubernetes minor, in quotes: `"1.36"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// A cluster that somebody else made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ExistingCluster {
+    /// The kubeconfig file. Relative to this file; `~` is your home.
+    #[serde(deserialize_with = "super::values::path")]
+    #[schemars(with = "String")]
+    pub kubeconfig: PathBuf,
+    /// The context in it.
+    pub context: String,
+}

@@ -1,0 +1,357 @@
+//! The cluster's own fields, the version and the owner mark.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::Check;
+use crate::base::ProviderKind;
+use crate::profile::ClusterSpec;
+use crate::profile::schema::{Cluster, EksCluster, EnvironmentFile, GkeCluster, GkeEndpoint, KindCluster};
+use crate::profile::tree::{Step, shorten};
+
+/// The oldest Kubernetes that is supported.
+pub const OLDEST: (u32, u32) = (1, 33);
+/// The newest Kubernetes that is supported.
+pub const NEWEST: (u32, u32) = (1, 37);
+/// What a profile gets that names none.
+const DEFAULT: (u32, u32) = (1, 36);
+
+pub(super) fn provider(cluster: &Cluster) -> ProviderKind {
+    match cluster {
+        Cluster::Eks(_) => ProviderKind::Eks,
+        Cluster::Gke(_) => ProviderKind::Gke,
+        Cluster::Kind(_) => ProviderKind::Kind,
+        Cluster::Kwok(_) => ProviderKind::Kwok,
+        Cluster::Existing(_) => ProviderKind::Existing,
+    }
+}
+
+pub(super) fn spec(cluster: Cluster) -> ClusterSpec {
+    match cluster {
+        Cluster::Eks(fields) => ClusterSpec::Eks(fields),
+        Cluster::Gke(fields) => ClusterSpec::Gke(fields),
+        Cluster::Kind(fields) => ClusterSpec::Kind(fields),
+        Cluster::Kwok(fields) => ClusterSpec::Kwok(fields),
+        Cluster::Existing(fields) => ClusterSpec::Existing(fields),
+    }
+}
+
+/// The owner mark: the profile's own, or for a local cluster one that follows from its path.
+pub(super) fn id(check: &mut Check<'_>, file: &EnvironmentFile, identity: &Path) -> String {
+    let derived = id_from_path(identity);
+    let path = [Step::Key("id")];
+    match &file.id {
+        Some(id) => {
+            let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            if !(6..=20).contains(&id.len()) || !id.chars().all(allowed) {
+                check.error(
+                    &path,
+                    format!("`{}` cannot be an id", shorten(id)),
+                    format!("use 6 to 20 lower-case letters and digits: add `id: {derived}` instead"),
+                );
+            }
+            id.clone()
+        }
+        None => {
+            if check.is_cloud() || check.provider == ProviderKind::Existing {
+                let place = check.key_place(&[], "name");
+                check.error_at(
+                    place,
+                    match check.provider {
+                        ProviderKind::Existing => {
+                            "an environment on an existing cluster needs an `id`".to_string()
+                        }
+                        provider => format!("an environment on {provider} needs an `id`"),
+                    },
+                    format!("it marks what berth owns there: add `id: {derived}` and never change it"),
+                );
+            }
+            derived
+        }
+    }
+}
+
+/// Eight letters and digits that follow from a path.
+fn id_from_path(path: &Path) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let digest = Sha256::digest(path.to_string_lossy().as_bytes());
+    digest.iter().take(8).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+}
+
+/// Checks the provider's fields; the Kubernetes minor, which is written into `cluster` as well.
+pub(super) fn check(check: &mut Check<'_>, cluster: &mut Cluster) -> (u32, u32) {
+    let version = match cluster {
+        Cluster::Eks(fields) => {
+            check_eks(check, fields);
+            &mut fields.version
+        }
+        Cluster::Gke(fields) => {
+            check_gke(check, fields);
+            &mut fields.version
+        }
+        Cluster::Kind(fields) => {
+            check_kind(check, fields);
+            &mut fields.version
+        }
+        Cluster::Kwok(fields) => &mut fields.version,
+        Cluster::Existing(fields) => {
+            if fields.context.is_empty() {
+                let path = [Step::Key("cluster"), Step::Key("existing"), Step::Key("context")];
+                check.error(&path, "the context is empty", "`kubectl config get-contexts` lists them");
+            }
+            return DEFAULT;
+        }
+    };
+    let minor = match version {
+        Some(text) => minor(check, text),
+        None => DEFAULT,
+    };
+    *version = Some(format!("{}.{}", minor.0, minor.1));
+    minor
+}
+
+fn minor(check: &mut Check<'_>, text: &str) -> (u32, u32) {
+    let parsed = text
+        .split_once('.')
+        .and_then(|(major, minor)| Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?)));
+    let provider = check.provider.to_string();
+    let path = [Step::Key("cluster"), Step::Key(&provider), Step::Key("version")];
+    let range = format!("{}.{} to {}.{}", OLDEST.0, OLDEST.1, NEWEST.0, NEWEST.1);
+    match parsed {
+        Some(minor) if (OLDEST..=NEWEST).contains(&minor) => minor,
+        Some(_) => {
+            let message = format!("Kubernetes {} is not supported", shorten(text));
+            check.error(&path, message, format!("use {range}: `version: \"{}.{}\"`", DEFAULT.0, DEFAULT.1));
+            DEFAULT
+        }
+        None => {
+            let message = format!("`{}` is no Kubernetes minor", shorten(text));
+            check.error(&path, message, format!("write {range}: `version: \"{}.{}\"`", DEFAULT.0, DEFAULT.1));
+            DEFAULT
+        }
+    }
+}
+
+fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
+    let eks = [Step::Key("cluster"), Step::Key("eks")];
+    if let Some(account) = &fields.account
+        && !(account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        check.error(
+            &[eks[0], eks[1], Step::Key("account")],
+            format!("`{}` is no AWS account", shorten(account)),
+            "an account is 12 digits: `aws sts get-caller-identity` shows yours",
+        );
+    }
+    if !is_aws_region(&fields.region) {
+        check.error(
+            &[eks[0], eks[1], Step::Key("region")],
+            format!("`{}` is no AWS region", shorten(&fields.region)),
+            "write a region such as `eu-central-1`",
+        );
+    }
+    let public = [eks[0], eks[1], Step::Key("endpoint"), Step::Key("public")];
+    check_cidrs(check, &public, &fields.endpoint.public);
+    if fields.endpoint.public.is_empty() && !fields.endpoint.private {
+        check.error(&public, "nobody can reach this API server", "add a CIDR here, or set `private: true`");
+    }
+    if let Some(cidr) = &fields.network.cidr {
+        let path = [eks[0], eks[1], Step::Key("network"), Step::Key("cidr")];
+        match parse_cidr(cidr) {
+            Some((_, bits)) if (16..=20).contains(&bits) => {}
+            Some((_, bits)) => check.error(
+                &path,
+                format!("a network of /{bits} does not fit"),
+                "use /16 to /20: smaller ones run out of addresses, larger ones AWS refuses",
+            ),
+            None => check.error(&path, format!("`{}` is no CIDR", shorten(cidr)), "write `10.0.0.0/16`"),
+        }
+        if !fields.network.subnets.is_empty() {
+            check.error(
+                &path,
+                "`cidr` and `subnets` exclude each other",
+                "keep `cidr` for a network that berth makes, `subnets` for one that is there",
+            );
+        }
+    }
+    for (index, subnet) in fields.network.subnets.iter().enumerate() {
+        if !subnet.starts_with("subnet-") {
+            check.error(
+                &[eks[0], eks[1], Step::Key("network"), Step::Key("subnets"), Step::Item(index)],
+                format!("`{}` is no subnet id", shorten(subnet)),
+                "write ids such as `subnet-0a1b2c3d4e5f60718`",
+            );
+        }
+    }
+    if let Some(key) = &fields.secrets_key
+        && !(key.starts_with("arn:aws") && key.contains(":kms:"))
+    {
+        check.error(
+            &[eks[0], eks[1], Step::Key("secretsKey")],
+            format!("`{}` is no ARN of a KMS key", shorten(key)),
+            "write `arn:aws:kms:REGION:ACCOUNT:key/ID`",
+        );
+    }
+}
+
+fn is_aws_region(region: &str) -> bool {
+    let parts: Vec<&str> = region.split('-').collect();
+    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number] => {
+            (2..=3).contains(&words.len())
+                && words.iter().all(letters)
+                && number.len() == 1
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        [] => false,
+    }
+}
+
+fn is_gcp_region(region: &str) -> bool {
+    region.split_once('-').is_some_and(|(continent, rest)| {
+        !continent.is_empty()
+            && continent.bytes().all(|byte| byte.is_ascii_lowercase())
+            && rest.ends_with(|c: char| c.is_ascii_digit())
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
+}
+
+/// Whether `region` looks like a region of the provider.
+pub(super) fn is_region(provider: ProviderKind, region: &str) -> bool {
+    if provider == ProviderKind::Gke { is_gcp_region(region) } else { is_aws_region(region) }
+}
+
+/// The region of a Google location: the location itself, or what its zone lies in.
+pub(super) fn gke_region(location: &str) -> &str {
+    match location.rsplit_once('-') {
+        Some((region, zone)) if zone.len() == 1 && zone.bytes().all(|b| b.is_ascii_lowercase()) => region,
+        _ => location,
+    }
+}
+
+fn check_gke(check: &mut Check<'_>, fields: &GkeCluster) {
+    let gke = [Step::Key("cluster"), Step::Key("gke")];
+    let project = &fields.project;
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | ':' | '.');
+    if project.is_empty() || project.len() > 63 || !project.chars().all(allowed) {
+        check.error(
+            &[gke[0], gke[1], Step::Key("project")],
+            format!("`{}` is no project id", shorten(project)),
+            "write the id, not the name or number: `gcloud projects list` shows them",
+        );
+    }
+    if !is_gcp_region(gke_region(&fields.location)) {
+        check.error(
+            &[gke[0], gke[1], Step::Key("location")],
+            format!("`{}` is no Google Cloud location", shorten(&fields.location)),
+            "write a region such as `europe-west4`, or a zone such as `europe-west4-a`",
+        );
+    }
+    let networks = [gke[0], gke[1], Step::Key("authorizedNetworks")];
+    check_cidrs(check, &networks, &fields.authorized_networks);
+    if fields.endpoint == GkeEndpoint::Dns && !fields.authorized_networks.is_empty() {
+        check.error(
+            &networks,
+            "`authorizedNetworks` guard the `ip` endpoint, this cluster has the `dns` one",
+            "take them out, or write `endpoint: ip`",
+        );
+    }
+}
+
+fn check_kind(check: &mut Check<'_>, fields: &KindCluster) {
+    let kind = [Step::Key("cluster"), Step::Key("kind")];
+    if !(1..=9).contains(&fields.control_planes) || fields.control_planes.is_multiple_of(2) {
+        check.error(
+            &[kind[0], kind[1], Step::Key("controlPlanes")],
+            format!("{} control planes cannot agree", fields.control_planes),
+            "use an odd number from 1 to 9: `controlPlanes: 1`",
+        );
+    }
+    let mut seen = std::collections::HashMap::new();
+    for (index, port) in fields.ports.iter().enumerate() {
+        let ports = [kind[0], kind[1], Step::Key("ports"), Step::Item(index), Step::Key("host")];
+        if port.host == 0 || port.node == 0 {
+            check.error(&ports[..4], "port 0 is no port", "use ports from 1 to 65535");
+        } else if let Some(first) = seen.insert((port.host, port.listen.clone()), index) {
+            let other = check.tree.place_of(&[kind[0], kind[1], Step::Key("ports"), Step::Item(first)]);
+            let place = check.tree.place_of(&ports);
+            let help = format!("it is taken {}: choose another one", check.files.refer(other, place));
+            check.error_at(place, format!("host port {} is taken twice", port.host), help);
+        }
+        if port.listen.parse::<std::net::IpAddr>().is_err() {
+            check.error(
+                &[kind[0], kind[1], Step::Key("ports"), Step::Item(index), Step::Key("listen")],
+                format!("`{}` is no address", shorten(&port.listen)),
+                "write `127.0.0.1` for this machine alone, `0.0.0.0` for everybody",
+            );
+        }
+    }
+    for (index, mount) in fields.mounts.iter().enumerate() {
+        if !mount.node.starts_with('/') {
+            check.error(
+                &[kind[0], kind[1], Step::Key("mounts"), Step::Item(index), Step::Key("node")],
+                format!("`{}` is no absolute path", shorten(&mount.node)),
+                "write where the nodes see it, from `/` on",
+            );
+        }
+    }
+    for (key, subnet) in [("podSubnet", &fields.pod_subnet), ("serviceSubnet", &fields.service_subnet)] {
+        if let Some(subnet) = subnet {
+            // Two families stand side by side with a comma.
+            for cidr in subnet.split(',') {
+                if parse_cidr(cidr).is_none() {
+                    check.error(
+                        &[kind[0], kind[1], Step::Key(key)],
+                        format!("`{}` is no CIDR", shorten(cidr)),
+                        "write `10.244.0.0/16`",
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn check_cidrs(check: &mut Check<'_>, list: &[Step<'_>], cidrs: &[String]) {
+    for (index, cidr) in cidrs.iter().enumerate() {
+        if parse_cidr(cidr).is_none() {
+            let path: Vec<Step<'_>> = list.iter().copied().chain([Step::Item(index)]).collect();
+            let help = if cidr.parse::<std::net::Ipv4Addr>().is_ok() {
+                format!("write `{cidr}/32` for this address alone")
+            } else {
+                "write an address and the length of its prefix: `203.0.113.0/24`".to_string()
+            };
+            check.error(&path, format!("`{}` is no CIDR", shorten(cidr)), help);
+        }
+    }
+}
+
+fn parse_cidr(text: &str) -> Option<(std::net::IpAddr, u8)> {
+    let (address, bits) = text.split_once('/')?;
+    let address: std::net::IpAddr = address.parse().ok()?;
+    let bits: u8 = bits.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    (bits <= most).then_some((address, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_id_is_stable_and_follows_the_path() {
+        let id = id_from_path(Path::new("/home/ada/profiles/lab.yaml"));
+        assert_eq!(id.len(), 8);
+        assert_eq!(id, id_from_path(Path::new("/home/ada/profiles/lab.yaml")));
+        assert_ne!(id, id_from_path(Path::new("/home/bob/profiles/lab.yaml")));
+    }
+
+    #[test]
+    fn regions_look_like_regions() {
+        assert!(is_aws_region("eu-central-1") && is_aws_region("us-gov-west-1"));
+        assert!(!is_aws_region("eu-central-1a") && !is_aws_region("frankfurt") && !is_aws_region(""));
+        assert_eq!(gke_region("europe-west4-a"), "europe-west4");
+        assert_eq!(gke_region("europe-west4"), "europe-west4");
+    }
+}

@@ -1,0 +1,128 @@
+use super::{Paint, words};
+use crate::base::{Fault, ResourceId};
+
+/// What went wrong, as it is told: what was attempted, on what, why it failed, what to type next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// What could not be done: ``cannot apply Service `traefik/traefik` ``.
+    pub what: String,
+    /// The resource that it happened to.
+    pub on: Option<String>,
+    /// Why, outermost cause first.
+    pub why: Vec<String>,
+    /// What to type or change next.
+    pub next: Option<String>,
+}
+
+impl Complaint {
+    /// A complaint without reasons.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), on: None, why: Vec::new(), next: None }
+    }
+
+    /// What a fault says.
+    pub fn of(fault: &Fault) -> Self {
+        Self {
+            what: format!("cannot {}", fault.attempted),
+            on: None,
+            why: vec![fault.reason.clone()],
+            next: fault.hint.clone(),
+        }
+    }
+
+    /// What an error and its sources say, each once: many errors repeat their source.
+    pub fn chain(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut complaint = Self::new(error.to_string());
+        let mut source = error.source();
+        while let Some(inner) = source {
+            let text = inner.to_string();
+            let told = complaint.why.iter().chain([&complaint.what]).any(|said| said.contains(&text));
+            if !told {
+                complaint.why.push(text);
+            }
+            source = inner.source();
+        }
+        complaint
+    }
+
+    /// The same complaint about this resource.
+    #[must_use]
+    pub fn on(mut self, resource: &ResourceId) -> Self {
+        self.on = Some(words::resource(resource));
+        self
+    }
+
+    /// The same complaint with one reason more.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    /// The same complaint with what to type next, unless it already knows better.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next.get_or_insert(next.into());
+        self
+    }
+
+    /// The lines to show.
+    pub fn text(&self, paint: Paint, width: usize) -> String {
+        let mut text = format!("{} {}\n", paint.bad("error:"), self.what);
+        let mut part = |label: &str, body: &str| {
+            for (index, line) in words::wrap(body, width.saturating_sub(8).max(30)).iter().enumerate() {
+                let head = if index == 0 { label } else { "" };
+                text.push_str(format!("  {}  {line}", paint.strong(&words::pad(head, 4))).trim_end());
+                text.push('\n');
+            }
+        };
+        if let Some(on) = &self.on {
+            part("on", on);
+        }
+        for why in &self.why {
+            part("why", why);
+        }
+        if let Some(next) = &self.next {
+            part("next", next);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::FaultKind;
+
+    #[test]
+    fn a_fault_says_what_on_what_why_and_what_to_type() {
+        let fault = Fault::new(FaultKind::Conflict, "apply Service `traefik/traefik`", "`helm` manages it")
+            .hint("`berth up lab --force-conflicts` takes the fields over");
+        let text = Complaint::of(&fault).on(&ResourceId::new("addon/traefik")).text(Paint::PLAIN, 80);
+        assert_eq!(
+            text,
+            "error: cannot apply Service `traefik/traefik`\n  on    addon traefik\n  why   `helm` manages it\n  \
+             next  `berth up lab --force-conflicts` takes the fields over\n"
+        );
+    }
+
+    #[test]
+    fn a_chain_does_not_repeat_its_source() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read the profile: no such file")]
+        struct Outer(#[source] std::io::Error);
+        let complaint = Complaint::chain(&Outer(std::io::Error::other("no such file")));
+        assert_eq!(complaint.why, Vec::<String>::new());
+        let complaint = Complaint::chain(&Outer(std::io::Error::other("disk on fire")));
+        assert_eq!(complaint.why, ["disk on fire"]);
+    }
+
+    #[test]
+    fn long_reasons_are_wrapped_and_aligned() {
+        let complaint = Complaint::new("cannot ask").because("one two three four five six seven eight nine");
+        assert_eq!(
+            complaint.text(Paint::PLAIN, 40),
+            "error: cannot ask\n  why   one two three four five six\n        seven eight nine\n"
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! The end of `down`: what is left of an environment, found by its owner mark.
+
+use super::words::{count, cut};
+use super::{Paint, Table};
+
+/// What still carries the owner mark.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Inventory {
+    /// What stays on purpose, with the reason.
+    pub kept: Vec<(String, String)>,
+    /// What should be gone and is not, with what is known of it.
+    pub left: Vec<(String, String)>,
+}
+
+impl Inventory {
+    /// The inventory as text.
+    pub fn text(&self, environment: &str, paint: Paint, columns: usize) -> String {
+        let mut text = String::new();
+        if self.left.is_empty() {
+            let but = if self.kept.is_empty() { "" } else { " but what is kept" };
+            text.push_str(&format!(
+                "{}\n",
+                paint.good(&format!("{environment} is gone: nothing is left{but}"))
+            ));
+        } else {
+            let line = format!("{} of {environment} left:", count(self.left.len(), "thing"));
+            text.push_str(&format!("{}\n", paint.bad(&line)));
+        }
+        for (rows, word) in [(&self.left, "left"), (&self.kept, "kept")] {
+            let mut table = Table::new();
+            for (what, why) in rows {
+                table.row([word, what.as_str(), why.as_str()]);
+            }
+            for line in table.lines(|_, _, cell| cell) {
+                text.push_str(&format!("  {}\n", cut(&line, columns.saturating_sub(2))));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inventory_says_that_nothing_is_left_or_what() {
+        let mut inventory = Inventory::default();
+        assert_eq!(inventory.text("lab", Paint::PLAIN, 80), "lab is gone: nothing is left\n");
+        inventory.kept.push(("registry ecr".to_string(), "`--registries` removes it".to_string()));
+        assert_eq!(
+            inventory.text("lab", Paint::PLAIN, 80),
+            "lab is gone: nothing is left but what is kept\n  kept  registry ecr  `--registries` removes it\n"
+        );
+        inventory.left.push(("Namespace shop".to_string(), "a finalizer holds it".to_string()));
+        assert!(
+            inventory
+                .text("lab", Paint::PLAIN, 80)
+                .starts_with("1 thing of lab left:\n  left  Namespace shop")
+        );
+    }
+}

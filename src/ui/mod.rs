@@ -1,0 +1,21 @@
+//! **Owns** everything that people and programs read: the printer, progress, plans, status,
+//! reports, faults, tables and words.
+//! **May name** base, flow, engine.
+//! **Never** decides anything: what is shown, in which colour and how wide enters as values.
+//! **Start reading at** [`Printer`], then [`plan::Plan`] and [`progress`].
+
+mod complaint;
+pub mod inventory;
+mod paint;
+pub mod plan;
+mod printer;
+pub mod progress;
+pub mod report;
+pub mod status;
+mod table;
+pub mod words;
+
+pub use complaint::Complaint;
+pub use paint::Paint;
+pub use printer::Printer;
+pub use table::Table;

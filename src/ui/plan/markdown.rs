@@ -1,0 +1,120 @@
+use super::Plan;
+use super::text::mark;
+use crate::base::Change;
+use crate::ui::words::count;
+
+/// From so many rows on, the table is folded.
+const FOLDED_FROM: usize = 20;
+/// So many rows are shown; a comment on a pull request has an end.
+const MOST_ROWS: usize = 200;
+
+impl Plan {
+    /// The plan as Markdown for a comment on a pull request.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("### berth plan: `{}`\n\n**{}**\n", self.about.title(), self.summary.text());
+        let destructive: Vec<&Change> = self.destructive().collect();
+        if !destructive.is_empty() {
+            text.push_str("\n> **Would be lost:**\n");
+            for change in destructive.iter().take(MOST_ROWS) {
+                text.push_str(&format!("> - {} `{}`\n", mark(change.kind).1, code(&change.subject)));
+            }
+        }
+        let rows: Vec<String> = self
+            .resources
+            .iter()
+            .flat_map(|planned| planned.changes.iter().map(move |change| (planned, change)))
+            .map(|(planned, change)| {
+                let (symbol, verb) = mark(change.kind);
+                format!(
+                    "| `{symbol}` {verb} | {} | `{}` | {} |\n",
+                    planned.id,
+                    code(&change.subject),
+                    details(change)
+                )
+            })
+            .collect();
+        if !rows.is_empty() {
+            let folded = rows.len() >= FOLDED_FROM;
+            if folded {
+                text.push_str(&format!("\n<details><summary>{}</summary>\n", count(rows.len(), "change")));
+            }
+            text.push_str("\n| Change | Resource | What | Details |\n|---|---|---|---|\n");
+            text.extend(rows.iter().take(MOST_ROWS).map(String::as_str));
+            if rows.len() > MOST_ROWS {
+                text.push_str(&format!("\nand {} more.\n", count(rows.len() - MOST_ROWS, "change")));
+            }
+            if folded {
+                text.push_str("\n</details>\n");
+            }
+        }
+        for planned in
+            self.resources.iter().filter(|planned| matches!(planned.state.as_str(), "unknown" | "behind"))
+        {
+            let detail = planned.detail.as_deref().unwrap_or_default();
+            text.push_str(&format!("\n> `{}` is not known: {}\n", planned.id, cell(detail)));
+        }
+        let notes = self.resources.iter().flat_map(|planned| &planned.notes).chain(&self.not_rehearsed);
+        for (index, note) in notes.enumerate() {
+            let gap = if index == 0 { "\n" } else { "" };
+            text.push_str(&format!("{gap}- {}: {}\n", cell(&note.topic), cell(&note.text)));
+        }
+        text
+    }
+}
+
+fn details(change: &Change) -> String {
+    let mut parts: Vec<String> = change.reason.iter().map(|reason| cell(reason)).collect();
+    parts.extend(change.fields.iter().map(|field| {
+        let value = |value: &Option<String>| {
+            value.as_ref().map_or_else(|| "unset".to_string(), |value| format!("`{}`", code(value)))
+        };
+        format!("`{}`: {} → {}", code(&field.path), value(&field.from), value(&field.to))
+    }));
+    parts.join("<br>")
+}
+
+/// Text inside backticks inside a table.
+fn code(text: &str) -> String {
+    text.replace('`', "'").replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+/// Text in a table: nothing in it is taken for markup.
+fn cell(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{about, mixed};
+    use super::*;
+
+    #[test]
+    fn a_plan_reads_as_a_comment() {
+        let expected = "\
+### berth plan: `lab-rehearsal (kind, rehearsed)`
+
+**1 to create, 1 to update, 1 to delete, 1 in conflict**
+
+> **Would be lost:**
+> - delete `RoleBinding old-ns/admin`
+
+| Change | Resource | What | Details |
+|---|---|---|---|
+| `+` create | addon/traefik | `7 objects` | after cluster/kwok/lab-rehearsal |
+| `-` delete | tenants | `RoleBinding old-ns/admin` | no longer in the profile |
+| `~` update | tenants | `ResourceQuota checkout-ns/quota` | `spec.hard.requests.cpu`: `10` → `8`<br>`spec.hard.pods`: unset → `50` |
+| `!` conflict | tenants | `Namespace shop` | made by somebody else |
+
+> `addon/metallb` is not known: cannot list pods: forbidden
+
+- kept, cordoned: namespace `old-ns` of tenant `old`
+";
+        assert_eq!(Plan::of(&mixed(), about(), Vec::new()).markdown(), expected);
+    }
+
+    #[test]
+    fn a_value_cannot_break_out_of_the_table() {
+        assert_eq!(code("a`b|c\nd"), "a'b\\|c d");
+        assert_eq!(cell("<img>|x"), "&lt;img>\\|x");
+    }
+}

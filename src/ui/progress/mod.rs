@@ -1,0 +1,10 @@
+//! The event stream of a run as people and programs follow it: three renderers of the same events.
+
+mod board;
+mod json;
+mod plain;
+mod tty;
+
+pub use json::Json;
+pub use plain::Plain;
+pub use tty::{Look, Tty};

@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::board::{Board, step};
+use crate::base::ResourceId;
+use crate::engine::{Event, EventKind, Listener};
+use crate::ui::words::{self, milliseconds, number, resource};
+
+/// Counts below this many are not worth a line of their own.
+const COUNTED_FROM: usize = 100;
+/// No more than one line of counting per resource in this time.
+const COUNT_PAUSE_MS: u64 = 5_000;
+
+/// One line per change of state with the time since the run began: for logs and screen readers.
+pub struct Plain<W> {
+    out: W,
+    board: Board,
+    counted_at: BTreeMap<ResourceId, u64>,
+}
+
+impl<W: Write> Plain<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out, board: Board::default(), counted_at: BTreeMap::new() }
+    }
+
+    /// What to say of an event; nothing of those that change no state.
+    fn line(&mut self, event: &Event) -> Option<String> {
+        let progress = |board: &Board| {
+            if board.total == 0 { String::new() } else { format!("  [{}/{}]", board.ended, board.total) }
+        };
+        Some(match &event.kind {
+            EventKind::RunStarted { command, environment, .. } => format!("{command} {environment}"),
+            EventKind::Started { resource: id } => format!("{}: started", resource(id)),
+            EventKind::Step { resource: id, changes } => format!("{}: {}", resource(id), step(changes)),
+            EventKind::Accepted { resource: id, took_ms } => {
+                format!("{}: accepted after {}", resource(id), milliseconds(*took_ms))
+            }
+            EventKind::Counted { resource: id, done, total, unit } => {
+                let last = self.counted_at.get(id).copied().unwrap_or(0);
+                let due = *total >= COUNTED_FROM && event.elapsed_ms >= last + COUNT_PAUSE_MS;
+                if !due {
+                    return None;
+                }
+                self.counted_at.insert(id.clone(), event.elapsed_ms);
+                format!("{}: {} of {} {unit}", resource(id), number(*done), number(*total))
+            }
+            EventKind::Progressing { resource: id, status } => format!("{}: {status}", resource(id)),
+            EventKind::Heartbeat { resource: id, since_ms, status } => {
+                let at = if status.is_empty() { String::new() } else { format!(": {status}") };
+                format!("{}: still working after {}{at}", resource(id), milliseconds(*since_ms))
+            }
+            EventKind::Retrying { resource: id, reason, attempt, pause_ms, .. } => format!(
+                "{}: {reason}; trying again in {} (attempt {})",
+                resource(id),
+                milliseconds(*pause_ms),
+                attempt + 1
+            ),
+            EventKind::Finished { resource: id, result, took_ms } => {
+                let took = milliseconds(*took_ms);
+                format!("{}: {result} after {took}{}", resource(id), progress(&self.board))
+            }
+            EventKind::Failed { resource: id, reason, took_ms, .. } => {
+                format!("{}: FAILED after {}: {reason}", resource(id), milliseconds(*took_ms))
+            }
+            EventKind::NotStarted { resource: id, after } => match after {
+                Some(other) => {
+                    format!("{}: not started, since {} is not done", resource(id), resource(other))
+                }
+                None => format!("{}: not started", resource(id)),
+            },
+            EventKind::Stopping { running } if running.is_empty() => "stopping".to_string(),
+            EventKind::Stopping { running } => {
+                let names: Vec<String> = running.iter().map(resource).collect();
+                format!(
+                    "stopping: finishing what runs in {}; a second Ctrl-C stops at once",
+                    words::list(&names)
+                )
+            }
+            EventKind::Planned { .. } | EventKind::RunFinished { .. } => return None,
+        })
+    }
+}
+
+impl<W: Write + Send> Listener for Plain<W> {
+    fn on(&mut self, event: &Event) {
+        self.board.on(event);
+        if let Some(line) = self.line(event) {
+            let line = words::cut(&line, 500);
+            // Nobody reads a closed standard error; the run goes on.
+            writeln!(self.out, "{:>9}  {line}", milliseconds(event.elapsed_ms)).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::tests::{id, started, stream};
+    use super::*;
+    use crate::base::{ChangeKind, FaultKind};
+
+    fn told(kinds: Vec<(u64, EventKind)>) -> String {
+        let mut out = Vec::new();
+        let mut plain = Plain::new(&mut out);
+        for event in stream(kinds) {
+            plain.on(&event);
+        }
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_run_is_told_line_by_line() {
+        let cluster = id("cluster/kwok/lab");
+        let planned =
+            |text: &str| EventKind::Planned { resource: id(text), changes: Vec::new(), notes: Vec::new() };
+        let text = told(vec![
+            (0, started()),
+            (0, planned("cluster/kwok/lab")),
+            (0, planned("tenants")),
+            (10, EventKind::Started { resource: cluster.clone() }),
+            (20, EventKind::Step { resource: cluster.clone(), changes: vec![(ChangeKind::Create, 1)] }),
+            (
+                900,
+                EventKind::Retrying {
+                    resource: cluster.clone(),
+                    fault: FaultKind::Transient,
+                    reason: "cannot ask the API server: connection refused".to_string(),
+                    attempt: 1,
+                    pause_ms: 250,
+                },
+            ),
+            (
+                10_000,
+                EventKind::Heartbeat {
+                    resource: cluster.clone(),
+                    since_ms: 9_990,
+                    status: "starting".to_string(),
+                },
+            ),
+            (10_100, EventKind::Finished { resource: cluster.clone(), result: "ready", took_ms: 10_090 }),
+            (10_200, EventKind::NotStarted { resource: id("tenants"), after: Some(id("node-groups")) }),
+        ]);
+        let expected = "    0.0 s  up lab
+    0.0 s  cluster kwok/lab: started
+    0.0 s  cluster kwok/lab: 1 to create
+    0.9 s  cluster kwok/lab: cannot ask the API server: connection refused; trying again in 0.3 s (attempt 2)
+   10.0 s  cluster kwok/lab: still working after 10.0 s: starting
+   10.1 s  cluster kwok/lab: ready after 10.1 s  [1/2]
+   10.2 s  tenants: not started, since node groups is not done
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn counting_is_told_now_and_then() {
+        let counted =
+            |done| EventKind::Counted { resource: id("tenants"), done, total: 900, unit: "objects" };
+        let text = told((0..900).map(|n| (u64::try_from(n).expect("small") * 10, counted(n))).collect());
+        assert_eq!(text, "    5.0 s  tenants: 500 of 900 objects\n");
+    }
+}

@@ -1,0 +1,179 @@
+//! The last words of `up` and `down`: what stands, how to reach it, what took how long.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::plan::About;
+use super::words::{self, count, duration, resource};
+use super::{Complaint, Paint, Table};
+use crate::base::{Layer, Note};
+use crate::engine::Outcome;
+
+/// What the end of a run is told with.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// What was worked on.
+    pub about: &'a About,
+    /// How it ended.
+    pub outcome: &'a Outcome,
+    /// How long it took.
+    pub took: Duration,
+    /// Commands that show or reach what stands, with what each is for.
+    pub reach: &'a [(String, String)],
+    /// What a rehearsal left out.
+    pub not_rehearsed: &'a [Note],
+    /// What to type to go on where this run stopped.
+    pub resume: &'a str,
+}
+
+impl Report<'_> {
+    /// What to show at the end of `up`.
+    pub fn up(&self, paint: Paint, columns: usize) -> String {
+        let mut text = String::new();
+        if self.is_whole() {
+            let verb = if self.outcome.changed { "stands" } else { "stands, nothing had to change" };
+            let line = format!("{} {verb}", self.about.title());
+            text.push_str(&format!("{}  {}\n", paint.good(&line), paint.faint(&duration(self.took))));
+        } else {
+            text.push_str(&self.stopped("stands", paint, columns));
+        }
+        if self.outcome.changed {
+            text.push_str(&self.layers(paint));
+        }
+        if self.is_whole() && !self.reach.is_empty() {
+            let mut table = Table::new();
+            for (command, purpose) in self.reach {
+                table.row([command.as_str(), &format!("# {purpose}")]);
+            }
+            text.push('\n');
+            for line in table.lines(|_, column, cell| if column == 1 { paint.faint(&cell) } else { cell }) {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+        text.push_str(&self.left_out(columns));
+        text
+    }
+
+    /// What to show at the end of `down`, before the inventory.
+    pub fn down(&self, paint: Paint, columns: usize) -> String {
+        if self.is_whole() { String::new() } else { self.stopped("is gone", paint, columns) }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.outcome.failed.is_empty() && self.outcome.not_started.is_empty()
+    }
+
+    /// The faults, each once, then what is done and what is not, and how to go on.
+    fn stopped(&self, done: &str, paint: Paint, columns: usize) -> String {
+        let mut text = String::new();
+        for (id, fault) in &self.outcome.failed {
+            text.push_str(&Complaint::of(fault).on(id).text(paint, columns));
+            text.push('\n');
+        }
+        let names = |ids: Vec<String>| if ids.is_empty() { "nothing".to_string() } else { words::list(&ids) };
+        let mut table = Table::new();
+        table.row([done.to_string(), names(self.outcome.done.iter().map(|(id, _)| resource(id)).collect())]);
+        if !self.outcome.failed.is_empty() {
+            table.row([
+                "failed".to_string(),
+                names(self.outcome.failed.iter().map(|(id, _)| resource(id)).collect()),
+            ]);
+        }
+        if !self.outcome.not_started.is_empty() {
+            table.row([
+                "not started".to_string(),
+                names(self.outcome.not_started.iter().map(resource).collect()),
+            ]);
+        }
+        table.row(["to go on".to_string(), format!("`{}`", self.resume)]);
+        for line in table.lines(|_, column, cell| if column == 0 { paint.strong(&cell) } else { cell }) {
+            text.push_str(&format!("{line}\n"));
+        }
+        text
+    }
+
+    /// How long each layer took: its longest resource, since they run side by side.
+    fn layers(&self, paint: Paint) -> String {
+        let mut longest: BTreeMap<Layer, Duration> = BTreeMap::new();
+        for (id, took) in &self.outcome.done {
+            let entry = longest.entry(id.layer()).or_default();
+            *entry = (*entry).max(*took);
+        }
+        let parts: Vec<String> =
+            longest.iter().map(|(layer, took)| format!("{layer} {}", duration(*took))).collect();
+        if parts.is_empty() { String::new() } else { format!("{}\n", paint.faint(&parts.join(" · "))) }
+    }
+
+    fn left_out(&self, columns: usize) -> String {
+        if self.not_rehearsed.is_empty() {
+            return String::new();
+        }
+        let mut text = format!("\nnot rehearsed ({}):\n", count(self.not_rehearsed.len(), "part"));
+        for note in self.not_rehearsed {
+            text.push_str(&format!("  {}\n", words::cut(&note.text, columns.saturating_sub(2))));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::tests::about;
+    use super::*;
+    use crate::base::{Fault, FaultKind, ResourceId};
+
+    fn report<'a>(about: &'a About, outcome: &'a Outcome, reach: &'a [(String, String)]) -> Report<'a> {
+        Report {
+            about,
+            outcome,
+            took: Duration::from_millis(5230),
+            reach,
+            not_rehearsed: &[],
+            resume: "berth up lab --rehearse",
+        }
+    }
+
+    #[test]
+    fn what_stands_how_long_it_took_and_how_to_reach_it() {
+        let outcome = Outcome {
+            done: vec![
+                (ResourceId::new("cluster/kwok/lab"), Duration::from_millis(3400)),
+                (ResourceId::new("addon/a"), Duration::from_millis(100)),
+                (ResourceId::new("addon/b"), Duration::from_millis(900)),
+            ],
+            changed: true,
+            ..Outcome::default()
+        };
+        let reach = [("kubectl get nodes".to_string(), "the nodes".to_string())];
+        assert_eq!(
+            report(&about(), &outcome, &reach).up(Paint::PLAIN, 80),
+            "lab-rehearsal (kind, rehearsed) stands  5.2 s\ncluster 3.4 s · addons 0.9 s\n\n  \
+             kubectl get nodes  # the nodes\n"
+        );
+    }
+
+    #[test]
+    fn a_partial_run_says_what_stands_what_failed_and_how_to_go_on() {
+        let outcome = Outcome {
+            done: vec![(ResourceId::new("cluster/kwok/lab"), Duration::from_millis(3400))],
+            failed: vec![(
+                ResourceId::new("node-groups"),
+                Fault::new(FaultKind::Quota, "make nodes", "no room"),
+            )],
+            not_started: vec![ResourceId::new("addon/traefik"), ResourceId::new("tenants")],
+            changed: false,
+            ..Outcome::default()
+        };
+        let expected = "\
+error: cannot make nodes
+  on    node groups
+  why   no room
+
+stands       cluster kwok/lab
+failed       node groups
+not started  addon traefik and tenants
+to go on     `berth up lab --rehearse`
+";
+        assert_eq!(report(&about(), &outcome, &[]).up(Paint::PLAIN, 80), expected);
+    }
+}

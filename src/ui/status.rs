@@ -1,0 +1,176 @@
+//! What `status` shows: how every resource is now.
+
+use serde::Serialize;
+
+use super::plan::{About, state_words};
+use super::words::{count, cut, resource};
+use super::{Paint, Table};
+use crate::base::Note;
+use crate::engine::{Look, State, Survey};
+
+/// The version of the status JSON; it grows when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How an environment is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// What the status is of.
+    pub about: About,
+    /// Whether everything works and is as the profile says.
+    pub ready: bool,
+    /// One entry per resource, in the order in which they are built.
+    pub resources: Vec<Standing>,
+    /// What a rehearsal leaves out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_rehearsed: Vec<Note>,
+}
+
+/// How one resource is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Its id.
+    pub id: String,
+    /// Its name for people.
+    #[serde(skip)]
+    pub title: String,
+    /// `ready`, `differs`, `progressing`, `broken`, `absent`, `unknown`; `none` when nothing is there and
+    /// nothing should be.
+    pub state: &'static str,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How many changes `up` would make.
+    pub changes: usize,
+    /// What the user should know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+impl Status {
+    /// The status that a survey amounts to.
+    pub fn of(survey: &Survey, about: About, not_rehearsed: Vec<Note>) -> Self {
+        let standing = |seen: &crate::engine::Observed| {
+            let (word, detail) = state_words(&seen.look);
+            let differs = seen.look == Look::Seen(State::Ready) && !seen.changes.is_empty();
+            let (state, detail) = match word {
+                // Nothing there and nothing to make: what left the profile is gone.
+                "absent" if seen.changes.is_empty() => ("none", None),
+                "ready" if differs => {
+                    ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
+                }
+                "after" => ("absent", None),
+                "behind" => ("unknown", detail.map(|other| format!("`{other}` could not be asked"))),
+                other => (other, detail),
+            };
+            Standing {
+                id: seen.id.to_string(),
+                title: resource(&seen.id),
+                state,
+                detail,
+                changes: seen.changes.len(),
+                notes: seen.notes.clone(),
+            }
+        };
+        let mut ordered: Vec<&crate::engine::Observed> = survey.resources.iter().collect();
+        ordered.sort_by(|one, other| (one.id.layer(), &one.id).cmp(&(other.id.layer(), &other.id)));
+        Self {
+            schema: SCHEMA_VERSION,
+            about,
+            ready: survey.is_clean(),
+            resources: ordered.into_iter().map(standing).collect(),
+            not_rehearsed,
+        }
+    }
+
+    /// Whether nothing of the environment is there.
+    pub fn is_absent(&self) -> bool {
+        self.resources.iter().all(|standing| matches!(standing.state, "absent" | "none"))
+    }
+
+    /// The status as a table of at most `columns` columns.
+    pub fn text(&self, paint: Paint, columns: usize) -> String {
+        let mut table = Table::titled(&["RESOURCE", "STATE", "DETAIL"]);
+        let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
+        let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
+        for standing in self.resources.iter().filter(|standing| standing.state != "none") {
+            let detail = cut(standing.detail.as_deref().unwrap_or_default(), room);
+            table.row([standing.title.as_str(), standing.state, &detail]);
+        }
+        let mut lines = vec![paint.strong(&self.about.title())];
+        lines.extend(table.lines(|row, column, text| match (row, column) {
+            (0, _) => paint.faint(&text),
+            (_, 1) => match text.trim_end() {
+                "ready" => paint.good(&text),
+                "broken" | "unknown" => paint.bad(&text),
+                _ => paint.notice(&text),
+            },
+            _ => text,
+        }));
+        lines.push(String::new());
+        lines.push(self.verdict());
+        let notes = self.resources.iter().flat_map(|standing| &standing.notes).chain(&self.not_rehearsed);
+        lines.extend(notes.map(|note| paint.faint(&cut(&format!("{}: {}", note.topic, note.text), columns))));
+        lines.join("\n") + "\n"
+    }
+
+    fn verdict(&self) -> String {
+        let name = &self.about.profile;
+        let rehearse = if self.about.rehearsal { " --rehearse" } else { "" };
+        let shown = || self.resources.iter().filter(|standing| standing.state != "none");
+        let not_ready = shown().filter(|standing| standing.state != "ready").count();
+        if self.ready {
+            return "everything is ready and as the profile says".to_string();
+        }
+        if self.is_absent() {
+            return format!("nothing of it stands: `berth up {name}{rehearse}` makes it");
+        }
+        let all = count(shown().count(), "resource");
+        format!(
+            "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::tests::{about, mixed, observed, survey};
+    use super::*;
+    use crate::base::{Change, ChangeKind};
+
+    #[test]
+    fn every_resource_has_its_state_and_reason() {
+        let expected = "\
+lab-rehearsal (kind, rehearsed)
+RESOURCE                    STATE    DETAIL
+cluster kwok/lab-rehearsal  ready
+addon metallb               unknown  cannot list pods: forbidden
+addon traefik               absent
+tenants                     differs  3 changes to make
+
+3 of 4 resources not ready: `berth up lab --rehearse` brings it there, `berth plan` shows how
+kept, cordoned: namespace `old-ns` of tenant `old`
+";
+        assert_eq!(Status::of(&mixed(), about(), Vec::new()).text(Paint::PLAIN, 100), expected);
+    }
+
+    #[test]
+    fn what_left_the_profile_and_is_gone_is_not_shown() {
+        let world = survey(vec![
+            observed("tenants", Look::Seen(State::Ready), Vec::new()),
+            observed("leftovers", Look::Seen(State::Absent), Vec::new()),
+        ]);
+        let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80);
+        assert!(!text.contains("leftovers") && text.contains("everything is ready"), "{text}");
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_says_how_to_make_it() {
+        let change = Change::new(ChangeKind::Create, "cluster lab");
+        let world = survey(vec![observed("cluster/kwok/lab", Look::Seen(State::Absent), vec![change])]);
+        let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80);
+        assert!(text.ends_with("\nnothing of it stands: `berth up lab --rehearse` makes it\n"), "{text}");
+    }
+}
