@@ -133,7 +133,7 @@ impl Inner {
 
     /// How to reach the cluster, as kwokctl says.
     pub(super) async fn access_from_kwokctl(&self) -> Result<ClusterAccess, Fault> {
-        let kwokctl = self.search.tools()?.kwokctl(&self.folder.kwok);
+        let kwokctl = self.search.tools()?.kwokctl(&self.folder.kwok, &self.folder.cache);
         let finished = kwokctl.args(["get", "kubeconfig", "--name", &self.folder.cluster]).run().await?;
         if !finished.succeeded() {
             return Err(step::failed("get kubeconfig", &finished, &self.folder));

@@ -102,7 +102,7 @@ impl Inner {
         self.clear(Some(tools), flow).await?;
         self.config.write(&self.folder, Ports::free(&self.folder, attempt)?)?;
         let kwokctl = tools
-            .kwokctl(&self.folder.kwok)
+            .kwokctl(&self.folder.kwok, &self.folder.cache)
             .args(Config::arguments(&self.folder))
             .args(tools.binary_flags())
             .holding(lock.share(&self.folder.lock())?);
@@ -115,7 +115,7 @@ impl Inner {
         let attempt = || async {
             processes::settle(&self.folder.cluster_folder(), &cx.flow).await?;
             let kwokctl = tools
-                .kwokctl(&self.folder.kwok)
+                .kwokctl(&self.folder.kwok, &self.folder.cache)
                 .args(["start", "cluster", "--name", &self.folder.cluster])
                 .holding(lock.share(&self.folder.lock())?);
             self.run_watched(kwokctl, "start cluster", &cx.flow).await
@@ -157,7 +157,7 @@ impl Inner {
         if let Some(tools) = tools.filter(|_| folder.join("kwok.yaml").exists()) {
             // What it leaves, also when it fails, is removed right below.
             tools
-                .kwokctl(&self.folder.kwok)
+                .kwokctl(&self.folder.kwok, &self.folder.cache)
                 .args(["delete", "cluster", "--name", &self.folder.cluster, "--kubeconfig"])
                 .arg(self.folder.kwokctl_kubeconfig())
                 .run()
@@ -195,7 +195,9 @@ impl Inner {
         let Some(component) = self.ended().await?.filter(|again| *again == first) else { return Ok(()) };
         let log = self.folder.cluster_folder().join("logs").join(format!("{component}.log"));
         let text = files::read_if_there(&log)?.unwrap_or_default();
-        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing");
+        let said = || text.lines().filter(|line| !line.trim().is_empty());
+        let panic = said().find(|line| line.starts_with("panic: "));
+        let last = panic.or(said().next_back()).unwrap_or("it wrote nothing");
         // Somebody else was quicker to take its port, or the machine is too busy: worth another try.
         let reason = format!("{component} has ended: {}", last.trim());
         Err(Fault::new(FaultKind::Transient, format!("run `kwokctl {command}`"), reason)
@@ -222,8 +224,9 @@ pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
     wait_for_leftover(&inner.folder, &cx.flow).await?;
     inner.clear(inner.search.tools().ok().as_ref(), &cx.flow).await?;
     inner.folder.remove_own()?;
-    // These hold nothing when this was the last cluster, and stay otherwise.
+    // Empty when this was the last cluster; removing what is not empty is refused.
     std::fs::remove_dir(inner.folder.kwok.join("clusters")).ok();
+    std::fs::remove_dir(&inner.folder.kwok).ok();
     Ok(())
 }
 
