@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -145,13 +145,14 @@ impl<'a> Session<'a> {
     }
 
     /// The run's events: to the journal, to the screen, to standard output.
-    pub(super) fn events(&self, running: &Running) -> Result<Events, Failure> {
+    /// With `progress` as the way in which people follow it.
+    pub(super) fn events(&self, running: &Running, progress: Progress) -> Result<Events, Failure> {
         let journal = Journal::open(&self.folder.join("journal"), &self.run)?;
         let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(journal), Box::new(running.clone())];
         if self.settings.json() {
             listeners.push(Box::new(Json::new(std::io::stdout())));
         }
-        match self.settings.progress {
+        match progress {
             Progress::Tty => {
                 let look = progress::Look {
                     paint: self.settings.printer.talk_paint,
@@ -183,39 +184,44 @@ impl<'a> Session<'a> {
 
     /// Commands that reach what stands, with what each is for.
     pub(super) fn reach(&self, outcome: &Outcome) -> Vec<(String, String)> {
-        let mut lines = Vec::new();
-        if let Some(kubectl) = self.kubectl() {
-            lines.push((format!("{kubectl} get nodes"), "the nodes".to_string()));
+        let mut lines: Vec<(String, String)> = Vec::new();
+        let mut line = |command: String, purpose: &str| lines.push((command, purpose.to_string()));
+        if let Some((kubeconfig, context)) = self.kubeconfig() {
+            let kubectl = self.kubectl();
+            line(format!("export KUBECONFIG={}", quoted(&kubeconfig)), "");
+            line(format!("{kubectl}{context} get nodes"), "the nodes");
             if !self.environment.tenants.is_empty() {
-                let all = format!("{kubectl} get resourcequotas,rolebindings -A -l berth.dev/tenant");
-                lines.push((all, "the tenants' quotas and rights".to_string()));
+                let tenants = "get resourcequotas,rolebindings -A -l berth.dev/tenant";
+                line(format!("{kubectl}{context} {tenants}"), "the tenants' quotas and rights");
             }
         }
         for (key, address) in outcome.outputs.texts() {
             if let Some(service) = key.strip_prefix("address.") {
-                lines.push((address.to_string(), format!("the address of {service}")));
+                line(address.to_string(), &format!("the address of {service}"));
             }
         }
-        lines.push((self.again("status"), "how it is".to_string()));
-        lines.push((self.again("down"), "take it away".to_string()));
+        line(self.again("status"), "how it is");
+        line(self.again("down"), "take it away");
         lines
     }
 
-    /// `kubectl` with what it needs to reach the cluster; `None` where berth does not know that.
-    fn kubectl(&self) -> Option<String> {
+    /// `kubectl`, with its folder when it is not on PATH.
+    fn kubectl(&self) -> String {
         let on_path = crate::os::find_on_path("kubectl", &self.local.tools.search_path).is_some();
-        let program = match self.local.tools.find("kubectl") {
-            Some(path) if !on_path => path.display().to_string(),
+        match self.local.tools.find("kubectl") {
+            Some(path) if !on_path => quoted(&path),
             _ => "kubectl".to_string(),
-        };
+        }
+    }
+
+    /// The kubeconfig that reaches the cluster, and the flag that names its context where that is needed.
+    fn kubeconfig(&self) -> Option<(PathBuf, String)> {
         let private = self.local.dirs.kubeconfig(&self.environment.owner);
         match &self.environment.cluster {
-            _ if private.is_file() => Some(format!("{program} --kubeconfig {}", private.display())),
-            ClusterSpec::Existing(cluster) if !self.environment.rehearsal => Some(format!(
-                "{program} --kubeconfig {} --context {}",
-                cluster.kubeconfig.display(),
-                cluster.context
-            )),
+            _ if private.is_file() => Some((private, String::new())),
+            ClusterSpec::Existing(cluster) if !self.environment.rehearsal => {
+                Some((cluster.kubeconfig.clone(), format!(" --context {}", cluster.context)))
+            }
             _ => None,
         }
     }
@@ -282,6 +288,13 @@ impl Listener for Running {
     }
 }
 
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Leaves only the parts that were asked for in the graph, and what they need.
 fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     if parts.is_empty() {
@@ -323,7 +336,7 @@ fn fingerprint(parts: &[&str]) -> String {
 /// `lab --rehearse --only tenants`: what has to be typed to mean the same again.
 fn typed(target: &Target, environment: &str, scope: &Scope, leave: &Leave) -> String {
     let mut words = vec![environment.to_string()];
-    if target.profiles != std::path::Path::new(Target::PROFILES) {
+    if target.profiles != Path::new(Target::PROFILES) {
         words.push(format!("--profiles {}", target.profiles.display()));
     }
     words.extend(scope.only.iter().map(|part| format!("--only {part}")));

@@ -162,7 +162,7 @@ impl Hub {
         self.connected()?
             .list(flow, kind, Some(selector), false, |page| {
                 let page: Page<Value> = serde_json::from_slice(page)?;
-                for item in page.items {
+                for item in page.items.into_iter().flatten() {
                     let live = Live::new(kind, item);
                     objects.insert(live.key(), Arc::new(live));
                 }
@@ -197,7 +197,10 @@ impl Hub {
                     .list(flow, kind, None, true, |page| {
                         let page: Page<Named> = serde_json::from_slice(page)?;
                         keys.extend(
-                            page.items.into_iter().map(|item| (item.metadata.namespace, item.metadata.name)),
+                            page.items
+                                .into_iter()
+                                .flatten()
+                                .map(|item| (item.metadata.namespace, item.metadata.name)),
                         );
                         Ok(page.metadata.next)
                     })
@@ -348,8 +351,8 @@ fn only_edits(reason: &str) -> bool {
 struct Page<T> {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    /// An empty list of metadata is written as `null`.
+    items: Option<Vec<T>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -395,6 +398,9 @@ mod tests {
             serde_json::from_str(r#"{"metadata":{"continue":""},"items":[{"metadata":{"name":"a"}}]}"#)
                 .expect("a page");
         assert_eq!(page.metadata.next, None);
-        assert_eq!(page.items[0].metadata.name, "a");
+        assert_eq!(page.items.map(|items| items.len()), Some(1));
+        let empty: Page<Named> =
+            serde_json::from_str(r#"{"metadata":{},"items":null}"#).expect("an empty page");
+        assert!(empty.items.is_none());
     }
 }
