@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
     pub(super) fn lock(&self, command: &str) -> Result<FileLock, Failure> {
         files::make_private_folder(&self.folder)?;
         let holder = format!(
-            "`berth {command} {}` by {}@{}, process {}, since {}",
+            "`berth {command} {}`, run by {}@{} as process {} since {}",
             self.about.environment,
             self.settings.user,
             self.settings.host,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::About;
 use super::words::{self, count, duration, resource};
 use super::{Complaint, Paint, Table};
-use crate::base::{Layer, Note};
+use crate::base::{Fault, FaultKind, Layer, Note};
 use crate::engine::Outcome;
 
 /// What the end of a run is told with.
@@ -74,24 +74,24 @@ impl Report<'_> {
     /// The faults, each once, then what is done and what is not, and how to go on.
     fn stopped(&self, done: &str, paint: Paint, columns: usize) -> String {
         let mut text = String::new();
-        for (id, fault) in &self.outcome.failed {
+        let stopped = |fault: &Fault| fault.kind == FaultKind::Cancelled;
+        for (id, fault) in self.outcome.failed.iter().filter(|(_, fault)| !stopped(fault)) {
             text.push_str(&Complaint::of(fault).on(id).text(paint, columns));
             text.push('\n');
         }
         let names = |ids: Vec<String>| if ids.is_empty() { "nothing".to_string() } else { words::list(&ids) };
         let mut table = Table::new();
         table.row([done.to_string(), names(self.outcome.done.iter().map(|(id, _)| resource(id)).collect())]);
-        if !self.outcome.failed.is_empty() {
-            table.row([
-                "failed".to_string(),
-                names(self.outcome.failed.iter().map(|(id, _)| resource(id)).collect()),
-            ]);
-        }
-        if !self.outcome.not_started.is_empty() {
-            table.row([
-                "not started".to_string(),
-                names(self.outcome.not_started.iter().map(resource).collect()),
-            ]);
+        let ended = |want_stopped: bool| -> Vec<String> {
+            let failed = self.outcome.failed.iter().filter(|(_, fault)| stopped(fault) == want_stopped);
+            failed.map(|(id, _)| resource(id)).collect()
+        };
+        let not_started: Vec<String> = self.outcome.not_started.iter().map(resource).collect();
+        for (label, ids) in [("failed", ended(false)), ("stopped", ended(true)), ("not started", not_started)]
+        {
+            if !ids.is_empty() {
+                table.row([label.to_string(), names(ids)]);
+            }
         }
         table.row(["to go on".to_string(), format!("`{}`", self.resume)]);
         for line in table.lines(|_, column, cell| if column == 0 { paint.strong(&cell) } else { cell }) {
@@ -131,7 +131,7 @@ impl Report<'_> {
 mod tests {
     use super::super::plan::tests::about;
     use super::*;
-    use crate::base::{Fault, FaultKind, ResourceId};
+    use crate::base::ResourceId;
 
     fn report<'a>(about: &'a About, outcome: &'a Outcome, reach: &'a [(String, String)]) -> Report<'a> {
         Report {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::board::{Board, step};
-use crate::base::{Layer, ResourceId};
+use crate::base::{FaultKind, Layer, ResourceId};
 use crate::engine::{Event, EventKind, Listener};
 use crate::ui::words::{self, milliseconds, number, resource};
 
@@ -63,6 +63,9 @@ impl<W: Write> Plain<W> {
             EventKind::Finished { resource: id, result, took_ms } => {
                 format!("{}: {result}{}{}", resource(id), took(*took_ms), progress(&self.board))
             }
+            EventKind::Failed { resource: id, fault: FaultKind::Cancelled, took_ms, .. } => {
+                format!("{}: stopped{}", resource(id), took(*took_ms))
+            }
             EventKind::Failed { resource: id, reason, took_ms, .. } => {
                 format!("{}: FAILED{}: {reason}", resource(id), took(*took_ms))
             }
@@ -108,7 +111,7 @@ fn took(time: u64) -> String {
 mod tests {
     use super::super::board::tests::{id, started, stream};
     use super::*;
-    use crate::base::{ChangeKind, FaultKind};
+    use crate::base::ChangeKind;
 
     fn told(kinds: Vec<(u64, EventKind)>) -> String {
         let mut out = Vec::new();

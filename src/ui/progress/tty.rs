@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::board::{Active, Board};
-use crate::base::Layer;
+use crate::base::{FaultKind, Layer};
 use crate::engine::{Event, EventKind, Listener};
 use crate::flow::Background;
 use crate::ui::words::{self, cut, milliseconds, number, pad, resource, width};
@@ -148,6 +148,9 @@ fn scrolled(event: &Event, look: Look, columns: usize) -> Option<String> {
         }
         EventKind::Finished { resource, result, took_ms } => {
             line(paint.good(mark(true)), resource, result, milliseconds(*took_ms))
+        }
+        EventKind::Failed { resource, fault: FaultKind::Cancelled, took_ms, .. } => {
+            line(paint.notice("-"), resource, "stopped", milliseconds(*took_ms))
         }
         EventKind::Failed { resource, took_ms, .. } => {
             line(paint.bad(mark(false)), resource, "failed", milliseconds(*took_ms))
