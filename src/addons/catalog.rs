@@ -61,8 +61,8 @@ impl Catalog {
                 catalog.add(on_disk(addon)?)?;
             }
             if catalog.addons.len() == before {
-                let problem = "no addon in it: expected folders that hold an `addon.yaml`".to_string();
-                return Err(AddonError::File { place: folder.display().to_string(), problem });
+                let problem = "no addon in it: expected folders that hold an `addon.yaml`";
+                return Err(AddonError::file(&folder.display().to_string(), problem));
             }
         }
         Ok(catalog)
@@ -139,7 +139,7 @@ fn on_disk(folder: &Path) -> Result<Addon, AddonError> {
 }
 
 fn read_definition(place: &str, folder: &Path, text: &str) -> Result<Definition, AddonError> {
-    let wrong = |problem: String| AddonError::File { place: place.to_string(), problem };
+    let wrong = |problem: String| AddonError::file(place, problem);
     let definition: Definition = serde_saphyr::from_str(text).map_err(|error| yaml_error(place, &error))?;
     if definition.api_version != API_VERSION || definition.kind != KIND {
         return Err(wrong(format!("expected `apiVersion: {API_VERSION}` and `kind: {KIND}`")));
@@ -170,7 +170,7 @@ pub(super) fn yaml_error(place: &str, error: &serde_saphyr::Error) -> AddonError
         Some(location) => format!("{place}:{}:{}", location.line(), location.column()),
         None => place.to_string(),
     };
-    AddonError::File { place, problem: error.without_snippet().to_string() }
+    AddonError::file(&place, error.without_snippet().to_string())
 }
 
 #[cfg(test)]
@@ -221,6 +221,17 @@ rehearsal: applied
         let names: Vec<&str> = catalog.names().collect();
         assert_eq!(names, ["metallb", "metrics-server", "nvidia-device-plugin", "traefik"]);
         assert_eq!(names, shipped_names());
+    }
+
+    #[test]
+    fn the_readme_of_a_shipped_addon_names_each_of_its_options() {
+        for (name, addon) in &Catalog::load(&[]).expect("readable").addons {
+            let readme = SHIPPED.get_file(format!("{name}/README.md")).expect("a readme");
+            let readme = readme.contents_utf8().expect("text");
+            for option in addon.definition.options.properties.keys() {
+                assert!(readme.contains(&format!("| `{option}` |")), "{name}: {option}");
+            }
+        }
     }
 
     #[test]

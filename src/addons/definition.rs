@@ -28,18 +28,12 @@ pub struct Definition {
     /// What it does for other addons.
     #[serde(default)]
     pub provides: Vec<Ability>,
-    /// What has to be there for it.
-    #[serde(default)]
-    pub needs: Needs,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.
     pub rehearsal: Rehearsal,
-    /// What has to hold, besides ready objects, before the addon is ready.
-    #[serde(default)]
-    pub ready: Vec<Probe>,
 }
 
 impl Definition {
@@ -115,26 +109,6 @@ pub enum Ability {
     LoadBalancer,
 }
 
-/// What has to be there for an addon.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Needs {
-    /// Other addons, by name.
-    #[serde(default)]
-    pub addons: Vec<String>,
-    /// A kind of node group: `gpu`.
-    #[serde(default)]
-    pub node_group: Option<NodeGroupKind>,
-}
-
-/// The kinds of node groups that an addon can need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum NodeGroupKind {
-    /// Machines with GPUs.
-    Gpu,
-}
-
 /// What each provider does with an addon.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,16 +160,4 @@ pub enum Rehearsal {
     Provided(String),
     /// The objects are rendered and checked, not applied; the text says why.
     NotRehearsed(String),
-}
-
-/// What has to hold, besides ready objects, before an addon is ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Probe {
-    /// Its Service of type `LoadBalancer` has an address, where the platform gives one.
-    LoadBalancerAddress,
-    /// `metrics.k8s.io` answers with nodes.
-    MetricsApi,
-    /// Every GPU node offers as many GPUs as its machine type has.
-    GpusAllocatable,
 }

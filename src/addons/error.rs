@@ -1,6 +1,5 @@
-use crate::addons::definition::MinorRange;
+use super::definition::MinorRange;
 use crate::base::{Fault, FaultKind, ProviderKind};
-use crate::k8s::ObjectError;
 
 /// Why an addon cannot be read or rendered.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -61,14 +60,6 @@ pub enum AddonError {
         /// What is wrong.
         problem: String,
     },
-    /// A manifest renders to something that is no object.
-    #[error("`{place}`: {source}")]
-    Object {
-        /// The file.
-        place: String,
-        /// Why.
-        source: ObjectError,
-    },
     /// Two folders hold an addon of one name.
     #[error("two addons are called `{name}`: in `{first}` and in `{second}`")]
     Twice {
@@ -90,6 +81,11 @@ impl AddonError {
         Self::Option { path: path.to_string(), problem: problem.into(), hint }
     }
 
+    /// A refusal of a file of an addon.
+    pub(super) fn file(place: &str, problem: impl Into<String>) -> Self {
+        Self::File { place: place.to_string(), problem: problem.into() }
+    }
+
     /// Where in the profile the cause stands: `addons.traefik.replicas`.
     pub fn path(&self) -> Option<String> {
         match self {
@@ -99,7 +95,7 @@ impl AddonError {
             | Self::NoManifests { name, .. } => Some(format!("addons.{name}")),
             Self::Option { path, .. } => Some(path.clone()),
             Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
-            Self::File { .. } | Self::Object { .. } => None,
+            Self::File { .. } => None,
         }
     }
 
@@ -117,7 +113,7 @@ impl AddonError {
             }
             Self::Option { hint, .. } => hint.clone(),
             Self::Twice { .. } => Some("give one of them another name".to_string()),
-            Self::File { .. } | Self::Object { .. } => None,
+            Self::File { .. } => None,
             Self::Unreadable(fault) => fault.hint.clone(),
         }
     }

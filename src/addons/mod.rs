@@ -13,9 +13,7 @@ mod render;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
-pub use definition::{
-    Ability, Definition, Minor, MinorRange, Needs, Probe, Providers, Rehearsal, Version, Way,
-};
+pub use definition::{Ability, Definition, Minor, MinorRange, Providers, Rehearsal, Version, Way};
 pub use error::AddonError;
 pub use options::{Additional, OptionSchema, OptionType};
 pub use render::Rendered;

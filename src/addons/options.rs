@@ -133,8 +133,8 @@ impl OptionSchema {
         if let Some(default) = &self.default {
             self.complete(path, default)?;
         }
-        let fields = self.properties.iter();
-        fields.map(|(name, schema)| schema.check_defaults(&format!("{path}.{name}"))).collect()
+        let mut fields = self.properties.iter();
+        fields.try_for_each(|(name, schema)| schema.check_defaults(&format!("{path}.{name}")))
     }
 
     // Bounds of options are small numbers: that `f64` holds whole numbers only up to 2^53 is enough.
@@ -161,7 +161,7 @@ impl OptionSchema {
                 (Some(schema), _) => schema.complete(&path, value)?,
                 (None, Some(Additional::Like(schema))) => schema.complete(&path, value)?,
                 (None, Some(Additional::Allowed(false))) => {
-                    return Err(AddonError::option(&path, "no such option", self.known_fields(name)));
+                    return Err(AddonError::option(&path, "no such option", Some(self.known_fields(name))));
                 }
                 (None, Some(Additional::Allowed(true)) | None) => value.clone(),
             };
@@ -193,12 +193,12 @@ impl OptionSchema {
         Some(Value::Object(fields.collect()))
     }
 
-    fn known_fields(&self, name: &str) -> Option<String> {
+    fn known_fields(&self, name: &str) -> String {
         let known: Vec<&str> = self.properties.keys().map(String::as_str).collect();
         match (nearest(name, known.iter().copied()), known.as_slice()) {
-            (Some(near), _) => Some(format!("did you mean `{near}`?")),
-            (None, []) => Some("this addon has no options: write `{}`".to_string()),
-            (None, known) => Some(format!("the options are: {}", known.join(", "))),
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => "nothing can be set here: write `{}`".to_string(),
+            (None, known) => format!("the options are: {}", known.join(", ")),
         }
     }
 

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::catalog::{Addon, Catalog};
-use super::definition::{Ability, Minor, Probe, Rehearsal, Version, Way};
+use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::template;
 use crate::base::{Capability, Note, Platform};
@@ -20,8 +20,6 @@ pub struct Rendered {
     pub objects: Vec<Object>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
-    /// What has to hold, besides ready objects, before it is ready; empty when nothing is applied.
-    pub ready: Vec<Probe>,
 }
 
 impl Catalog {
@@ -45,7 +43,6 @@ impl Catalog {
             version: version.version.clone(),
             objects: Vec::new(),
             notes: Vec::new(),
-            ready: Vec::new(),
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
@@ -53,7 +50,6 @@ impl Catalog {
             }
             Course::Apply => {
                 rendered.objects = self.objects(addon, version, spec, all, platform)?;
-                rendered.ready.clone_from(&addon.definition.ready);
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
@@ -88,7 +84,7 @@ impl Catalog {
         for manifest in &addon.manifests {
             for document in template::documents(manifest, &values)? {
                 let object = Object::new(document)
-                    .map_err(|source| AddonError::Object { place: manifest.place.clone(), source })?;
+                    .map_err(|error| AddonError::file(&manifest.place, error.to_string()))?;
                 objects.push(object);
             }
         }
@@ -202,7 +198,6 @@ mod tests {
         );
         assert_eq!(rendered.version, "3.7.11");
         assert_eq!(rendered.notes, []);
-        assert_eq!(rendered.ready, [Probe::LoadBalancerAddress]);
     }
 
     #[test]
@@ -245,11 +240,31 @@ mod tests {
             let platform = Platform { rehearsal: true, ..platform(provider) };
             let rendered = render(&[spec(name, json!({}))], &platform);
             assert_eq!(rendered.objects, [], "{name}");
-            assert_eq!(rendered.ready, [], "{name}");
             let [note] = rendered.notes.as_slice() else { unreachable!("{name}: {:?}", rendered.notes) };
             assert_eq!(note.topic, topic);
             assert!(note.text.starts_with(&format!("addon {name}: ")), "{}", note.text);
         }
+    }
+
+    #[test]
+    fn metrics_server_trusts_self_signed_kubelets_on_kind_only() {
+        for (provider, trusts) in [(ProviderKind::Kind, true), (ProviderKind::Existing, false)] {
+            let rendered = render(&[spec("metrics-server", json!({}))], &platform(provider));
+            assert_eq!(rendered.objects.len(), 9);
+            let args =
+                find(&rendered, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+            let args = args.as_array().expect("a list");
+            assert_eq!(args.contains(&json!("--kubelet-insecure-tls")), trusts, "{provider}");
+        }
+    }
+
+    #[test]
+    fn an_older_cluster_gets_an_older_metrics_server() {
+        let version = |minor| {
+            let platform = Platform { kubernetes: (1, minor), ..platform(ProviderKind::Kind) };
+            render(&[spec("metrics-server", json!({}))], &platform).version
+        };
+        assert_eq!((version(33), version(34)), ("0.8.1".to_string(), "0.9.0".to_string()));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Templates whose values cannot become structure: every `{{ value }}` is written as JSON, which is
 //! YAML too. There is no way to paste: text is joined before it is written, `{{ "v" ~ version }}`.
 
+use std::fmt::Write;
+
 use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
@@ -27,7 +29,7 @@ fn render(manifest: &Manifest, values: &Value) -> Result<String, AddonError> {
             None => manifest.place.clone(),
         };
         let problem = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
-        AddonError::File { place, problem }
+        AddonError::file(&place, problem)
     })
 }
 
@@ -56,7 +58,7 @@ fn printable(json: &str) -> String {
     for character in json.chars() {
         match character {
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(character)));
+                write!(text, "\\u{:04x}", u32::from(character)).expect("a String takes everything");
             }
             _ => text.push(character),
         }

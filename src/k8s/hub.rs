@@ -162,7 +162,7 @@ impl Hub {
         self.connected()?
             .list(flow, kind, Some(selector), false, |page| {
                 let page: Page<Value> = serde_json::from_slice(page)?;
-                for item in page.items.into_iter().flatten() {
+                for item in page.items {
                     let live = Live::new(kind, item);
                     objects.insert(live.key(), Arc::new(live));
                 }
@@ -197,10 +197,7 @@ impl Hub {
                     .list(flow, kind, None, true, |page| {
                         let page: Page<Named> = serde_json::from_slice(page)?;
                         keys.extend(
-                            page.items
-                                .into_iter()
-                                .flatten()
-                                .map(|item| (item.metadata.namespace, item.metadata.name)),
+                            page.items.into_iter().map(|item| (item.metadata.namespace, item.metadata.name)),
                         );
                         Ok(page.metadata.next)
                     })
@@ -351,8 +348,8 @@ fn only_edits(reason: &str) -> bool {
 struct Page<T> {
     #[serde(default)]
     metadata: PageMetadata,
-    /// An empty list of metadata is written as `null`.
-    items: Option<Vec<T>>,
+    #[serde(default = "Vec::new", deserialize_with = "null_as_empty")]
+    items: Vec<T>,
 }
 
 #[derive(Default, Deserialize)]
@@ -376,9 +373,24 @@ fn non_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
+/// A metadata-only list of nothing has `null` for its items.
+fn null_as_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_nothing_is_empty() {
+        let page: Page<Named> = serde_json::from_str(r#"{"metadata":{},"items":null}"#).expect("a page");
+        assert!(page.items.is_empty());
+    }
 
     #[test]
     fn edits_are_told_from_other_appliers() {
@@ -398,9 +410,6 @@ mod tests {
             serde_json::from_str(r#"{"metadata":{"continue":""},"items":[{"metadata":{"name":"a"}}]}"#)
                 .expect("a page");
         assert_eq!(page.metadata.next, None);
-        assert_eq!(page.items.map(|items| items.len()), Some(1));
-        let empty: Page<Named> =
-            serde_json::from_str(r#"{"metadata":{},"items":null}"#).expect("an empty page");
-        assert!(empty.items.is_none());
+        assert_eq!(page.items[0].metadata.name, "a");
     }
 }

@@ -1,5 +1,7 @@
 //! Network policies are allow lists that add up: the first denies everything, each other opens one way.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use crate::base::{Owner, Platform, label};
@@ -22,6 +24,38 @@ pub fn policies(tenant: &Tenant, owner: &Owner, platform: &Platform) -> Vec<(&'s
         policies.push(("allow-ingress-controller", from_ingress_controller()));
     }
     policies
+}
+
+/// Who of the tenants lets whom in. Each namespace is closed in both directions, so a way from one
+/// tenant to another has to be opened at both ends.
+pub struct Neighbours<'a> {
+    /// The namespaces that let each namespace in.
+    open_to: BTreeMap<&'a str, BTreeSet<&'a str>>,
+}
+
+impl<'a> Neighbours<'a> {
+    /// What `tenants` say of each other.
+    pub fn of(tenants: &'a [Tenant]) -> Self {
+        let mut open_to: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for tenant in tenants {
+            for from in &tenant.allow_from {
+                let namespaces = tenant.namespaces.iter().map(String::as_str);
+                open_to.entry(from.as_str()).or_default().extend(namespaces);
+            }
+        }
+        Self { open_to }
+    }
+
+    /// The name and spec of the policy that lets pods of `namespace` out to where they are let in.
+    pub fn policy(&self, namespace: &str) -> Option<(&'static str, Value)> {
+        let namespaces = self.open_to.get(namespace)?;
+        let spec = json!({
+            "podSelector": {},
+            "policyTypes": ["Egress"],
+            "egress": [{"to": [{"namespaceSelector": by_name(namespaces)}]}],
+        });
+        Some(("allow-to", spec))
+    }
 }
 
 /// All pods of the tenant, in all of its namespaces. The owner is part of the selector: on a shared
@@ -58,18 +92,22 @@ fn dns(platform: &Platform) -> Value {
     })
 }
 
-/// Namespaces by the label that only the API server sets; any other could be taken on by a stranger.
 fn from_namespaces(namespaces: &[String]) -> Value {
-    let selector = json!({"matchExpressions": [{
-        "key": "kubernetes.io/metadata.name",
-        "operator": "In",
-        "values": namespaces,
-    }]});
+    let namespaces = namespaces.iter().map(String::as_str).collect();
     json!({
         "podSelector": {},
         "policyTypes": ["Ingress"],
-        "ingress": [{"from": [{"namespaceSelector": selector}]}],
+        "ingress": [{"from": [{"namespaceSelector": by_name(&namespaces)}]}],
     })
+}
+
+/// Namespaces by the label that only the API server sets; any other could be taken on by a stranger.
+fn by_name(namespaces: &BTreeSet<&str>) -> Value {
+    json!({"matchExpressions": [{
+        "key": "kubernetes.io/metadata.name",
+        "operator": "In",
+        "values": namespaces,
+    }]})
 }
 
 fn from_ingress_controller() -> Value {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::network;
+use super::network::{self, Neighbours};
 use super::roles::Role;
 use crate::base::{Owner, Platform, Quantity, label};
 use crate::k8s::Object;
@@ -18,9 +18,10 @@ pub fn render(tenants: &[Tenant], owner: &Owner, platform: &Platform) -> Vec<Obj
         return Vec::new();
     }
     let mut objects: Vec<Object> = Role::ALL.iter().map(|role| object(role.body(owner))).collect();
+    let scene = Scene { owner, platform, neighbours: Neighbours::of(tenants) };
     for tenant in tenants {
         for namespace in &tenant.namespaces {
-            objects.extend(render_namespace(tenant, namespace, owner, platform));
+            objects.extend(scene.render_namespace(tenant, namespace));
         }
     }
     objects
@@ -43,34 +44,55 @@ pub fn render_admins(admins: &[Group], owner: &Owner) -> Option<Object> {
     })))
 }
 
-fn render_namespace(tenant: &Tenant, name: &str, owner: &Owner, platform: &Platform) -> Vec<Object> {
-    let place = Place { tenant: &tenant.name, namespace: name };
-    let mut objects = vec![namespace(tenant, name, platform)];
-    // Made before its controller would: pods can start at once, and no pod gets a token unasked.
-    objects.push(place.object(
-        "v1",
-        "ServiceAccount",
-        "default",
-        json!({"automountServiceAccountToken": false}),
-    ));
-    if let Some(limit) = container_limits(&tenant.limits) {
-        objects.push(place.object("v1", "LimitRange", "berth-limits", json!({"spec": {"limits": [limit]}})));
-    }
-    for (policy, spec) in network::policies(tenant, owner, platform) {
-        objects.push(place.object("networking.k8s.io/v1", "NetworkPolicy", policy, json!({"spec": spec})));
-    }
-    if let Some(hard) = quantities(&tenant.quota) {
-        objects.push(place.object("v1", "ResourceQuota", "berth-quota", json!({"spec": {"hard": hard}})));
-    }
-    let groups = &tenant.groups;
-    for (role, groups) in
-        [(Role::Admin, &groups.admin), (Role::Editor, &groups.editor), (Role::Viewer, &groups.viewer)]
-    {
-        if !groups.is_empty() {
-            objects.push(place.binding(role, groups, owner));
+/// What all namespaces are rendered with.
+struct Scene<'a> {
+    owner: &'a Owner,
+    platform: &'a Platform,
+    neighbours: Neighbours<'a>,
+}
+
+impl Scene<'_> {
+    fn render_namespace(&self, tenant: &Tenant, name: &str) -> Vec<Object> {
+        let place = Place { tenant: &tenant.name, namespace: name };
+        let mut objects = vec![namespace(tenant, name, self.platform)];
+        // Made before its controller would: pods can start at once, and no pod gets a token unasked.
+        objects.push(place.object(
+            "v1",
+            "ServiceAccount",
+            "default",
+            json!({"automountServiceAccountToken": false}),
+        ));
+        if let Some(limit) = container_limits(&tenant.limits) {
+            objects.push(place.object(
+                "v1",
+                "LimitRange",
+                "berth-limits",
+                json!({"spec": {"limits": [limit]}}),
+            ));
         }
+        let mut policies = network::policies(tenant, self.owner, self.platform);
+        policies.extend(self.neighbours.policy(name));
+        for (policy, spec) in policies {
+            objects.push(place.object(
+                "networking.k8s.io/v1",
+                "NetworkPolicy",
+                policy,
+                json!({"spec": spec}),
+            ));
+        }
+        if let Some(hard) = quantities(&tenant.quota) {
+            objects.push(place.object("v1", "ResourceQuota", "berth-quota", json!({"spec": {"hard": hard}})));
+        }
+        let groups = &tenant.groups;
+        for (role, groups) in
+            [(Role::Admin, &groups.admin), (Role::Editor, &groups.editor), (Role::Viewer, &groups.viewer)]
+        {
+            if !groups.is_empty() {
+                objects.push(place.binding(role, groups, self.owner));
+            }
+        }
+        objects
     }
-    objects
 }
 
 fn namespace(tenant: &Tenant, name: &str, platform: &Platform) -> Object {
@@ -93,7 +115,7 @@ fn namespace(tenant: &Tenant, name: &str, platform: &Platform) -> Object {
     }))
 }
 
-/// The container item of a LimitRange; none when the profile limits nothing.
+/// The container item of a `LimitRange`; none when the profile limits nothing.
 fn container_limits(limits: &TenantLimits) -> Option<Value> {
     let mut item = Map::new();
     for (field, values) in
@@ -305,6 +327,20 @@ mod tests {
     }
 
     #[test]
+    fn a_way_between_two_tenants_is_opened_at_both_ends() {
+        let frontend =
+            Tenant { name: "frontend".to_string(), namespaces: vec!["frontend-ns".to_string()], ..tenant() };
+        let objects = render(&[full_tenant(), frontend], &owner(), &platform());
+        let ingress = &find(&objects, "NetworkPolicy checkout-ns/allow-from")["spec"]["ingress"];
+        let selector = &ingress[0]["from"][0]["namespaceSelector"]["matchExpressions"][0];
+        assert_eq!(selector["values"], json!(["frontend-ns"]));
+        let egress = &find(&objects, "NetworkPolicy frontend-ns/allow-to")["spec"]["egress"];
+        let selector = &egress[0]["to"][0]["namespaceSelector"]["matchExpressions"][0];
+        assert_eq!(selector["values"], json!(["checkout-batch", "checkout-ns"]));
+        assert!(!titles(&objects).contains(&"NetworkPolicy checkout-ns/allow-to".to_string()));
+    }
+
+    #[test]
     fn a_tenant_of_the_same_name_in_another_environment_is_a_stranger() {
         let objects = render(&[tenant()], &owner(), &platform());
         let ingress = &find(&objects, "NetworkPolicy checkout-ns/allow-same-tenant")["spec"]["ingress"];
@@ -318,11 +354,15 @@ mod tests {
             match value {
                 Value::Object(fields) => {
                     assert!(!fields.is_empty() || path.ends_with(".podSelector"), "{path} is empty");
-                    fields.iter().for_each(|(key, value)| look(value, &format!("{path}.{key}")));
+                    for (key, value) in fields {
+                        look(value, &format!("{path}.{key}"));
+                    }
                 }
                 Value::Array(elements) => {
                     assert!(!elements.is_empty(), "{path} is empty");
-                    elements.iter().for_each(|value| look(value, path));
+                    for value in elements {
+                        look(value, path);
+                    }
                 }
                 Value::Null => unreachable!("{path} is null"),
                 _ => {}

@@ -1,5 +1,24 @@
-//! The hermetic tests, and those on a real control plane.
+//! Tests from outside: the rules of the house, the stage, and the laws of the product on a real
+//! control plane.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    dead_code,
+    reason = "a test fails by panicking, and the stage is for all tests, not for each"
+)]
 
+mod floors;
+mod laws;
+mod laws_kills;
+mod laws_ours;
+mod laws_rehearsal;
+mod laws_together;
 mod profiles;
 mod providers;
 mod rendering;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;

@@ -153,7 +153,7 @@ fn environment(name: &str) -> Environment {
         owner: Owner { id: "7f3k2q9d".to_string(), environment: name.to_string() },
         rehearsal: false,
         protected: false,
-        cluster: ClusterSpec::Kwok(KwokCluster {}),
+        cluster: ClusterSpec::Kwok(KwokCluster { version: None }),
         kubernetes: (1, 36),
         admins: Vec::new(),
         node_groups: Vec::new(),

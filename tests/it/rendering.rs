@@ -13,6 +13,8 @@ use berth::k8s::Object;
 use berth::profile::{AddonSpec, Group, PodSecurity, Tenant, TenantGroups, TenantLimits};
 use serde_json::{Value, json};
 
+const APPLY: &[&str] = &["apply", "--server-side", "--field-manager=berth", "--validate=strict", "-f", "-"];
+
 #[test]
 fn what_is_rendered_is_what_stands() {
     let Some(cluster) = Cluster::shared() else { return };
@@ -24,6 +26,20 @@ fn what_is_rendered_is_what_stands() {
         let live: Value = serde_json::from_slice(&live.stdout).expect("an object");
         // A field that the API server drops or rewrites would look like drift for ever.
         holds(&object.body, &live, &object.title());
+    }
+}
+
+#[test]
+fn metrics_server_for_a_cluster_with_real_nodes_is_accepted() {
+    let Some(cluster) = Cluster::shared() else { return };
+    for (provider, replicas, count) in [(ProviderKind::Kind, 1, 9), (ProviderKind::Existing, 2, 10)] {
+        let platform = Platform { rehearsal: false, provider, ..platform() };
+        let objects = addon("metrics-server", json!({"replicas": replicas}), &platform);
+        assert_eq!(objects.len(), count);
+        let items: Vec<&Value> = objects.iter().map(|object| &object.body).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        // Not for real: an APIService with nothing behind it breaks the discovery of every client.
+        assert_accepted(&cluster.feed(&[APPLY, &["--dry-run=server"]].concat(), &list), "metrics-server");
     }
 }
 
@@ -120,19 +136,8 @@ fn a_tenants_admin_cannot_grant_more_than_it_has() {
 /// Everything that the two rooms render for a small environment, in the order of applying.
 fn rendered() -> Vec<Object> {
     let owner = Owner { id: "7f3k2q9d".to_string(), environment: "rendering".to_string() };
-    let platform = Platform {
-        provider: ProviderKind::Kind,
-        kubernetes: (1, 36),
-        rehearsal: true,
-        load_balancer: Capability::Native,
-        dns_addresses: vec!["169.254.20.10/32".to_string()],
-        native_addons: Vec::new(),
-    };
-    let traefik = AddonSpec { name: "traefik".to_string(), options: json!({"replicas": 2}) };
-    let catalog = Catalog::load(&[]).expect("the shipped addons");
-    let addon = catalog.render(&traefik, std::slice::from_ref(&traefik), &platform).expect("rendered");
-    let mut objects = addon.objects;
-    objects.extend(berth::tenants::render(&[checkout(), inventory()], &owner, &platform));
+    let mut objects = addon("traefik", json!({"replicas": 2}), &platform());
+    objects.extend(berth::tenants::render(&[checkout(), inventory()], &owner, &platform()));
     objects.extend(berth::tenants::render_admins(&[group("platform")], &owner));
     for object in &mut objects {
         // What the object set adds; the policies of a tenant select by it.
@@ -140,6 +145,23 @@ fn rendered() -> Vec<Object> {
     }
     objects.sort_by_key(|object| object.kind.wave());
     objects
+}
+
+fn platform() -> Platform {
+    Platform {
+        provider: ProviderKind::Kind,
+        kubernetes: (1, 36),
+        rehearsal: true,
+        load_balancer: Capability::Native,
+        dns_addresses: vec!["169.254.20.10/32".to_string()],
+        native_addons: Vec::new(),
+    }
+}
+
+fn addon(name: &str, options: Value, platform: &Platform) -> Vec<Object> {
+    let spec = AddonSpec { name: name.to_string(), options };
+    let catalog = Catalog::load(&[]).expect("the shipped addons");
+    catalog.render(&spec, std::slice::from_ref(&spec), platform).expect("rendered").objects
 }
 
 fn checkout() -> Tenant {
@@ -169,7 +191,7 @@ fn inventory() -> Tenant {
         namespaces: vec!["inventory-ns".to_string(), "inventory-batch".to_string()],
         groups: TenantGroups { editor: vec![group("inventory-devs")], ..TenantGroups::default() },
         pod_security: PodSecurity::Baseline,
-        allow_from: Vec::new(),
+        allow_from: vec!["checkout-ns".to_string()],
         hosts: Vec::new(),
         ..checkout()
     }
@@ -301,8 +323,7 @@ impl Cluster {
         for wave in objects.chunk_by(|a, b| a.kind.wave() == b.kind.wave()) {
             let items: Vec<&Value> = wave.iter().map(|object| &object.body).collect();
             let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-            let apply = ["apply", "--server-side", "--field-manager=berth", "--validate=strict", "-f", "-"];
-            assert_accepted(&self.feed(&apply, &list), &format!("{:?}", wave[0].kind.wave()));
+            assert_accepted(&self.feed(APPLY, &list), &format!("{:?}", wave[0].kind.wave()));
         }
     }
 

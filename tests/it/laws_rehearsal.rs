@@ -1,0 +1,79 @@
+//! The laws on a whole rehearsal: the control plane itself is made and taken away by berth, and a
+//! shim of `kwokctl` puts the proxy before it.
+
+use super::support::{Berth, Finished, Inventory, Rule, Shim};
+
+/// The shipped profile `lab`, rehearsed behind the shim.
+struct Lab {
+    shim: Shim,
+    berth: Berth,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let shim = Shim::new();
+        let berth = Berth::new().with_path_first(&shim.folder());
+        Self { shim, berth }
+    }
+
+    fn run(&self, command: &str, more: &[&str]) -> Finished {
+        self.berth.run(&[&[command, "lab", "--rehearse"], more].concat())
+    }
+
+    /// Runs `command`, killed by the rules of the stair, until it comes to its end.
+    fn staircase(&self, command: &str, kill_at: fn(usize) -> Rule) -> usize {
+        for k in 1..100 {
+            self.shim.proxy().obey(vec![kill_at(k)]);
+            let running = self.berth.start(&[command, "lab", "--rehearse", "--yes"]);
+            self.shim.proxy().aim_at(running.pid());
+            let ended = running.finish();
+            if ended.code.is_some() {
+                ended.expect(0);
+                self.shim.proxy().obey(Vec::new());
+                return k - 1;
+            }
+        }
+        panic!("`{command}` did not come to its end");
+    }
+
+    /// What stands with berth's mark.
+    fn inventory(&self) -> Inventory {
+        let kubeconfig = self.berth.home().join("kubeconfig-of-the-test");
+        let content = self.run("kubeconfig", &["--content"]).expect(0).stdout;
+        std::fs::write(&kubeconfig, content).expect("the folder is ours");
+        Inventory::of(&kubeconfig, "berth.dev/owner")
+    }
+
+    /// Programs that still run from this home, by their command lines.
+    fn programs(&self) -> Vec<String> {
+        let mut command = std::process::Command::new("ps");
+        command.args(["-A", "-o", "args"]);
+        let home = self.berth.home().display().to_string();
+        let listed = super::support::run(command).expect(0).stdout;
+        listed.lines().filter(|line| line.contains(&home)).map(str::to_string).collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.shim.proxy().obey(Vec::new());
+        self.run("down", &["--yes"]);
+    }
+}
+
+#[test]
+fn a_rehearsal_of_lab_survives_a_staircase_of_kills() {
+    let lab = Lab::new();
+    let kills = lab.staircase("up", Rule::kill_before);
+    assert!(kills >= 5, "only {kills} kills");
+    let titles = lab.inventory().titles();
+    for kind in ["Node ", "Namespace ", "Deployment ", "ResourceQuota ", "RoleBinding ", "NetworkPolicy "] {
+        assert!(titles.iter().any(|title| title.starts_with(kind)), "no {kind}in {titles:?}");
+    }
+    lab.shim.proxy().forget();
+    lab.run("up", &["--yes"]).expect(0);
+    assert_eq!(lab.shim.proxy().log().write_titles(), [""; 0]);
+    lab.run("plan", &["--detailed-exitcode"]).expect(0);
+    lab.staircase("down", Rule::kill_after);
+    assert_eq!(lab.programs(), [""; 0]);
+}

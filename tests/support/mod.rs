@@ -1,0 +1,51 @@
+//! The stage for tests: a real control plane, a proxy that looks and interferes from outside, a
+//! shim of `kwokctl`, the real binary in a home of its own, and an inventory by owner.
+//!
+//! The product knows nothing of it.
+
+mod berth;
+mod control_plane;
+mod environment;
+mod inventory;
+pub mod paths;
+mod proxy;
+mod shim;
+mod tools;
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+pub use berth::{Berth, Finished, Running, run};
+pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
+pub use environment::{Environment, Tenant, every_point};
+pub use inventory::Inventory;
+pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
+pub use shim::Shim;
+pub use tools::tools;
+
+/// The runtime on which all proxies of this process live.
+pub fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a test machine can start threads")
+    })
+}
+
+/// Asks `look` every 20 ms until it finds something.
+///
+/// # Panics
+/// After `limit`, naming `what`.
+pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
