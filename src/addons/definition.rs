@@ -28,6 +28,10 @@ pub struct Definition {
     /// What it does for other addons.
     #[serde(default)]
     pub provides: Vec<Ability>,
+    /// The path of a list in the cluster's API that has items once it works:
+    /// `/apis/metrics.k8s.io/v1beta1/nodes`.
+    #[serde(default)]
+    pub answers: Option<String>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
     /// What each provider does with it.

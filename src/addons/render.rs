@@ -18,6 +18,9 @@ pub struct Rendered {
     /// What berth applies, in the order of the manifests; empty where somebody else brings the addon
     /// or nothing stands behind it.
     pub objects: Vec<Object>,
+    /// The path of a list in the cluster's API by whose items an addon that somebody else brings
+    /// shows that it works.
+    pub provided: Option<String>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
 }
@@ -42,6 +45,7 @@ impl Catalog {
             name: spec.name.clone(),
             version: version.version.clone(),
             objects: Vec::new(),
+            provided: None,
             notes: Vec::new(),
         };
         match course(addon, platform) {
@@ -59,6 +63,7 @@ impl Catalog {
                 Ok(rendered)
             }
             Course::LeaveToOthers(because) => {
+                rendered.provided.clone_from(&addon.definition.answers);
                 rendered.notes.push(Note::new("provided", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
             }

@@ -18,6 +18,7 @@ pub trait Resource: Send + Sync {
     fn needs(&self) -> Vec<Need>;
 
     /// What it is made of, in a few words, for a plan made before it can be observed: `7 objects`.
+    /// Empty when making it is nothing that a plan should show.
     fn outline(&self) -> String;
 
     /// Looks at the live thing. Reads only; safe at any time.

@@ -134,9 +134,10 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
 }
 
 fn unasked(node: &Node, look: Look) -> Observed {
+    let outline = node.resource.outline();
     let changes = match &look {
-        Look::After(other) => {
-            vec![Change::new(ChangeKind::Create, node.resource.outline()).because(format!("after {other}"))]
+        Look::After(other) if !outline.is_empty() => {
+            vec![Change::new(ChangeKind::Create, outline).because(format!("after {other}"))]
         }
         _ => Vec::new(),
     };

@@ -50,7 +50,7 @@ impl Resource for Leftovers {
     }
 
     fn outline(&self) -> String {
-        "what left the profile".to_string()
+        String::new()
     }
 
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {

@@ -42,7 +42,7 @@ impl Resource for Records {
     }
 
     fn outline(&self) -> String {
-        "berth's records".to_string()
+        String::new()
     }
 
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {

@@ -79,6 +79,8 @@ pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 
 /// `path` without links and `..`; of a file that is not there, the absolute path as written.
 pub fn real_path(path: &Path) -> PathBuf {
+    // The folder of a bare file name is the one we are in.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
 }
 
@@ -147,6 +149,21 @@ mod tests {
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(names_in(folder.path()).map(|names| names.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_not_read() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("file");
+        fs::write(&path, b"12345").expect("written");
+        assert_eq!(read_at_most(&path, 5).expect("readable"), Some(b"12345".to_vec()));
+        assert_eq!(read_at_most(&path, 4).expect("readable"), None);
+    }
+
+    #[test]
+    fn a_real_path_is_absolute_even_of_nothing() {
+        assert!(real_path(Path::new("")).is_absolute());
+        assert!(real_path(Path::new("no/such/file")).is_absolute());
     }
 
     #[test]

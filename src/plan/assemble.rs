@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::sets::{Rendering, TENANTS, render};
 use crate::base::{Fault, Note, ResourceId, RunId};
 use crate::engine::{Graph, Need, Removal};
-use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Records, SetResource, known_kind};
+use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind};
 use crate::profile::Environment;
 use crate::providers;
 
@@ -41,7 +41,7 @@ pub struct Assembly {
 
 /// The graph of all resources of `environment`.
 pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assembly, Fault> {
-    let Rendering { sets, mut notes } = render(environment)?;
+    let Rendering { sets, provided: brought, mut notes } = render(environment)?;
     let hub = Arc::new(Hub::new(HubSettings {
         owner: environment.owner.clone(),
         run: settings.run.clone(),
@@ -75,6 +75,11 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
         });
         leftover_needs.push(Need::Ready(id.clone()));
         graph.add(Box::new(SetResource::new(id, needs.clone(), Arc::clone(&hub), set)), inner);
+    }
+    for (addon, path) in brought {
+        let id = ResourceId::new(format!("addon/{addon}"));
+        let stays = if inner == Removal::Itself { Removal::Kept } else { inner };
+        graph.add(Box::new(Provided::new(id, needs.clone(), Arc::clone(&hub), path)), stays);
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
     Ok(Assembly { graph, hub, notes })

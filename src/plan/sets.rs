@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use crate::addons::{AddonError, Catalog};
-use crate::base::{Fault, FaultKind, Note, Platform};
+use crate::addons::Catalog;
+use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
 use crate::profile::Environment;
@@ -12,6 +12,8 @@ use crate::{providers, tenants};
 pub struct Rendering {
     /// One set per addon that berth applies, then one for all tenants.
     pub sets: Vec<ObjectSet>,
+    /// Addons that somebody else brings, with the path of the list that has items once they work.
+    pub provided: Vec<(String, String)>,
     /// Who brings the rest, and what is not rehearsed.
     pub notes: Vec<Note>,
 }
@@ -28,18 +30,12 @@ pub fn render(environment: &Environment) -> Result<Rendering, Fault> {
 }
 
 fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, Fault> {
-    let refused = |error: &AddonError| {
-        let fault = Fault::new(FaultKind::Invalid, "render the addons", error.to_string());
-        match error.hint() {
-            Some(hint) => fault.hint(hint),
-            None => fault,
-        }
-    };
-    let catalog = Catalog::load(&environment.addons_from).map_err(|error| refused(&error))?;
-    let rendered = catalog.render_all(&environment.addons, platform).map_err(|error| refused(&error))?;
-    let mut rendering = Rendering { sets: Vec::new(), notes: Vec::new() };
+    let catalog = Catalog::load(&environment.addons_from)?;
+    let rendered = catalog.render_all(&environment.addons, platform)?;
+    let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
     for addon in rendered {
         rendering.notes.extend(addon.notes);
+        rendering.provided.extend(addon.provided.map(|path| (addon.name.clone(), path)));
         if addon.objects.is_empty() {
             continue;
         }
@@ -47,7 +43,7 @@ fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, F
             rendering.notes.extend(without_address(&addon.name, &addon.objects));
         }
         rendering.sets.push(ObjectSet {
-            outline: format!("{} {}, {}", addon.name, addon.version, counted(addon.objects.len(), "object")),
+            outline: format!("version {}, {}", addon.version, counted(addon.objects.len(), "object")),
             name: format!("addon-{}", addon.name),
             objects: addon.objects,
             leaving: Leaving::Everything,

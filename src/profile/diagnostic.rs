@@ -51,11 +51,10 @@ impl Diagnostic {
             let (line, column) = crop(source, self.column);
             let number = self.line.to_string();
             let room = line.chars().count().saturating_sub(column as usize - 1).max(1);
-            text.push_str(&format!("\n {number} | {line}\n "));
-            text.push_str(&" ".repeat(number.len()));
-            text.push_str(" | ");
-            text.push_str(&" ".repeat(column as usize - 1));
-            text.push_str(&"^".repeat((self.width as usize).clamp(1, room)));
+            let (gutter, indent) = (" ".repeat(number.len()), " ".repeat(column as usize - 1));
+            let caret = "^".repeat((self.width as usize).clamp(1, room));
+            let lines = [format!("\n {number} | {line}"), format!("\n {gutter} | {indent}{caret}")];
+            text.push_str(&lines.concat());
         }
         if let Some(help) = &self.help {
             text.push_str("\n help: ");

@@ -175,7 +175,7 @@ pub struct Tenant {
     pub namespaces: Vec<String>,
     /// Who may do what.
     pub groups: TenantGroups,
-    /// Hard limits of each namespace, by the keys of a ResourceQuota.
+    /// Hard limits of each namespace, by the keys of a `ResourceQuota`.
     pub quota: BTreeMap<String, Quantity>,
     /// What a container gets that asks for nothing, and the most one may ask for.
     pub limits: TenantLimits,
@@ -198,7 +198,7 @@ pub struct TenantGroups {
     pub viewer: Vec<Group>,
 }
 
-/// The LimitRange of a tenant's namespaces, for containers.
+/// The `LimitRange` of a tenant's namespaces, for containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantLimits {
     /// Requests of a container that has none: `cpu`, `memory`.

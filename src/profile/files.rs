@@ -1,6 +1,7 @@
 //! The files that a profile is made of, and problems at places in them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::tree::{FileNumber, Place};
@@ -17,12 +18,12 @@ struct File {
     /// `None` for a profile that ships in the binary.
     path: Option<PathBuf>,
     folder: PathBuf,
-    text: String,
+    text: Arc<str>,
 }
 
 impl Files {
     /// Keeps a file and gives its number.
-    pub fn add(&mut self, shown: &str, path: Option<&Path>, folder: &Path, text: String) -> FileNumber {
+    pub fn add(&mut self, shown: &str, path: Option<&Path>, folder: &Path, text: Arc<str>) -> FileNumber {
         let number = FileNumber::try_from(self.files.len()).unwrap_or(FileNumber::MAX);
         self.files.push(File {
             shown: shown.to_string(),
@@ -68,7 +69,7 @@ impl Files {
 
     fn diagnostic<'a>(&'a self, problem: Problem, lines: &mut Lines<'a>) -> Diagnostic {
         let Place { file, line, column, width } = problem.place;
-        let text = self.files.get(file as usize).map_or("", |file| file.text.as_str());
+        let text = self.files.get(file as usize).map_or("", |file| &file.text);
         let source = (line > 0 && !problem.secret)
             .then(|| lines.get(file, text, line as usize))
             .flatten()

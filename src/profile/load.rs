@@ -1,6 +1,7 @@
 //! From files to one merged tree.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::compose::{merge, settle};
 use super::diagnostic::Diagnostic;
@@ -63,7 +64,7 @@ impl Loader {
 
     /// The tree of a profile that ships in the binary.
     pub fn shipped(&mut self, shown: &str, folder: &Path, text: &str) -> Option<Node> {
-        let file = self.files.add(shown, None, folder, text.to_string());
+        let file = self.files.add(shown, None, folder, text.into());
         self.composed(file, text)
     }
 
@@ -100,7 +101,7 @@ impl Loader {
             return Some(settle(tree, &mut self.problems));
         };
         let mut base: Option<Node> = None;
-        for named in self.base_names(&extends) {
+        for named in self.base_names(&extends)? {
             let next = self.base(file, &named)?;
             // An `id` is the mark of one environment: shared, two of them would be one.
             if let Some(id) = next.entry("id") {
@@ -121,17 +122,20 @@ impl Loader {
         })
     }
 
-    fn base_names(&mut self, extends: &Node) -> Vec<Node> {
+    /// The files under `extends`; `None` when it is no list of files.
+    fn base_names(&mut self, extends: &Node) -> Option<Vec<Node>> {
         let Value::List(items) = &extends.value else {
             let message = format!("expected a list of files, found {}", extends.describe());
             self.problems.push(Problem::new(extends.place, message, "write `extends: [base.yaml]`"));
-            return Vec::new();
+            return None;
         };
+        let mut all_are_text = true;
         for item in items.iter().filter(|item| item.text().is_none()) {
             let message = format!("expected the path of a file, found {}", item.describe());
             self.problems.push(Problem::new(item.place, message, "write `extends: [base.yaml]`"));
+            all_are_text = false;
         }
-        items.iter().filter(|item| item.text().is_some()).cloned().collect()
+        all_are_text.then(|| items.clone())
     }
 
     fn base(&mut self, file: FileNumber, named: &Node) -> Option<Node> {
@@ -236,7 +240,7 @@ impl Loader {
         }
     }
 
-    fn text(&mut self, source: &Source<'_>, named_at: Option<Place>) -> Option<(FileNumber, String)> {
+    fn text(&mut self, source: &Source<'_>, named_at: Option<Place>) -> Option<(FileNumber, Arc<str>)> {
         self.read += 1;
         let read = if self.read > MOST_FILES {
             Err((
@@ -248,20 +252,18 @@ impl Loader {
         };
         match read {
             Ok(text) => {
+                let text: Arc<str> = text.into();
                 let folder = real_path(source.path.parent().unwrap_or(Path::new("")));
-                let file = self.files.add(source.shown, Some(source.path), &folder, text.clone());
+                let file = self.files.add(source.shown, Some(source.path), &folder, Arc::clone(&text));
                 Some((file, text))
             }
             Err((reason, help)) => {
-                match named_at {
-                    Some(place) => {
-                        let message = format!("cannot read `{}`: {reason}", source.shown);
-                        self.problems.push(Problem::new(place, message, help));
-                    }
-                    None => {
-                        let message = format!("cannot read this file: {reason}");
-                        self.diagnostics.push(Diagnostic::of_file(source.shown, message, help));
-                    }
+                if let Some(place) = named_at {
+                    let message = format!("cannot read `{}`: {reason}", source.shown);
+                    self.problems.push(Problem::new(place, message, help));
+                } else {
+                    let message = format!("cannot read this file: {reason}");
+                    self.diagnostics.push(Diagnostic::of_file(source.shown, message, help));
                 }
                 None
             }
@@ -300,7 +302,7 @@ fn read_text(path: &Path) -> Result<String, (String, String)> {
     };
     String::from_utf8(content).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        let line = String::from_utf8_lossy(good).split('\n').count();
         (
             format!("it is not UTF-8, first on line {line}"),
             "save it as UTF-8: `iconv -f latin1 -t utf-8` converts from Latin-1".to_string(),

@@ -80,7 +80,7 @@ pub fn load(found: &Found, options: &LoadOptions) -> Result<Loaded, ProfileError
         return Err(failed(&files, diagnostics, problems, Vec::new()));
     };
     let Decoded { value, tree, problems: wrong } = decode::<EnvironmentFile>(tree, &files, &options.home);
-    let incomplete = sections(&problems, &wrong, &tree, &files);
+    let incomplete = sections(&wrong, &tree);
     problems.extend(wrong);
     let Some(file) = value else {
         return Err(failed(&files, diagnostics, problems, Vec::new()));
@@ -135,11 +135,7 @@ fn with_tenants(loader: &mut Loader, mut tree: Node, options: &LoadOptions) -> N
 }
 
 /// The sections of the profile in which something is wrong already: what refers to them may be right.
-fn sections(broken: &[Problem], wrong: &[Problem], tree: &Node, files: &files::Files) -> Vec<String> {
-    // A file that was left out whole may have held anything.
-    if !broken.is_empty() {
-        return ["access", "nodeGroups", "addonsFrom", "tenants"].map(str::to_string).to_vec();
-    }
+fn sections(wrong: &[Problem], tree: &Node) -> Vec<String> {
     let mut sections = BTreeSet::new();
     for problem in wrong {
         // The section is the last one that begins before the problem in its file.
@@ -149,7 +145,8 @@ fn sections(broken: &[Problem], wrong: &[Problem], tree: &Node, files: &files::F
             .filter(|entry| entry.key_place.file == problem.place.file && entry.key_place <= problem.place);
         let section = starts.max_by_key(|entry| entry.key_place).map(|entry| entry.key.to_string());
         sections.extend(section);
-        if files.shown(problem.place.file) != files.shown(tree.place.file) {
+        // What a base says may have been merged into any section.
+        if problem.place.file != tree.place.file {
             sections.extend(["access", "nodeGroups"].map(str::to_string));
         }
     }

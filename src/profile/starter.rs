@@ -47,8 +47,7 @@ pub enum InitCluster {
     },
 }
 
-/// The text of a first profile. It loads as it stands, except that a group of the tenant has to be mapped
-/// on eks and gke before it is used.
+/// The text of a first profile. It loads as it stands, and with the examples in its comments as well.
 pub fn starter(answers: &InitAnswers) -> String {
     let InitAnswers { name, id, cluster, tenant, schema } = answers;
     let mut text = format!(
@@ -62,6 +61,7 @@ pub fn starter(answers: &InitAnswers) -> String {
         scalar(id)
     );
     text.push_str(&cluster_lines(cluster));
+    text.push_str(access_lines(cluster));
     text.push_str(node_group_lines(cluster));
     text.push_str(addon_lines(cluster));
     text.push_str(&tenant_lines(tenant.as_deref()));
@@ -121,6 +121,24 @@ fn cluster_lines(cluster: &InitCluster) -> String {
     text
 }
 
+fn access_lines(cluster: &InitCluster) -> &'static str {
+    match cluster {
+        InitCluster::Eks { .. } => {
+            "# Who is who: the groups of admins and tenants.\n\
+             # access:\n\
+             #   admins: [platform]\n\
+             #   groups: {platform: {eks: [\"arn:aws:iam::123456789012:role/platform\"]}}\n\n"
+        }
+        InitCluster::Gke { .. } => {
+            "# Who is who: the groups of admins and tenants.\n\
+             # access:\n\
+             #   admins: [platform]\n\
+             #   groups: {platform: {gke: platform@example.com}}\n\n"
+        }
+        _ => "",
+    }
+}
+
 fn node_group_lines(cluster: &InitCluster) -> &'static str {
     match cluster {
         InitCluster::Eks { .. } => {
@@ -156,6 +174,6 @@ fn tenant_lines(tenant: Option<&str>) -> String {
          {off}  - name: {name}\n\
          {off}    namespaces: [{name}]\n\
          {off}    quota: {{requests.cpu: 2, limits.memory: 8Gi}}\n\
-         #     groups: {{admin: [{name}-leads], editor: [{name}-developers]}}   # map them under `access` on eks and gke\n"
+         #     groups: {{admin: [platform]}}       # on eks and gke, `access` says who that is\n"
     )
 }

@@ -8,6 +8,10 @@ use super::tree::{Entry, FileNumber, Node, Place, Scalar, Value, shorten};
 
 /// No profile that a person keeps needs more levels.
 const DEPTH: usize = 64;
+/// Values in one file: ten times what a thousand tenants take.
+const VALUES: usize = 400_000;
+/// More duplicate keys than this say nothing new.
+const DUPLICATES: usize = 20;
 /// Nodes that aliases may add in all: enough for shared lists, too few for a bomb.
 const ALIASED: usize = 100_000;
 
@@ -55,6 +59,7 @@ struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
     aliased: usize,
+    values: usize,
     documents: Vec<Node>,
     errors: Vec<YamlError>,
 }
@@ -121,6 +126,14 @@ impl Builder {
 
     /// A whole node: a document, an item, a key or the value of one.
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), YamlError> {
+        self.values += 1;
+        if self.values > VALUES {
+            return Err(YamlError {
+                place: node.place,
+                message: format!("this file holds more than {VALUES} values"),
+                help: "split it: bases go under `extends`, tenants under `tenantsFrom`".to_string(),
+            });
+        }
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), size(&node)));
         }
@@ -136,15 +149,19 @@ impl Builder {
                 Some((name, key_place)) => {
                     if seen.insert(name.clone()) {
                         entries.push(Entry { key: name, key_place, node });
-                    } else {
-                        let first = entries.iter().find(|entry| entry.key == name);
-                        let line = first.map_or(0, |entry| entry.key_place.line);
-                        self.errors.push(YamlError {
-                            place: key_place,
-                            message: format!("`{}` stands twice in this map", shorten(&name)),
-                            help: format!("the first one is on line {line}: keep one of them"),
-                        });
+                        return Ok(());
                     }
+                    let first = entries.iter().find(|entry| entry.key == name);
+                    let line = first.map_or(0, |entry| entry.key_place.line);
+                    let error = YamlError {
+                        place: key_place,
+                        message: format!("`{}` stands twice in this map", shorten(&name)),
+                        help: format!("the first one is on line {line}: keep one of them"),
+                    };
+                    if self.errors.len() >= DUPLICATES {
+                        return Err(error);
+                    }
+                    self.errors.push(error);
                 }
             },
         }
@@ -235,8 +252,8 @@ mod tests {
         let tree = one("name: lab\nnodeGroups:\n  - {name: gpu, nodes: 3}\n");
         let group = &tree.get("nodeGroups").expect("a list").items()[0];
         let nodes = group.entry("nodes").expect("a field");
-        assert_eq!((nodes.key_place.line, nodes.key_place.column, nodes.key_place.width), (3, 16, 5));
-        assert_eq!((nodes.node.place.line, nodes.node.place.column), (3, 23));
+        assert_eq!((nodes.key_place.line, nodes.key_place.column, nodes.key_place.width), (3, 17, 5));
+        assert_eq!((nodes.node.place.line, nodes.node.place.column), (3, 24));
     }
 
     #[test]
@@ -264,12 +281,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_too_many_values_is_refused() {
+        let errors = parse(&"- x\n".repeat(VALUES + 1), 0).expect_err("too many");
+        assert!(errors[0].message.contains("values"), "{}", errors[0].message);
+    }
+
+    #[test]
     fn a_bomb_of_aliases_is_refused() {
-        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_string();
-        for level in 1..20 {
+        let levels = (1..20).map(|level| {
             let inner = vec![format!("*a{}", level - 1); 10].join(", ");
-            text.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
-        }
+            format!("a{level}: &a{level} [{inner}]\n")
+        });
+        let first = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_string();
+        let text: String = std::iter::once(first).chain(levels).collect();
         let errors = parse(&text, 0).expect_err("a bomb");
         assert!(errors[0].message.contains("aliases"), "{}", errors[0].message);
     }
@@ -278,7 +302,7 @@ mod tests {
     fn depth_has_an_end() {
         for text in [
             format!("{}x{}", "[".repeat(100), "]".repeat(100)),
-            (0..100).map(|level| format!("{}a:\n", " ".repeat(level))).collect(),
+            (0..100).map(|level| " ".repeat(level) + "a:\n").collect(),
         ] {
             let errors = parse(&text, 0).expect_err("too deep");
             assert!(errors[0].message.contains("levels deep"), "{}", errors[0].message);

@@ -1,5 +1,7 @@
 //! Every profile that ships, every fixture, and what the profile room promises about them.
 
+#![allow(clippy::panic, reason = "a test fails by panicking with the message that it got")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,9 +39,11 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
         .expect("the fixtures")
         .map(|entry| entry.expect("readable").path())
-        .filter_map(|path| match path.is_dir() {
-            true => Some(path.join("profile.yaml")),
-            false => path.extension().is_some_and(|extension| extension == "yaml").then_some(path),
+        .filter_map(|path| {
+            if path.is_dir() {
+                return Some(path.join("profile.yaml"));
+            }
+            path.extension().is_some_and(|extension| extension == "yaml").then_some(path)
         })
         .collect();
     paths.sort();
@@ -60,7 +64,7 @@ fn report(result: &Result<Loaded, ProfileError>) -> String {
     parts.fold(first, |text, part| text + "add `id: ID" + &part[8..])
 }
 
-/// Compares with the text beside the profile; with UPDATE_EXPECTED it is written instead.
+/// Compares with the text beside the profile; with `UPDATE_EXPECTED` it is written instead.
 fn compare(path: &Path, text: &str, differences: &mut Vec<String>) {
     let expected_path = path.with_extension("expected");
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
@@ -171,6 +175,9 @@ fn the_json_schema_knows_every_field_that_a_profile_has() {
         let loaded = load(&found, &options()).expect("valid");
         check_against_schema(&schema, &schema, &loaded.resolved, name);
     }
+    // What only makes sense over a base is known as well.
+    let over = serde_json::json!({"extends": ["base.yaml"], "tenants": [{"name": "a", "remove": true}]});
+    check_against_schema(&schema, &schema, &over, "over a base");
     let mut undescribed = Vec::new();
     describe(&schema, "$", &mut undescribed);
     assert!(undescribed.is_empty(), "without a description: {undescribed:?}");
@@ -183,7 +190,7 @@ fn check_against_schema(root: &Value, schema: &Value, value: &Value, at: &str) {
         return check_against_schema(root, &root["$defs"][name], value, at);
     }
     let branches = ["oneOf", "anyOf"].iter().find_map(|key| schema[*key].as_array());
-    if let Some(branches) = branches {
+    if let Some(branches) = branches.filter(|_| schema.get("properties").is_none()) {
         let fits = |branch: &&Value| match value {
             Value::Object(fields) => match branch["properties"].as_object() {
                 Some(properties) => fields.keys().all(|field| properties.contains_key(field)),
@@ -281,23 +288,35 @@ fn what_init_writes_loads() {
             assert_eq!(loaded.environment.owner.id, "12345678");
             assert_eq!(loaded.environment.tenants.len(), usize::from(tenant.is_some()));
             assert!(loaded.warnings.is_empty(), "{}", report(&Ok(loaded.clone())));
+            // What stands in comments is good as well.
+            let examples =
+                ["# access:", "#   ", "#     ", "# tenants:", "    # ports", "    # endpoint", "  # - {"];
+            let all: String = text
+                .lines()
+                .map(|line| {
+                    let is_example = examples.iter().any(|example| line.starts_with(example));
+                    if is_example { line.replacen("# ", "", 1) + "\n" } else { line.to_string() + "\n" }
+                })
+                .collect();
+            let loaded = load_text(&all).unwrap_or_else(|error| panic!("{all}\n{error}"));
+            assert_eq!(loaded.environment.tenants[0].groups.admin.len(), 1, "{all}");
         }
     }
 }
 
 #[test]
 fn a_thousand_tenants_load() {
-    let mut text = String::from(
-        "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: big\ncluster: {kwok: {}}\ntenants:\n",
-    );
-    for number in 0..1000 {
-        text.push_str(&format!(
+    let head =
+        "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: big\ncluster: {kwok: {}}\ntenants:\n";
+    let tenant = |number: usize| {
+        format!(
             "  - name: team-{number}\n    namespaces: [team-{number}-ns]\n    \
              groups: {{admin: [team-{number}-leads], editor: [team-{number}-dev]}}\n    \
              quota: {{requests.cpu: 10, limits.memory: 20Gi}}\n    \
              network: {{allowFrom: [{{namespace: frontend-ns}}]}}\n    hosts: [team-{number}.example.com]\n"
-        ));
-    }
+        )
+    };
+    let text: String = std::iter::once(head.to_string()).chain((0..1000).map(tenant)).collect();
     let loaded = load_text(&text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(loaded.environment.tenants.len(), 1000);
 }
@@ -390,4 +409,29 @@ fn a_local_environment_is_marked_by_its_path() {
         load(&found, &options()).expect("valid").environment.owner.id
     };
     assert_eq!(shipped_id("/a"), shipped_id("/b"), "the lab of every folder is the same lab");
+}
+
+#[test]
+fn a_mangled_profile_is_refused_with_places_and_never_worse() {
+    let text = fs::read_to_string(root().join("tests/fixtures/valid/whole.yaml")).expect("there");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut refused = 0;
+    for number in 0..lines.len() {
+        let line = lines[number];
+        let key = line.split_once(':').map_or(line, |(key, _)| key);
+        let half = line.split_at(line.len() / 2).0;
+        let others = [String::new(), half.to_string(), format!("{line}\n{line}")];
+        let values =
+            ["", " []", " {}", " x", " -1", " {min: 2}", " [{name: a}, b]", " &a [*a]", " ~", " \"\""];
+        let mangled = values.iter().map(|value| format!("{key}:{value}")).chain(others);
+        for replacement in mangled {
+            let mut lines = lines.clone();
+            lines[number] = &replacement;
+            let Err(error) = load_text(&lines.join("\n")) else { continue };
+            refused += 1;
+            assert!(!error.errors.is_empty(), "{replacement}");
+            assert!(error.errors.iter().all(|e| e.line > 0 && e.column > 0), "{replacement}: {error}");
+        }
+    }
+    assert!(refused > 200, "only {refused}");
 }

@@ -20,7 +20,7 @@ pub struct EksCluster {
     /// The network of the cluster.
     #[serde(default)]
     pub network: EksNetwork,
-    /// Logs of the control plane that are kept in CloudWatch.
+    /// Logs of the control plane that are kept in Amazon `CloudWatch`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logging: Vec<EksLog>,
     /// The ARN of a KMS key that encrypts Secrets. Once set it cannot be taken back.

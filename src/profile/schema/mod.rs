@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub use access::{Access, GroupMapping};
 pub use eks::{EksCluster, EksEndpoint, EksLog, EksNetwork, EksSupport, Nat};
@@ -123,17 +123,32 @@ pub enum Cluster {
     Existing(ExistingCluster),
 }
 
-/// The JSON Schema of a profile.
+/// The JSON Schema of a profile as it is typed: with bases, so not all of it has to be in one file.
 pub fn json_schema() -> Value {
-    schemars::schema_for!(EnvironmentFile).to_value()
+    let mut schema = schemars::schema_for!(EnvironmentFile).to_value();
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|field| field != "cluster");
+    }
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("anyOf".to_string(), json!([{"required": ["cluster"]}, {"required": ["extends"]}]));
+    }
+    for definition in ["NodeGroupFile", "TenantFile", "Repository"] {
+        let properties = schema.pointer_mut(&format!("/$defs/{definition}/properties"));
+        if let Some(properties) = properties.and_then(Value::as_object_mut) {
+            let remove =
+                json!({"type": "boolean", "description": "Takes out the one of that name that a base has."});
+            properties.insert("remove".to_string(), remove);
+        }
+    }
+    schema
 }
 
 /// The JSON Schema of a file of `kind: Tenant`.
 pub fn tenant_json_schema() -> Value {
     let mut schema = schemars::schema_for!(TenantFile).to_value();
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.insert("apiVersion".to_string(), serde_json::json!({"const": API_VERSION}));
-        properties.insert("kind".to_string(), serde_json::json!({"const": "Tenant"}));
+        properties.insert("apiVersion".to_string(), json!({"const": API_VERSION}));
+        properties.insert("kind".to_string(), json!({"const": "Tenant"}));
     }
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         required.extend(["apiVersion".into(), "kind".into()]);

@@ -33,7 +33,7 @@ pub struct TenantFile {
     /// The quota and limits to start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<TenantSize>,
-    /// Hard limits of each namespace by the keys of a ResourceQuota; they override the size's key by key.
+    /// Hard limits of each namespace by the keys of a `ResourceQuota`; they override the size's key by key.
     #[serde(default)]
     pub quota: Quantities,
     /// What containers get and may ask for; it overrides the size's key by key.

@@ -6,22 +6,22 @@ use crate::profile::{NodeGroup, Tenant};
 
 /// What is added up: the name of it, the keys of a quota that ask for it, and what it is counted in.
 const COUNTED: [(&str, [&str; 2], Unit); 3] = [
-    ("cores", ["requests.cpu", "cpu"], Unit::Thousandths),
+    ("cores", ["requests.cpu", "cpu"], Unit::Count),
     ("of memory", ["requests.memory", "memory"], Unit::Bytes),
-    ("GPUs", ["requests.nvidia.com/gpu", "requests.nvidia.com/gpu"], Unit::Thousandths),
+    ("GPUs", ["requests.nvidia.com/gpu", "requests.nvidia.com/gpu"], Unit::Count),
 ];
 
 #[derive(Clone, Copy)]
 enum Unit {
-    Thousandths,
+    Count,
     Bytes,
 }
 
 impl Unit {
     fn show(self, thousandths: i128) -> String {
         match self {
-            Self::Thousandths if thousandths % 1000 == 0 => format!("{}", thousandths / 1000),
-            Self::Thousandths => format!("{thousandths}m"),
+            Self::Count if thousandths % 1000 == 0 => (thousandths / 1000).to_string(),
+            Self::Count => format!("{thousandths}m"),
             Self::Bytes => match thousandths / 1000 / (1 << 20) {
                 mebibytes if mebibytes % 1024 == 0 => format!("{}Gi", mebibytes / 1024),
                 mebibytes => format!("{mebibytes}Mi"),
@@ -65,8 +65,9 @@ pub(super) fn check(check: &mut Check<'_>, groups: &[NodeGroup], tenants: &[Tena
         check.warn_at(
             place,
             format!(
-                "the tenants may ask for {} {name} in all, the nodes have {} at most",
+                "the tenants may ask for {} {} in all, the nodes have {} at most",
                 unit.show(asks),
+                if asks == 1000 { name.trim_end_matches('s') } else { name },
                 unit.show(has)
             ),
             format!("raise `nodes`, or lower `{}` (the tenant `{greedy}` has the most)", keys[0]),

@@ -41,35 +41,27 @@ pub(super) fn spec(cluster: Cluster) -> ClusterSpec {
 pub(super) fn id(check: &mut Check<'_>, file: &EnvironmentFile, identity: &Path) -> String {
     let derived = id_from_path(identity);
     let path = [Step::Key("id")];
-    match &file.id {
-        Some(id) => {
-            let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-            if !(6..=20).contains(&id.len()) || !id.chars().all(allowed) {
-                check.error(
-                    &path,
-                    format!("`{}` cannot be an id", shorten(id)),
-                    format!("use 6 to 20 lower-case letters and digits: add `id: {derived}` instead"),
-                );
-            }
-            id.clone()
+    if let Some(id) = &file.id {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if !(6..=20).contains(&id.len()) || !id.chars().all(allowed) {
+            check.error(
+                &path,
+                format!("`{}` cannot be an id", shorten(id)),
+                format!("use 6 to 20 lower-case letters and digits: add `id: {derived}` instead"),
+            );
         }
-        None => {
-            if check.is_cloud() || check.provider == ProviderKind::Existing {
-                let place = check.key_place(&[], "name");
-                check.error_at(
-                    place,
-                    match check.provider {
-                        ProviderKind::Existing => {
-                            "an environment on an existing cluster needs an `id`".to_string()
-                        }
-                        provider => format!("an environment on {provider} needs an `id`"),
-                    },
-                    format!("it marks what berth owns there: add `id: {derived}` and never change it"),
-                );
-            }
-            derived
-        }
+        return id.clone();
     }
+    if check.is_cloud() || check.provider == ProviderKind::Existing {
+        let place = check.key_place(&[], "name");
+        let message = match check.provider {
+            ProviderKind::Existing => "an environment on an existing cluster needs an `id`".to_string(),
+            provider => format!("an environment on {provider} needs an `id`"),
+        };
+        let help = format!("it marks what berth owns there: add `id: {derived}` and never change it");
+        check.error_at(place, message, help);
+    }
+    derived
 }
 
 /// Eight letters and digits that follow from a path.
@@ -82,13 +74,14 @@ fn id_from_path(path: &Path) -> String {
 /// Checks the provider's fields; the Kubernetes minor, which is written into `cluster` as well.
 pub(super) fn check(check: &mut Check<'_>, cluster: &mut Cluster) -> (u32, u32) {
     let version = match cluster {
+        // In a cloud, no version means what is there or what the cloud offers: none is written.
         Cluster::Eks(fields) => {
             check_eks(check, fields);
-            &mut fields.version
+            return fields.version.as_ref().map_or(DEFAULT, |text| minor(check, text));
         }
         Cluster::Gke(fields) => {
             check_gke(check, fields);
-            &mut fields.version
+            return fields.version.as_ref().map_or(DEFAULT, |text| minor(check, text));
         }
         Cluster::Kind(fields) => {
             check_kind(check, fields);
@@ -103,10 +96,7 @@ pub(super) fn check(check: &mut Check<'_>, cluster: &mut Cluster) -> (u32, u32) 
             return DEFAULT;
         }
     };
-    let minor = match version {
-        Some(text) => minor(check, text),
-        None => DEFAULT,
-    };
+    let minor = version.as_ref().map_or(DEFAULT, |text| minor(check, text));
     *version = Some(format!("{}.{}", minor.0, minor.1));
     minor
 }
@@ -183,6 +173,14 @@ fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
                 "write ids such as `subnet-0a1b2c3d4e5f60718`",
             );
         }
+    }
+    if fields.auto_mode && check.tree.get("nodeGroups").is_some_and(|groups| !groups.items().is_empty()) {
+        let place = check.key_place(&[], "nodeGroups");
+        check.error_at(
+            place,
+            "EKS Auto Mode makes the nodes of this cluster",
+            "take `nodeGroups` out, or `autoMode`",
+        );
     }
     if let Some(key) = &fields.secrets_key
         && !(key.starts_with("arn:aws") && key.contains(":kms:"))

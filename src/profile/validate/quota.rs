@@ -1,4 +1,4 @@
-//! The keys of a ResourceQuota and the values that make sense for them.
+//! The keys of a `ResourceQuota` and the values that make sense for them.
 
 use super::Check;
 use crate::base::Quantity;
@@ -6,7 +6,7 @@ use crate::profile::nearest::nearest;
 use crate::profile::schema::{LimitsFile, Quantities};
 use crate::profile::tree::{Step, shorten};
 
-/// Keys of fixed names; see `k8s.io/api/core/v1` ResourceQuotaSpec.
+/// Keys of fixed names; see `k8s.io/api/core/v1`, `ResourceQuotaSpec`.
 const KEYS: [&str; 22] = [
     "requests.cpu",
     "requests.memory",

@@ -129,11 +129,10 @@ fn check_namespaces(check: &mut Check<'_>, index: usize, tenant: &mut TenantFile
         }
         let claim = (tenant.name.clone(), place);
         if let Some((owner, other)) = claims.namespaces.insert(namespace.clone(), claim) {
-            let message = match owner == tenant.name {
-                true => format!("the namespace `{}` stands twice", shorten(namespace)),
-                false => {
-                    format!("the namespace `{}` belongs to the tenant `{owner}` already", shorten(namespace))
-                }
+            let message = if owner == tenant.name {
+                format!("the namespace `{}` stands twice", shorten(namespace))
+            } else {
+                format!("the namespace `{}` belongs to the tenant `{owner}` already", shorten(namespace))
             };
             let help =
                 format!("it is claimed {}: a namespace has one owner", check.files.refer(other, place));
@@ -143,10 +142,8 @@ fn check_namespaces(check: &mut Check<'_>, index: usize, tenant: &mut TenantFile
 }
 
 fn is_reserved(namespace: &str) -> bool {
-    RESERVED.iter().any(|reserved| match reserved.ends_with('-') {
-        true => namespace.starts_with(reserved),
-        false => namespace == *reserved,
-    })
+    let is_prefix = |reserved: &str| reserved.ends_with('-') && namespace.starts_with(reserved);
+    RESERVED.iter().any(|reserved| namespace == *reserved || is_prefix(reserved))
 }
 
 fn check_hosts(check: &mut Check<'_>, index: usize, tenant: &TenantFile, claims: &mut Claims) {
@@ -163,9 +160,10 @@ fn check_hosts(check: &mut Check<'_>, index: usize, tenant: &TenantFile, claims:
         }
         let claim = (tenant.name.clone(), place);
         if let Some((owner, other)) = claims.hosts.insert(host.clone(), claim) {
-            let message = match owner == tenant.name {
-                true => format!("the host `{host}` stands twice"),
-                false => format!("the host `{host}` belongs to the tenant `{owner}` already"),
+            let message = if owner == tenant.name {
+                format!("the host `{host}` stands twice")
+            } else {
+                format!("the host `{host}` belongs to the tenant `{owner}` already")
             };
             let help = format!("it is claimed {}: a host has one owner", check.files.refer(other, place));
             check.error_at(place, message, help);

@@ -3,18 +3,21 @@
 //! serde stops at the first error. So a node that fails is noted and left out, and the tree is read
 //! again without it, until nothing new is found: one run shows all that is wrong.
 
+mod failure;
+mod readers;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::de::{self, IntoDeserializer, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 use super::files::{Files, Problem};
-use super::nearest::nearest;
 use super::schema::PROFILE_PATH;
 use super::tree::{Entry, Node, Scalar, Value, shorten};
+use failure::{Failure, unknown};
+use readers::{ListReader, MapReader, TagReader};
 
 /// More rounds than any file that a person wrote needs.
 const ROUNDS: usize = 64;
@@ -138,90 +141,6 @@ impl Session<'_> {
         };
         self.problems.borrow_mut().push(Problem::new(entry.key_place, message, help));
         self.leave_out(&entry.node);
-    }
-}
-
-fn unknown(what: &str, given: &str, known: &[&str]) -> (String, String) {
-    let help = match nearest(given, known.iter().copied()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None if known.is_empty() => format!("take `{}` out", shorten(given)),
-        None => format!("known here: {}", known.join(", ")),
-    };
-    (format!("unknown {what} `{}`", shorten(given)), help)
-}
-
-/// Why a node is not what a type wants.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Message {
-        message: String,
-        help: String,
-    },
-    MissingField(&'static str),
-    Unknown {
-        what: &'static str,
-        given: String,
-        known: &'static [&'static str],
-    },
-    /// Noted already, with its place.
-    Reported,
-}
-
-impl Failure {
-    fn expected(what: &str, node: &Node, help: impl Into<String>) -> Self {
-        Self::Message { message: format!("expected {what}, found {}", node.describe()), help: help.into() }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Message { message, .. } => f.write_str(message),
-            Self::MissingField(field) => write!(f, "`{field}` is missing"),
-            Self::Unknown { what, given, .. } => write!(f, "unknown {what} `{given}`"),
-            Self::Reported => f.write_str("wrong further down"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl de::Error for Failure {
-    /// A message may carry its help behind a line break.
-    fn custom<T: fmt::Display>(text: T) -> Self {
-        let text = text.to_string();
-        let (message, help) = text.split_once('\n').unwrap_or((&text, "correct the value"));
-        Self::Message { message: message.to_string(), help: help.to_string() }
-    }
-
-    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let found = match found {
-            de::Unexpected::Bool(value) => format!("the boolean `{value}`"),
-            de::Unexpected::Unsigned(value) => format!("the number `{value}`"),
-            de::Unexpected::Signed(value) => format!("the number `{value}`"),
-            de::Unexpected::Float(value) => format!("the number `{value}`"),
-            de::Unexpected::Str(text) => format!("the text `{}`", shorten(text)),
-            de::Unexpected::Seq => "a list".to_string(),
-            de::Unexpected::Map => "a map".to_string(),
-            _ => "something else".to_string(),
-        };
-        Self::custom(format!("expected {expected}, found {found}\nwrite {expected}"))
-    }
-
-    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::invalid_type(found, expected)
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::Unknown { what: "value", given: variant.to_string(), known: expected }
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::Unknown { what: "field", given: field.to_string(), known: expected }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::MissingField(field)
     }
 }
 
@@ -479,112 +398,5 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
 
     forward_to_deserialize_any! {
         i8 i16 i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
-    }
-}
-
-struct ListReader<'a> {
-    items: std::slice::Iter<'a, Node>,
-    session: &'a Session<'a>,
-}
-
-impl<'de> de::SeqAccess<'de> for ListReader<'_> {
-    type Error = Failure;
-
-    /// An item that is wrong does not hide those behind it.
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
-        let mut seed = Some(seed);
-        while let Some(node) = self.items.next() {
-            if self.session.is_out(node) {
-                continue;
-            }
-            let Some(seed) = seed.take() else { break };
-            match seed.deserialize(Decoder { node, session: self.session }) {
-                Ok(value) => return Ok(Some(value)),
-                // The seed is spent: the rest of the list is read in the next round.
-                Err(failure) => return Err(self.session.report(failure, node)),
-            }
-        }
-        Ok(None)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
-}
-
-struct MapReader<'a> {
-    entries: std::slice::Iter<'a, Entry>,
-    value: Option<&'a Entry>,
-    session: &'a Session<'a>,
-}
-
-impl<'de> de::MapAccess<'de> for MapReader<'_> {
-    type Error = Failure;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
-        let session = self.session;
-        let Some(entry) = self.entries.find(|entry| !session.is_out(&entry.node)) else { return Ok(None) };
-        self.value = Some(entry);
-        let key: de::value::StrDeserializer<'_, Failure> = (&*entry.key).into_deserializer();
-        match seed.deserialize(key) {
-            Ok(key) => Ok(Some(key)),
-            Err(failure) => {
-                self.session.report_key(failure, entry);
-                Err(Failure::Reported)
-            }
-        }
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Failure> {
-        let entry = self.value.take().expect("serde asks for a value after its key");
-        seed.deserialize(Decoder { node: &entry.node, session: self.session })
-            .map_err(|failure| self.session.report(failure, &entry.node))
-    }
-}
-
-/// The one key of a map that chooses a variant.
-struct TagReader<'a> {
-    entry: &'a Entry,
-    session: &'a Session<'a>,
-}
-
-impl<'a, 'de> de::EnumAccess<'de> for TagReader<'a> {
-    type Error = Failure;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Failure> {
-        let key: de::value::StrDeserializer<'_, Failure> = (&*self.entry.key).into_deserializer();
-        match seed.deserialize(key) {
-            Ok(variant) => Ok((variant, self)),
-            Err(failure) => {
-                self.session.report_key(failure, self.entry);
-                Err(Failure::Reported)
-            }
-        }
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for TagReader<'_> {
-    type Error = Failure;
-
-    fn unit_variant(self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
-        seed.deserialize(Decoder { node: &self.entry.node, session: self.session })
-            .map_err(|failure| self.session.report(failure, &self.entry.node))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Failure> {
-        Decoder { node: &self.entry.node, session: self.session }.deserialize_seq(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        Decoder { node: &self.entry.node, session: self.session }.deserialize_struct("", fields, visitor)
     }
 }
