@@ -1,9 +1,9 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::args::{Leave, Live, Part, Progress, Scope, Target};
 use super::exit::{Exit, Failure};
@@ -69,9 +69,16 @@ impl<'a> Session<'a> {
             force_conflicts: leave.force_conflicts,
             prune_namespaces: leave.prune_namespaces,
             prune_crds: leave.prune_crds,
+            partial: !scope.only.is_empty(),
+            tenants: only_tenants(&scope.only, &environment)?,
         };
         let mut assembly = plan::assemble(&environment, &plan_settings).map_err(Failure::profile)?;
         keep_only(&mut assembly, &scope.only)?;
+        if !scope.only.is_empty() {
+            let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();
+            let text = format!("{} and what it needs; nothing is pruned", words::list(&parts));
+            assembly.notes.insert(0, Note::new("only a part", text));
+        }
         let shape = format!("{leave:?} {:?}", scope.only);
         let about = About {
             environment: environment.name.clone(),
@@ -79,7 +86,7 @@ impl<'a> Session<'a> {
             provider: environment.cluster.provider().to_string(),
             rehearsal: environment.rehearsal,
             profile: chosen.typed.clone(),
-            fingerprint: fingerprint(&[&chosen.resolved.to_string(), &shape, env!("CARGO_PKG_VERSION")]),
+            fingerprint: plan::fingerprint(&chosen.resolved, &shape),
             version: env!("CARGO_PKG_VERSION").to_string(),
         };
         Ok(Self {
@@ -313,6 +320,23 @@ fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The tenants that were asked for by name; none when all of them were.
+fn only_tenants(parts: &[Part], environment: &Environment) -> Result<BTreeSet<String>, Failure> {
+    let mut names = BTreeSet::new();
+    for part in parts {
+        let Part::Tenant(name) = part else { continue };
+        if !environment.tenants.iter().any(|tenant| tenant.name == *name) {
+            let known: Vec<&str> = environment.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+            return Err(Failure::usage(
+                format!("`--only {part}`: the profile has no such tenant"),
+                format!("it has {}", words::list(&known)),
+            ));
+        }
+        names.insert(name.clone());
+    }
+    if parts.contains(&Part::Tenants) { Ok(BTreeSet::new()) } else { Ok(names) }
+}
+
 fn is_part(id: &ResourceId, part: &Part) -> bool {
     match part {
         Part::Cluster => id.layer() == Layer::Cluster,
@@ -320,17 +344,8 @@ fn is_part(id: &ResourceId, part: &Part) -> bool {
         Part::Registry => id.layer() == Layer::Registry,
         Part::Addons => id.layer() == Layer::Addons,
         Part::Addon(name) => id.as_str().strip_prefix("addon/") == Some(name),
-        Part::Tenants => id.layer() == Layer::Tenants,
+        Part::Tenants | Part::Tenant(_) => id.layer() == Layer::Tenants,
     }
-}
-
-fn fingerprint(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(part.len().to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `lab --rehearse --only tenants`: what has to be typed to mean the same again.
