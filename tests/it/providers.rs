@@ -67,6 +67,7 @@ impl Stage {
             force_conflicts: false,
             prune_namespaces: false,
             prune_crds: false,
+            partial: false,
         }))
     }
 
