@@ -133,6 +133,7 @@ mod tests {
             adopt: false,
             force_conflicts: false,
             prune_namespaces: false,
+            partial: false,
             prune_crds: false,
         });
         provide(environment, &local, &Arc::new(hub))
