@@ -201,8 +201,7 @@ mod tests {
         HubSettings {
             owner: Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() },
             run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
-            user: "ada".to_string(),
-            host: "laptop".to_string(),
+            place: "ada@laptop:/state".to_string(),
             kinds: BTreeSet::new(),
             adopt: false,
             force_conflicts: false,

@@ -21,10 +21,9 @@ pub struct HubSettings {
     pub owner: Owner,
     /// This run.
     pub run: RunId,
-    /// The user, for the courtesy lock: `ada`.
-    pub user: String,
-    /// This machine's name, for the courtesy lock.
-    pub host: String,
+    /// Where this run is, for the courtesy lock: user, machine and state folder. Two runs in one
+    /// place exclude each other by the file lock: `ada@laptop:/home/ada/.local/state/berth`.
+    pub place: String,
     /// The kinds that this environment may use: they are recorded before the first of them is made.
     pub kinds: BTreeSet<Kind>,
     /// Take over objects of our names that somebody else made.
@@ -297,11 +296,11 @@ impl Hub {
     }
 
     fn lease_settings(&self) -> LeaseSettings {
-        let HubSettings { owner, run, user, host, .. } = &self.settings;
+        let HubSettings { owner, run, place, .. } = &self.settings;
         LeaseSettings {
             name: records::name(owner),
             labels: records::labels(owner),
-            place: format!("{user}@{host}"),
+            place: place.clone(),
             run: run.as_str().to_string(),
         }
     }

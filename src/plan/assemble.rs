@@ -67,8 +67,7 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
     let hub = Arc::new(Hub::new(HubSettings {
         owner: environment.owner.clone(),
         run: settings.run.clone(),
-        user: settings.user.clone(),
-        host: settings.host.clone(),
+        place: format!("{}@{}:{}", settings.user, settings.host, settings.local.dirs.state.display()),
         kinds: kinds(&sets),
         adopt: settings.adopt,
         force_conflicts: settings.force_conflicts,
