@@ -44,12 +44,15 @@ pub struct Outcome {
 
 /// Brings every resource to where the profile wants it, each as soon as what it needs stands.
 pub async fn converge(graph: &Graph, run: &Run) -> Outcome {
-    schedule(graph, run, Direction::Up).await
+    schedule(graph, run, Direction::Up, Outputs::default()).await
 }
 
 /// Removes every resource, in reverse order; ends when each is seen to be absent.
-pub async fn remove(graph: &Graph, run: &Run) -> Outcome {
-    schedule(graph, run, Direction::Down).await
+///
+/// `known` are the outputs of a survey: on the way down, contents come before the container whose
+/// outputs they need.
+pub async fn remove(graph: &Graph, run: &Run, known: Outputs) -> Outcome {
+    schedule(graph, run, Direction::Down, known).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,9 +67,9 @@ enum Fate {
     NotStarted,
 }
 
-async fn schedule(graph: &Graph, run: &Run, direction: Direction) -> Outcome {
+async fn schedule(graph: &Graph, run: &Run, direction: Direction, known: Outputs) -> Outcome {
     let nodes = graph.nodes();
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome { outputs: known, ..Outcome::default() };
     let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
     let mut begun: BTreeSet<usize> = BTreeSet::new();
     let (publish, mut published) = mpsc::unbounded::<Outputs>();

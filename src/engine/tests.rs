@@ -159,7 +159,7 @@ async fn down_removes_the_inner_before_the_outer_and_waits_until_both_are_gone()
     let mut graph = Graph::new();
     graph.add(cluster, Removal::Itself);
     graph.add(addon, Removal::Itself);
-    let outcome = remove(&graph, &run()).await;
+    let outcome = remove(&graph, &run(), Outputs::default()).await;
     let order: Vec<&str> = outcome.done.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(order, ["addon/x", "cluster/x"]);
     assert_eq!(cluster_script.lock().expect("unpoisoned").deletions, 1);
