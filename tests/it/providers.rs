@@ -94,7 +94,7 @@ impl Stage {
     }
 
     async fn down(&self) -> Outcome {
-        remove(&self.graph(), &self.run()).await
+        remove(&self.graph(), &self.run(), berth::engine::Outputs::default()).await
     }
 
     async fn plan(&self) -> Survey {
@@ -229,7 +229,7 @@ async fn a_half_made_cluster_is_removed_also_without_kwokctl() {
     let Some(stage) = Stage::new("orphan") else { return };
     stage.up_until("pids/kube-scheduler.pid").await;
     assert!(!stage.processes().is_empty());
-    let removed = remove(&stage.graph_with(ToolSearch::default()), &stage.run()).await;
+    let removed = remove(&stage.graph_with(ToolSearch::default()), &stage.run(), berth::engine::Outputs::default()).await;
     assert!(removed.failed.is_empty(), "{:?}", removed.failed);
     assert_eq!(stage.processes(), []);
     assert!(stage.left().await.is_empty());
