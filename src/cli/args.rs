@@ -130,7 +130,7 @@ impl Target {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Scope {
     /// Work on these parts and what they need, and prune nothing: cluster, node-groups, registry, addons,
-    /// addon/NAME, tenants
+    /// addon/NAME, tenants, tenant/NAME
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     pub(super) only: Vec<Part>,
     #[command(flatten)]
@@ -356,6 +356,8 @@ pub(super) enum Part {
     Addon(String),
     /// `tenants`
     Tenants,
+    /// `tenant/NAME`
+    Tenant(String),
 }
 
 impl fmt::Display for Part {
@@ -367,6 +369,7 @@ impl fmt::Display for Part {
             Self::Addons => f.write_str("addons"),
             Self::Addon(name) => write!(f, "addon/{name}"),
             Self::Tenants => f.write_str("tenants"),
+            Self::Tenant(name) => write!(f, "tenant/{name}"),
         }
     }
 }
@@ -377,6 +380,7 @@ impl FromStr for Part {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
             Some(("addon", name)) if !name.is_empty() => return Ok(Self::Addon(name.to_string())),
+            Some(("tenant", name)) if !name.is_empty() => return Ok(Self::Tenant(name.to_string())),
             _ => {}
         }
         match text {
@@ -385,7 +389,10 @@ impl FromStr for Part {
             "registry" => Ok(Self::Registry),
             "addons" => Ok(Self::Addons),
             "tenants" => Ok(Self::Tenants),
-            _ => Err("use cluster, node-groups, registry, addons, addon/NAME or tenants".to_string()),
+            _ => {
+                Err("use cluster, node-groups, registry, addons, addon/NAME, tenants or tenant/NAME"
+                    .to_string())
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::yaml;
 use crate::base::{Fault, FaultKind};
 use crate::flow::Flow;
 use crate::os::{MarkerLock, files};
@@ -97,8 +98,7 @@ async fn change(
         parse(&text, &format!("read `{}`", path.display()))?
     };
     let edited = edit(user)?;
-    let text = serde_saphyr::to_string(&edited)
-        .map_err(|error| Fault::new(FaultKind::Bug, attempted, error.to_string()))?;
+    let text = yaml::write(&edited, "the kubeconfig")?;
     files::write_private(&path, text.as_bytes())
 }
 

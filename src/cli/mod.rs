@@ -17,6 +17,7 @@ mod session;
 mod settings;
 mod signals;
 mod work;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,9 @@
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::args::{Leave, Live, Part, Progress, Scope, Target};
 use super::exit::{Exit, Failure};
@@ -69,9 +69,16 @@ impl<'a> Session<'a> {
             force_conflicts: leave.force_conflicts,
             prune_namespaces: leave.prune_namespaces,
             prune_crds: leave.prune_crds,
+            partial: !scope.only.is_empty(),
+            tenants: only_tenants(&scope.only, &environment)?,
         };
         let mut assembly = plan::assemble(&environment, &plan_settings).map_err(Failure::profile)?;
         keep_only(&mut assembly, &scope.only)?;
+        if !scope.only.is_empty() {
+            let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();
+            let text = format!("{} and what it needs; nothing is pruned", words::list(&parts));
+            assembly.notes.insert(0, Note::new("only a part", text));
+        }
         let shape = format!("{leave:?} {:?}", scope.only);
         let about = About {
             environment: environment.name.clone(),
@@ -79,7 +86,7 @@ impl<'a> Session<'a> {
             provider: environment.cluster.provider().to_string(),
             rehearsal: environment.rehearsal,
             profile: chosen.typed.clone(),
-            fingerprint: fingerprint(&[&chosen.resolved.to_string(), &shape, env!("CARGO_PKG_VERSION")]),
+            fingerprint: plan::fingerprint(&chosen.resolved, &shape),
             version: env!("CARGO_PKG_VERSION").to_string(),
         };
         Ok(Self {
@@ -102,7 +109,7 @@ impl<'a> Session<'a> {
     pub(super) fn lock(&self, command: &str) -> Result<FileLock, Failure> {
         files::make_private_folder(&self.folder)?;
         let holder = format!(
-            "`berth {command} {}` by {}@{}, process {}, since {}",
+            "`berth {command} {}`, run by {}@{} as process {} since {}",
             self.about.environment,
             self.settings.user,
             self.settings.host,
@@ -145,13 +152,14 @@ impl<'a> Session<'a> {
     }
 
     /// The run's events: to the journal, to the screen, to standard output.
-    pub(super) fn events(&self, running: &Running) -> Result<Events, Failure> {
+    /// With `progress` as the way in which people follow it.
+    pub(super) fn events(&self, running: &Running, progress: Progress) -> Result<Events, Failure> {
         let journal = Journal::open(&self.folder.join("journal"), &self.run)?;
         let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(journal), Box::new(running.clone())];
         if self.settings.json() {
             listeners.push(Box::new(Json::new(std::io::stdout())));
         }
-        match self.settings.progress {
+        match progress {
             Progress::Tty => {
                 let look = progress::Look {
                     paint: self.settings.printer.talk_paint,
@@ -183,39 +191,44 @@ impl<'a> Session<'a> {
 
     /// Commands that reach what stands, with what each is for.
     pub(super) fn reach(&self, outcome: &Outcome) -> Vec<(String, String)> {
-        let mut lines = Vec::new();
-        if let Some(kubectl) = self.kubectl() {
-            lines.push((format!("{kubectl} get nodes"), "the nodes".to_string()));
+        let mut lines: Vec<(String, String)> = Vec::new();
+        let mut line = |command: String, purpose: &str| lines.push((command, purpose.to_string()));
+        if let Some((kubeconfig, context)) = self.kubeconfig() {
+            let kubectl = self.kubectl();
+            line(format!("export KUBECONFIG={}", quoted(&kubeconfig)), "");
+            line(format!("{kubectl}{context} get nodes"), "the nodes");
             if !self.environment.tenants.is_empty() {
-                let all = format!("{kubectl} get resourcequotas,rolebindings -A -l berth.dev/tenant");
-                lines.push((all, "the tenants' quotas and rights".to_string()));
+                let tenants = "get resourcequotas,rolebindings -A -l berth.dev/tenant";
+                line(format!("{kubectl}{context} {tenants}"), "the tenants' quotas and rights");
             }
         }
         for (key, address) in outcome.outputs.texts() {
             if let Some(service) = key.strip_prefix("address.") {
-                lines.push((address.to_string(), format!("the address of {service}")));
+                line(address.to_string(), &format!("the address of {service}"));
             }
         }
-        lines.push((self.again("status"), "how it is".to_string()));
-        lines.push((self.again("down"), "take it away".to_string()));
+        line(self.again("status"), "how it is");
+        line(self.again("down"), "take it away");
         lines
     }
 
-    /// `kubectl` with what it needs to reach the cluster; `None` where berth does not know that.
-    fn kubectl(&self) -> Option<String> {
+    /// `kubectl`, with its folder when it is not on PATH.
+    fn kubectl(&self) -> String {
         let on_path = crate::os::find_on_path("kubectl", &self.local.tools.search_path).is_some();
-        let program = match self.local.tools.find("kubectl") {
-            Some(path) if !on_path => path.display().to_string(),
+        match self.local.tools.find("kubectl") {
+            Some(path) if !on_path => quoted(&path),
             _ => "kubectl".to_string(),
-        };
+        }
+    }
+
+    /// The kubeconfig that reaches the cluster, and the flag that names its context where that is needed.
+    fn kubeconfig(&self) -> Option<(PathBuf, String)> {
         let private = self.local.dirs.kubeconfig(&self.environment.owner);
         match &self.environment.cluster {
-            _ if private.is_file() => Some(format!("{program} --kubeconfig {}", private.display())),
-            ClusterSpec::Existing(cluster) if !self.environment.rehearsal => Some(format!(
-                "{program} --kubeconfig {} --context {}",
-                cluster.kubeconfig.display(),
-                cluster.context
-            )),
+            _ if private.is_file() => Some((private, String::new())),
+            ClusterSpec::Existing(cluster) if !self.environment.rehearsal => {
+                Some((cluster.kubeconfig.clone(), format!(" --context {}", cluster.context)))
+            }
             _ => None,
         }
     }
@@ -282,6 +295,13 @@ impl Listener for Running {
     }
 }
 
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Leaves only the parts that were asked for in the graph, and what they need.
 fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     if parts.is_empty() {
@@ -300,6 +320,23 @@ fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The tenants that were asked for by name; none when all of them were.
+fn only_tenants(parts: &[Part], environment: &Environment) -> Result<BTreeSet<String>, Failure> {
+    let mut names = BTreeSet::new();
+    for part in parts {
+        let Part::Tenant(name) = part else { continue };
+        if !environment.tenants.iter().any(|tenant| tenant.name == *name) {
+            let known: Vec<&str> = environment.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+            return Err(Failure::usage(
+                format!("`--only {part}`: the profile has no such tenant"),
+                format!("it has {}", words::list(&known)),
+            ));
+        }
+        names.insert(name.clone());
+    }
+    if parts.contains(&Part::Tenants) { Ok(BTreeSet::new()) } else { Ok(names) }
+}
+
 fn is_part(id: &ResourceId, part: &Part) -> bool {
     match part {
         Part::Cluster => id.layer() == Layer::Cluster,
@@ -307,23 +344,14 @@ fn is_part(id: &ResourceId, part: &Part) -> bool {
         Part::Registry => id.layer() == Layer::Registry,
         Part::Addons => id.layer() == Layer::Addons,
         Part::Addon(name) => id.as_str().strip_prefix("addon/") == Some(name),
-        Part::Tenants => id.layer() == Layer::Tenants,
+        Part::Tenants | Part::Tenant(_) => id.layer() == Layer::Tenants,
     }
-}
-
-fn fingerprint(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(part.len().to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `lab --rehearse --only tenants`: what has to be typed to mean the same again.
 fn typed(target: &Target, environment: &str, scope: &Scope, leave: &Leave) -> String {
     let mut words = vec![environment.to_string()];
-    if target.profiles != std::path::Path::new(Target::PROFILES) {
+    if target.profiles != Path::new(Target::PROFILES) {
         words.push(format!("--profiles {}", target.profiles.display()));
     }
     words.extend(scope.only.iter().map(|part| format!("--only {part}")));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::args::Progress;
 use super::exit::{Exit, Failure};
 use super::record::Record;
 use super::session::{Running, Session};
@@ -17,7 +18,10 @@ pub(super) async fn work(
     act: impl AsyncFnOnce(&Graph, &Run) -> Outcome,
 ) -> Result<(Outcome, Exit), Failure> {
     let running = Running::default();
-    let events = session.events(&running)?;
+    // Where nothing has to be done there is nothing to follow.
+    let progress =
+        if command == "up" && survey.is_clean() { Progress::Quiet } else { session.settings.progress };
+    let events = session.events(&running, progress)?;
     let record = Record::begun(session, command);
     record.write(&session.folder)?;
     begin(&events, session, command, survey);

@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use super::event::{EventKind, Events, milliseconds};
 use super::graph::{Graph, Need, Node, Removal};
 use super::resource::{Cx, Outputs, State};
+use super::survey::{Look, Survey};
 use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId};
 use crate::flow::{Flow, Notice};
 
@@ -44,15 +45,13 @@ pub struct Outcome {
 
 /// Brings every resource to where the profile wants it, each as soon as what it needs stands.
 pub async fn converge(graph: &Graph, run: &Run) -> Outcome {
-    schedule(graph, run, Direction::Up, Outputs::default()).await
+    schedule(graph, run, Direction::Up, None).await
 }
 
-/// Removes every resource, in reverse order; ends when each is seen to be absent.
-///
-/// `known` are the outputs of a survey: on the way down, contents come before the container whose
-/// outputs they need.
-pub async fn remove(graph: &Graph, run: &Run, known: Outputs) -> Outcome {
-    schedule(graph, run, Direction::Down, known).await
+/// Removes every resource, in reverse order; ends when each is seen to be absent. What `survey`
+/// found to lie in something absent is absent without being asked.
+pub async fn remove(graph: &Graph, survey: &Survey, run: &Run) -> Outcome {
+    schedule(graph, run, Direction::Down, Some(survey)).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,8 +66,10 @@ enum Fate {
     NotStarted,
 }
 
-async fn schedule(graph: &Graph, run: &Run, direction: Direction, known: Outputs) -> Outcome {
+async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option<&Survey>) -> Outcome {
     let nodes = graph.nodes();
+    // The outer things that publish how the inner ones are reached go last: so what the survey saw counts.
+    let known = survey.map(|survey| survey.outputs.clone()).unwrap_or_default();
     let mut outcome = Outcome { outputs: known, ..Outcome::default() };
     let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
     let mut begun: BTreeSet<usize> = BTreeSet::new();
@@ -98,10 +99,11 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, known: Outputs
                 Readiness::Go => {
                     begun.insert(index);
                     let work = Work::new(node, run, outcome.outputs.clone(), publish.clone());
+                    let look = survey.and_then(|survey| survey.look_of(node.resource.id()));
                     running.push(async move {
                         let result = match direction {
                             Direction::Up => work.raise().await,
-                            Direction::Down => work.remove().await,
+                            Direction::Down => work.remove(look, survey).await,
                         };
                         (index, work.began.elapsed(), work.changed(), result)
                     });
@@ -278,11 +280,18 @@ impl<'a> Work<'a> {
     }
 
     /// Deletes and observes until the resource is absent.
-    async fn remove(&self) -> Result<&'static str, Fault> {
-        match self.node.removal {
-            Removal::Kept => return Ok("kept"),
-            Removal::WithContainer => return Ok("goes with its cluster"),
-            Removal::Itself => {}
+    async fn remove(&self, look: Option<&Look>, survey: Option<&Survey>) -> Result<&'static str, Fault> {
+        match (self.node.removal, look) {
+            (Removal::Kept, _) => return Ok("kept"),
+            (_, Some(Look::After(_))) => return Ok("absent"),
+            (Removal::WithContainer, _) => return Ok("goes with its cluster"),
+            (Removal::Itself, Some(Look::Behind(_))) => {
+                let fault = survey.and_then(Survey::first_fault).cloned();
+                return Err(fault.unwrap_or_else(|| {
+                    Fault::new(FaultKind::Bug, format!("remove {}", self.id()), "it was not looked at")
+                }));
+            }
+            (Removal::Itself, _) => {}
         }
         let attempted = format!("remove {}", self.id());
         let mut pace = Pace::new();

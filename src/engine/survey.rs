@@ -61,6 +61,11 @@ impl Survey {
         self.resources.iter().flat_map(|seen| seen.changes.iter().map(move |change| (&seen.id, change)))
     }
 
+    /// What looking at a resource gave.
+    pub fn look_of(&self, id: &ResourceId) -> Option<&Look> {
+        self.resources.iter().find(|seen| seen.id == *id).map(|seen| &seen.look)
+    }
+
     /// What could not be observed first.
     pub fn first_fault(&self) -> Option<&Fault> {
         self.resources.iter().find_map(|seen| match &seen.look {

@@ -154,16 +154,36 @@ async fn a_plan_shows_what_is_inside_of_something_absent_without_asking_it() {
 async fn down_removes_the_inner_before_the_outer_and_waits_until_both_are_gone() {
     let (cluster, cluster_script) =
         Scripted::new("cluster/x", vec![], vec![Is(State::Ready), Is(State::Ready), Is(State::Absent)]);
-    let (addon, addon_script) =
-        Scripted::new("addon/x", inside("cluster/x"), vec![Is(State::Ready), Is(State::Absent)]);
+    let needs = vec![Need::Ready(ResourceId::new("cluster/x"))];
+    let (addon, addon_script) = Scripted::new(
+        "addon/x",
+        needs,
+        vec![Is(State::Ready), Is(State::Ready), Is(State::Progressing("going".into())), Is(State::Absent)],
+    );
     let mut graph = Graph::new();
     graph.add(cluster, Removal::Itself);
     graph.add(addon, Removal::Itself);
-    let outcome = remove(&graph, &run(), Outputs::default()).await;
+    let run = run();
+    let survey = survey(&graph, &run.flow, &run.clock).await;
+    let outcome = remove(&graph, &survey, &run).await;
     let order: Vec<&str> = outcome.done.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(order, ["addon/x", "cluster/x"]);
     assert_eq!(cluster_script.lock().expect("unpoisoned").deletions, 1);
     assert_eq!(addon_script.lock().expect("unpoisoned").deletions, 1);
+}
+
+#[tokio::test]
+async fn down_does_not_ask_what_is_inside_of_something_absent() {
+    let (cluster, _) = Scripted::new("cluster/x", vec![], vec![Is(State::Absent)]);
+    let (addon, addon_script) = Scripted::new("addon/x", inside("cluster/x"), vec![Fails(FaultKind::Bug)]);
+    let mut graph = Graph::new();
+    graph.add(cluster, Removal::Itself);
+    graph.add(addon, Removal::Itself);
+    let run = run();
+    let survey = survey(&graph, &run.flow, &run.clock).await;
+    let outcome = remove(&graph, &survey, &run).await;
+    assert_eq!(outcome.done.len(), 2);
+    assert_eq!(addon_script.lock().expect("unpoisoned").deletions, 0);
 }
 
 #[tokio::test]

@@ -116,6 +116,9 @@ pub(super) fn part_with(
     settings: &HubSettings,
     found: &mut Assessment,
 ) {
+    if settings.partial {
+        return;
+    }
     let mut cordoned: BTreeMap<String, String> = BTreeMap::new();
     let departed: BTreeSet<&str> =
         leaving.iter().filter(|live| live.kind.kind == "Namespace").map(|live| live.name.as_str()).collect();
@@ -205,6 +208,7 @@ mod tests {
             force_conflicts: false,
             prune_namespaces: false,
             prune_crds: false,
+            partial: false,
         }
     }
 
@@ -320,6 +324,13 @@ mod tests {
         let (removed, notes) = removed(&settings(), Leaving::AccessOnly);
         assert_eq!(removed, ["RoleBinding old/editors"]);
         assert_eq!(notes[0].topic, "kept, cordoned");
+    }
+
+    #[test]
+    fn a_run_on_a_part_removes_nothing() {
+        let partial = HubSettings { partial: true, prune_namespaces: true, ..settings() };
+        assert_eq!(removed(&partial, Leaving::AccessOnly), (Vec::new(), Vec::new()));
+        assert_eq!(removed(&partial, Leaving::Everything), (Vec::new(), Vec::new()));
     }
 
     #[test]

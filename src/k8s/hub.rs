@@ -35,6 +35,8 @@ pub struct HubSettings {
     pub prune_namespaces: bool,
     /// Remove custom resource definitions that are no longer in the profile.
     pub prune_crds: bool,
+    /// Work on a part of the environment alone: nothing is removed for having left the profile.
+    pub partial: bool,
 }
 
 /// The one place of a run that talks to the cluster: every resource shares its connection, its

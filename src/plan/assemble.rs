@@ -1,8 +1,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
 use super::sets::{Rendering, TENANTS, render};
-use crate::base::{Fault, Note, ResourceId, RunId};
+use crate::base::{Fault, Note, ResourceId, RunId, label};
 use crate::engine::{Graph, Need, Removal};
 use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind};
 use crate::profile::Environment;
@@ -27,6 +30,10 @@ pub struct Settings {
     pub prune_namespaces: bool,
     /// Remove custom resource definitions that are no longer in the profile.
     pub prune_crds: bool,
+    /// Work on a part of the environment alone: nothing is removed for having left the profile.
+    pub partial: bool,
+    /// The tenants to work on; all when there are none. Only in a partial run.
+    pub tenants: BTreeSet<String>,
 }
 
 /// Everything that a run works with.
@@ -39,9 +46,23 @@ pub struct Assembly {
     pub notes: Vec<Note>,
 }
 
+/// What a plan depends on besides the live world, as a hash: the whole profile, what shapes the plan
+/// of it, the version of berth.
+pub fn fingerprint(resolved: &Value, shape: &str) -> String {
+    let mut hasher = Sha256::new();
+    for part in [resolved.to_string().as_str(), shape, env!("CARGO_PKG_VERSION")] {
+        hasher.update(part.len().to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The graph of all resources of `environment`.
 pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assembly, Fault> {
-    let Rendering { sets, provided: brought, mut notes } = render(environment)?;
+    let Rendering { mut sets, provided: brought, mut notes } = render(environment)?;
+    if settings.partial && !settings.tenants.is_empty() {
+        keep_tenants(&mut sets, &settings.tenants);
+    }
     let hub = Arc::new(Hub::new(HubSettings {
         owner: environment.owner.clone(),
         run: settings.run.clone(),
@@ -52,6 +73,7 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
         force_conflicts: settings.force_conflicts,
         prune_namespaces: settings.prune_namespaces,
         prune_crds: settings.prune_crds,
+        partial: settings.partial,
     }));
     notes.extend(registry_note(environment));
     let mut graph = Graph::new();
@@ -83,6 +105,17 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
     Ok(Assembly { graph, hub, notes })
+}
+
+/// Leaves the objects of `tenants` in the set of all tenants, and those that they share. They are rendered
+/// with all others, since what one tenant may reach depends on whom the others let in.
+fn keep_tenants(sets: &mut [ObjectSet], tenants: &BTreeSet<String>) {
+    for set in sets.iter_mut().filter(|set| set.name == TENANTS) {
+        set.objects.retain(|object| {
+            let tenant = object.body["metadata"]["labels"][label::TENANT].as_str();
+            tenant.is_none_or(|tenant| tenants.contains(tenant))
+        });
+    }
 }
 
 /// The kinds of all sets, and those whose last object may have left the profile unrecorded.

@@ -7,5 +7,5 @@
 mod assemble;
 mod sets;
 
-pub use assemble::{Assembly, Settings, assemble};
+pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use sets::{Rendering, render};

@@ -93,3 +93,67 @@ fn unavailable(environment: &Environment) -> Fault {
     )
     .hint(format!("rehearse it on this machine: `berth up {} --rehearse`", environment.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Capability, Owner, RunId};
+    use crate::k8s::HubSettings;
+    use crate::profile::schema::GkeCluster;
+
+    fn on_gke(rehearsal: bool) -> Environment {
+        let name = if rehearsal { "prod-rehearsal" } else { "prod" };
+        Environment {
+            name: name.to_string(),
+            owner: Owner { id: "7f3k2q9d".to_string(), environment: name.to_string() },
+            rehearsal,
+            protected: false,
+            cluster: ClusterSpec::Gke(GkeCluster::default()),
+            kubernetes: (1, 36),
+            admins: Vec::new(),
+            node_groups: Vec::new(),
+            registry: None,
+            addons: Vec::new(),
+            addons_from: Vec::new(),
+            tenants: Vec::new(),
+        }
+    }
+
+    fn provided(environment: &Environment) -> Result<Provided, Fault> {
+        let local = Local {
+            dirs: Dirs { state: "/state".into(), cache: "/cache".into() },
+            tools: ToolSearch::default(),
+        };
+        let hub = Hub::new(HubSettings {
+            owner: environment.owner.clone(),
+            run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
+            user: String::new(),
+            host: String::new(),
+            kinds: std::collections::BTreeSet::new(),
+            adopt: false,
+            force_conflicts: false,
+            prune_namespaces: false,
+            partial: false,
+            prune_crds: false,
+        });
+        provide(environment, &local, &Arc::new(hub))
+    }
+
+    #[test]
+    fn a_provider_that_is_not_built_in_is_refused_with_the_way_to_rehearse_it() {
+        let Err(fault) = provided(&on_gke(false)) else { unreachable!("gke comes later") };
+        assert_eq!(fault.reason, "this build of berth has the providers kwok and existing, not gke");
+        assert!(fault.hint.is_some_and(|hint| hint.contains("berth up prod --rehearse")));
+    }
+
+    #[test]
+    fn a_rehearsal_is_played_by_kwok_and_keeps_the_platform_of_the_declared_provider() {
+        let environment = on_gke(true);
+        let provided = provided(&environment).map(|provided| provided.cluster_id().to_string());
+        assert_eq!(provided, Ok("cluster/kwok/prod-rehearsal".to_string()));
+        let platform = platform(&environment);
+        assert_eq!(platform.provider, ProviderKind::Gke);
+        assert_eq!(platform.load_balancer, Capability::Native);
+        assert_eq!(platform.dns_addresses, ["169.254.20.10/32", "169.254.169.254/32"]);
+    }
+}

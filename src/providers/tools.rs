@@ -71,10 +71,11 @@ impl ToolSearch {
 }
 
 impl Tools {
-    /// `kwokctl`, ready to be given its arguments: it keeps everything in `folder` and takes
-    /// the `kubectl` that was found.
-    pub fn kwokctl(&self, folder: &Path) -> Program {
-        let program = Program::new(&self.kwokctl).env("KWOK_WORKDIR", folder);
+    /// `kwokctl`, ready to be given its arguments: it keeps everything in `folder`, what can be had
+    /// again in `cache`, and takes the `kubectl` that was found.
+    pub fn kwokctl(&self, folder: &Path, cache: &Path) -> Program {
+        let program =
+            Program::new(&self.kwokctl).env("KWOK_WORKDIR", folder).env("KUBECACHEDIR", cache.join("kube"));
         let Some(kubectl) = self.others.get("kubectl") else { return program };
         let program = program.env("KWOK_KUBECTL_BINARY", kubectl);
         // kwokctl asks PATH before that variable.

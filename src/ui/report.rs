@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::About;
 use super::words::{self, count, duration, resource};
 use super::{Complaint, Paint, Table};
-use crate::base::{Layer, Note};
+use crate::base::{Fault, FaultKind, Layer, Note};
 use crate::engine::Outcome;
 
 /// What the end of a run is told with.
@@ -18,7 +18,7 @@ pub struct Report<'a> {
     pub outcome: &'a Outcome,
     /// How long it took.
     pub took: Duration,
-    /// Commands that show or reach what stands, with what each is for.
+    /// Commands that show or reach what stands, with what each is for where it does not say so itself.
     pub reach: &'a [(String, String)],
     /// What a rehearsal left out.
     pub not_rehearsed: &'a [Note],
@@ -35,22 +35,30 @@ impl Report<'_> {
             let line = format!("{} {verb}", self.about.title());
             text.push_str(&format!("{}  {}\n", paint.good(&line), paint.faint(&duration(self.took))));
         } else {
-            text.push_str(&self.stopped("stands", paint, columns));
+            return self.stopped("stands", paint, columns);
         }
         if self.outcome.changed {
             text.push_str(&self.layers(paint));
         }
         if self.is_whole() && !self.reach.is_empty() {
             let mut table = Table::new();
-            for (command, purpose) in self.reach {
+            // A line that explains itself may be long, and shall not push the others' remarks aside.
+            let (plain, remarked): (Vec<_>, Vec<_>) =
+                self.reach.iter().partition(|(_, purpose)| purpose.is_empty());
+            text.push('\n');
+            for (command, _) in plain {
+                text.push_str(&format!("  {command}\n"));
+            }
+            for (command, purpose) in remarked {
                 table.row([command.as_str(), &format!("# {purpose}")]);
             }
-            text.push('\n');
             for line in table.lines(|_, column, cell| if column == 1 { paint.faint(&cell) } else { cell }) {
                 text.push_str(&format!("  {line}\n"));
             }
         }
-        text.push_str(&self.left_out(columns));
+        if self.outcome.changed {
+            text.push_str(&self.left_out(columns));
+        }
         text
     }
 
@@ -66,24 +74,24 @@ impl Report<'_> {
     /// The faults, each once, then what is done and what is not, and how to go on.
     fn stopped(&self, done: &str, paint: Paint, columns: usize) -> String {
         let mut text = String::new();
-        for (id, fault) in &self.outcome.failed {
+        let stopped = |fault: &Fault| fault.kind == FaultKind::Cancelled;
+        for (id, fault) in self.outcome.failed.iter().filter(|(_, fault)| !stopped(fault)) {
             text.push_str(&Complaint::of(fault).on(id).text(paint, columns));
             text.push('\n');
         }
         let names = |ids: Vec<String>| if ids.is_empty() { "nothing".to_string() } else { words::list(&ids) };
         let mut table = Table::new();
         table.row([done.to_string(), names(self.outcome.done.iter().map(|(id, _)| resource(id)).collect())]);
-        if !self.outcome.failed.is_empty() {
-            table.row([
-                "failed".to_string(),
-                names(self.outcome.failed.iter().map(|(id, _)| resource(id)).collect()),
-            ]);
-        }
-        if !self.outcome.not_started.is_empty() {
-            table.row([
-                "not started".to_string(),
-                names(self.outcome.not_started.iter().map(resource).collect()),
-            ]);
+        let ended = |want_stopped: bool| -> Vec<String> {
+            let failed = self.outcome.failed.iter().filter(|(_, fault)| stopped(fault) == want_stopped);
+            failed.map(|(id, _)| resource(id)).collect()
+        };
+        let not_started: Vec<String> = self.outcome.not_started.iter().map(resource).collect();
+        for (label, ids) in [("failed", ended(false)), ("stopped", ended(true)), ("not started", not_started)]
+        {
+            if !ids.is_empty() {
+                table.row([label.to_string(), names(ids)]);
+            }
         }
         table.row(["to go on".to_string(), format!("`{}`", self.resume)]);
         for line in table.lines(|_, column, cell| if column == 0 { paint.strong(&cell) } else { cell }) {
@@ -99,8 +107,11 @@ impl Report<'_> {
             let entry = longest.entry(id.layer()).or_default();
             *entry = (*entry).max(*took);
         }
-        let parts: Vec<String> =
-            longest.iter().map(|(layer, took)| format!("{layer} {}", duration(*took))).collect();
+        let parts: Vec<String> = longest
+            .iter()
+            .filter(|(_, took)| took.as_millis() >= 50)
+            .map(|(layer, took)| format!("{layer} {}", duration(*took)))
+            .collect();
         if parts.is_empty() { String::new() } else { format!("{}\n", paint.faint(&parts.join(" · "))) }
     }
 
@@ -110,7 +121,7 @@ impl Report<'_> {
         }
         let mut text = format!("\nnot rehearsed ({}):\n", count(self.not_rehearsed.len(), "part"));
         for note in self.not_rehearsed {
-            text.push_str(&format!("  {}\n", words::cut(&note.text, columns.saturating_sub(2))));
+            text.push_str(&words::item(&note.text, columns));
         }
         text
     }
@@ -120,7 +131,7 @@ impl Report<'_> {
 mod tests {
     use super::super::plan::tests::about;
     use super::*;
-    use crate::base::{Fault, FaultKind, ResourceId};
+    use crate::base::ResourceId;
 
     fn report<'a>(about: &'a About, outcome: &'a Outcome, reach: &'a [(String, String)]) -> Report<'a> {
         Report {

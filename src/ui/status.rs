@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::plan::{About, state_words};
-use super::words::{count, cut, resource};
+use super::words::{count, cut, item, resource};
 use super::{Paint, Table};
 use crate::base::Note;
 use crate::engine::{Look, State, Survey};
@@ -111,9 +111,11 @@ impl Status {
         }));
         lines.push(String::new());
         lines.push(self.verdict());
-        let notes = self.resources.iter().flat_map(|standing| &standing.notes).chain(&self.not_rehearsed);
-        lines.extend(notes.map(|note| paint.faint(&cut(&format!("{}: {}", note.topic, note.text), columns))));
-        lines.join("\n") + "\n"
+        let mut text = lines.join("\n") + "\n";
+        for note in self.resources.iter().flat_map(|standing| &standing.notes) {
+            text.push_str(&item(&format!("{}: {}", note.topic, note.text), columns));
+        }
+        text
     }
 
     fn verdict(&self) -> String {
@@ -151,7 +153,7 @@ addon traefik               absent
 tenants                     differs  3 changes to make
 
 3 of 4 resources not ready: `berth up lab --rehearse` brings it there, `berth plan` shows how
-kept, cordoned: namespace `old-ns` of tenant `old`
+  kept, cordoned: namespace `old-ns` of tenant `old`
 ";
         assert_eq!(Status::of(&mixed(), about(), Vec::new()).text(Paint::PLAIN, 100), expected);
     }

@@ -120,6 +120,17 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// `text` as an item of a list: two spaces in front, four where it goes on.
+pub fn item(text: &str, columns: usize) -> String {
+    let lines = wrap(text, columns.saturating_sub(4).max(20));
+    lines.iter().enumerate().fold(String::new(), |mut item, (index, line)| {
+        item.push_str(if index == 0 { "  " } else { "    " });
+        item.push_str(line);
+        item.push('\n');
+        item
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,7 @@ mod laws_rehearsal;
 mod laws_together;
 mod profiles;
 mod providers;
+mod reference;
 mod rendering;
 mod stage;
 #[path = "../support/mod.rs"]

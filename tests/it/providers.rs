@@ -1,6 +1,8 @@
 //! kwok clusters, made by the real kwokctl.
+#![allow(clippy::panic, clippy::print_stderr)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use berth::engine::{Events, Graph, Look, Outcome, Run, State, Survey, converge, 
 use berth::flow::{Cancel, Flow};
 use berth::k8s::{Hub, HubSettings, Live, known_kind};
 use berth::os::FileLock;
-use berth::profile::schema::KwokCluster;
+use berth::profile::schema::{ExistingCluster, KwokCluster};
 use berth::profile::{AddonSpec, ClusterSpec, Environment, MachineResources, NodeGroup};
 use berth::providers::{Dirs, Local, ToolSearch, environments, provide, remains};
 
@@ -65,24 +67,25 @@ impl Stage {
             force_conflicts: false,
             prune_namespaces: false,
             prune_crds: false,
+            partial: false,
         }))
     }
 
-    fn run(&self) -> Run {
+    fn run() -> Run {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let flow = Flow::new(Cancel::default()).within_limit(Duration::from_secs(120));
+        let flow = Flow::new(Cancel::default()).within_limit(Duration::from_mins(2));
         Run { flow, events: Events::new(Arc::clone(&clock), Vec::new()), clock }
     }
 
     async fn up(&self) -> Outcome {
-        converge(&self.graph(), &self.run()).await
+        converge(&self.graph(), &Self::run()).await
     }
 
     /// Begins `up` and kills it as soon as `landmark` exists in the cluster's folder.
     async fn up_until(&self, landmark: &str) {
         let landmark = self.cluster_folder().join(landmark);
         tokio::select! {
-            outcome = async { converge(&self.graph(), &self.run()).await } => {
+            outcome = async { converge(&self.graph(), &Self::run()).await } => {
                 assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
             }
             () = appears(&landmark) => {}
@@ -94,11 +97,11 @@ impl Stage {
     }
 
     async fn down(&self) -> Outcome {
-        remove(&self.graph(), &self.run(), berth::engine::Outputs::default()).await
+        remove(&self.graph(), &self.plan().await, &Self::run()).await
     }
 
     async fn plan(&self) -> Survey {
-        let run = self.run();
+        let run = Self::run();
         survey(&self.graph(), &run.flow, &run.clock).await
     }
 
@@ -190,8 +193,8 @@ async fn a_cluster_is_made_stopped_started_and_removed() {
     assert_eq!(marks[0].owner, stage.environment.owner);
 
     stage.kill_all();
-    let (state, changes) = only(&stage.plan().await);
-    assert!(matches!(state, State::Broken(why) if why.starts_with("stopped")));
+    let (found, changes) = only(&stage.plan().await);
+    assert!(matches!(found, State::Broken(why) if why.starts_with("stopped")));
     assert_eq!(changes, [ChangeKind::Start]);
     let started = stage.up().await;
     assert!(started.failed.is_empty(), "{:?}", started.failed);
@@ -211,8 +214,8 @@ async fn a_making_that_was_killed_anywhere_is_finished_by_the_next_up() {
     for landmark in ["kwok.yaml", "pki/ca.crt", "kubeconfig.yaml", "pids/etcd.pid", "pids/kube-scheduler.pid"]
     {
         stage.up_until(landmark).await;
-        let (state, changes) = only(&stage.plan().await);
-        assert!(matches!(state, State::Broken(_)), "{landmark}: {state:?}");
+        let (found, changes) = only(&stage.plan().await);
+        assert!(matches!(found, State::Broken(_)), "{landmark}: {found:?}");
         assert_eq!(changes, [ChangeKind::Create], "{landmark}: nothing of value is in it");
     }
     let made = stage.up().await;
@@ -229,7 +232,7 @@ async fn a_half_made_cluster_is_removed_also_without_kwokctl() {
     let Some(stage) = Stage::new("orphan") else { return };
     stage.up_until("pids/kube-scheduler.pid").await;
     assert!(!stage.processes().is_empty());
-    let removed = remove(&stage.graph_with(ToolSearch::default()), &stage.run(), berth::engine::Outputs::default()).await;
+    let removed = remove(&stage.graph_with(ToolSearch::default()), &stage.plan().await, &Stage::run()).await;
     assert!(removed.failed.is_empty(), "{:?}", removed.failed);
     assert_eq!(stage.processes(), []);
     assert!(stage.left().await.is_empty());
@@ -243,8 +246,8 @@ async fn a_kwokctl_left_by_a_killed_run_is_waited_for_by_name() {
     let lock = FileLock::try_take(&folder.join("kwokctl.lock"), "`kwokctl create cluster` of leftover")
         .expect("opened")
         .expect("free");
-    let (state, changes) = only(&stage.plan().await);
-    assert_eq!(state, State::Progressing("waiting for `kwokctl create cluster` of leftover".to_string()));
+    let (found, changes) = only(&stage.plan().await);
+    assert_eq!(found, State::Progressing("waiting for `kwokctl create cluster` of leftover".to_string()));
     assert!(changes.is_empty());
     drop(lock);
     assert_eq!(only(&stage.plan().await).0, State::Absent);
@@ -261,8 +264,8 @@ async fn what_stands_and_cannot_be_started_is_replaced_only_as_planned() {
     assert_eq!(only(&stage.plan().await), (State::Ready, Vec::new()));
 
     std::fs::remove_file(stage.cluster_folder().join("pki/admin.key")).expect("removed");
-    let (state, changes) = only(&stage.plan().await);
-    assert_eq!(state, State::Broken("`pki/admin.key` is missing".to_string()));
+    let (found, changes) = only(&stage.plan().await);
+    assert_eq!(found, State::Broken("`pki/admin.key` is missing".to_string()));
     assert_eq!(changes, [ChangeKind::Replace]);
     let replaced = stage.up().await;
     assert!(replaced.failed.is_empty(), "{:?}", replaced.failed);
@@ -296,7 +299,7 @@ async fn nodes(stage: &Stage) -> BTreeMap<String, Live> {
     let hub = stage.hub();
     hub.connect(&access).await.expect("connected");
     let kind = known_kind("v1", "Node").expect("built in");
-    let nodes = hub.list_all(&kind, &stage.run().flow).await.expect("listed");
+    let nodes = hub.list_all(&kind, &Stage::run().flow).await.expect("listed");
     nodes.into_iter().map(|node| (node.name.clone(), node)).collect()
 }
 
@@ -371,5 +374,54 @@ async fn the_metrics_api_is_served_when_the_profile_has_it() {
     running.sort();
     assert_eq!(running.last().map(String::as_str), Some("metrics-server"));
     assert_eq!(running.len(), COMPONENTS.len() + 1);
+    assert!(stage.down().await.failed.is_empty());
+}
+
+#[tokio::test]
+async fn a_cluster_of_somebody_else_is_used_checked_and_stays() {
+    let Some(theirs) = Stage::new("theirs") else { return };
+    let made = theirs.up().await;
+    assert!(made.failed.is_empty(), "{:?}", made.failed);
+    let mut ours = Stage::new("ours").expect("the tools are at hand");
+    ours.environment.cluster = ClusterSpec::Existing(ExistingCluster {
+        kubeconfig: theirs.dirs().kubeconfig(&theirs.environment.owner),
+        context: "berth-theirs".to_string(),
+    });
+    let used = ours.up().await;
+    assert!(used.failed.is_empty() && !used.changed, "{:?}", used.failed);
+    assert!(used.outputs.cluster_access().is_some());
+
+    ours.environment.node_groups = vec![group("general", 1, 1, 0)];
+    let checked = ours.up().await;
+    assert!(checked.failed[0].1.reason.contains("kubectl label node NODE team=ml"), "{:?}", checked.failed);
+    assert!(!checked.changed);
+
+    assert!(ours.down().await.failed.is_empty());
+    assert_eq!(only(&theirs.plan().await), (State::Ready, Vec::new()));
+    assert!(theirs.down().await.failed.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_wrapper_of_kwokctl_writes_into_the_kubeconfig_is_kept() {
+    let Some(stage) = Stage::new("wrapped") else { return };
+    let wrapper = stage.folder.path().join("kwokctl");
+    let script = format!(
+        "#!/bin/sh\n'{}' \"$@\" || exit\n\
+         for word; do [ \"$before\" = --kubeconfig ] && file=$word; before=$word; done\n\
+         [ \"$1\" != create ] || sed -i.old s,https://127.0.0.1:,https://localhost:, \"$file\"\n",
+        stage.tools.join("kwokctl").display()
+    );
+    std::fs::write(&wrapper, script).expect("written");
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let search = ToolSearch {
+        given: BTreeMap::from([("kwokctl".to_string(), wrapper)]),
+        search_path: std::env::var_os("PATH").unwrap_or_default(),
+        cache: stage.tools.clone(),
+        ..ToolSearch::default()
+    };
+    let made = converge(&stage.graph_with(search), &Stage::run()).await;
+    assert!(made.failed.is_empty(), "{:?}", made.failed);
+    let server = made.outputs.cluster_access().map(|access| access.server.clone()).unwrap_or_default();
+    assert!(server.starts_with("https://localhost:"), "{server}");
     assert!(stage.down().await.failed.is_empty());
 }

@@ -49,7 +49,7 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
         confirm(session, arguments, signals).await?;
     }
     let (outcome, exit) =
-        work(session, "down", &survey, signals, async |graph, run| remove(graph, run, survey.outputs.clone()).await).await?;
+        work(session, "down", &survey, signals, async |graph, run| remove(graph, &survey, run).await).await?;
     let resume = session.again("down");
     let report = Report {
         about: &session.about,

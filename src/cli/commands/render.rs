@@ -7,8 +7,8 @@ use super::super::args::Render;
 use super::super::exit::{Exit, Failure};
 use super::super::profiles;
 use super::super::settings::Settings;
+use super::super::yaml;
 use super::{print, print_json};
-use crate::base::{Fault, FaultKind};
 use crate::k8s::{Object, finish};
 use crate::os::files;
 use crate::plan;
@@ -103,9 +103,7 @@ fn write(out: &Path, folders: &BTreeMap<String, Vec<Object>>, left_out: &[String
     for (folder, objects) in folders {
         files::make_folder(&out.join(folder))?;
         for object in objects {
-            let text = serde_saphyr::to_string(&object.body).map_err(|error| {
-                Fault::new(FaultKind::Bug, format!("write {} as YAML", object.title()), error.to_string())
-            })?;
+            let text = yaml::write(&object.body, &object.title())?;
             files::write(&out.join(folder).join(file_name(object)), text.as_bytes())?;
             written += 1;
         }

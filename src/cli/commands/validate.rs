@@ -4,8 +4,8 @@ use super::super::args::Validate;
 use super::super::exit::{Exit, Failure};
 use super::super::profiles::{Chosen, load_quietly};
 use super::super::settings::Settings;
+use super::super::yaml;
 use super::{print, print_json};
-use crate::base::{Fault, FaultKind};
 use crate::plan;
 use crate::ui::words::{count, list};
 
@@ -30,18 +30,13 @@ pub(super) fn run(arguments: &Validate, settings: &Settings) -> Result<Exit, Fai
     plan::render(&chosen.environment).map_err(Failure::profile)?;
     match (settings.json(), arguments.print) {
         (true, true) => print_json(settings, &chosen.resolved)?,
-        (false, true) => print(settings, &yaml(&chosen)?)?,
+        (false, true) => print(settings, &yaml::write(&chosen.resolved, "the profile")?)?,
         (true, false) => {
             print_json(settings, &json!({"valid": true, "errors": [], "warnings": chosen.warnings}))?
         }
         (false, false) => print(settings, &summary(&chosen))?,
     }
     Ok(Exit::Done)
-}
-
-fn yaml(chosen: &Chosen) -> Result<String, Failure> {
-    serde_saphyr::to_string(&chosen.resolved)
-        .map_err(|error| Fault::new(FaultKind::Bug, "write the profile as YAML", error.to_string()).into())
 }
 
 /// `lab is valid: kind with Kubernetes 1.36, 1 node group, 2 addons and 2 tenants`

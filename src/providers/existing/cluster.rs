@@ -6,12 +6,8 @@ use futures::future::BoxFuture;
 use crate::base::{ClusterAccess, Credential, Fault, Note, ResourceId};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::k8s::{Hub, Server};
-use crate::profile::Environment;
 use crate::profile::schema::ExistingCluster;
-
-/// The oldest and newest Kubernetes that berth is made for.
-const OLDEST: (u32, u32) = (1, 33);
-const NEWEST: (u32, u32) = (1, 37);
+use crate::profile::{Environment, NEWEST, OLDEST};
 
 /// A cluster that a kubeconfig names.
 pub struct ClusterResource {

@@ -36,7 +36,7 @@ fn selector(group: &NodeGroup) -> BTreeMap<&str, &str> {
 /// an addon may bring them.
 fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
     let mut missing = Vec::new();
-    let mut notes = Vec::new();
+    let mut remarks = Vec::new();
     for group in groups {
         let selector = selector(group);
         let matching: Vec<&Live> = nodes
@@ -60,7 +60,7 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
             .map(|node| node.name.as_str())
             .collect();
         if let Some(first) = without.first() {
-            notes.push(Note::new(
+            remarks.push(Note::new(
                 "warning",
                 format!(
                     "node group {}: {} of {} nodes ({first}, ...) do not offer {} `nvidia.com/gpu`; they need \
@@ -74,7 +74,7 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
         }
     }
     let state = if missing.is_empty() { State::Ready } else { State::Broken(missing.join("; ")) };
-    (state, notes)
+    (state, remarks)
 }
 
 fn is_ready(node: &Live) -> bool {
@@ -114,9 +114,9 @@ impl Resource for NodeGroupsCheck {
             self.hub.connect(access).await?;
             let kind = known_kind("v1", "Node").expect("nodes are built in");
             let nodes = self.hub.list_all(&kind, &cx.flow).await?;
-            let (state, notes) = check(&self.groups, &nodes);
+            let (state, remarks) = check(&self.groups, &nodes);
             let mut seen = Seen::new(state);
-            seen.notes = notes;
+            seen.notes = remarks;
             Ok(seen)
         }
         .boxed()
@@ -161,8 +161,8 @@ mod tests {
     fn gpus_that_are_not_offered_are_a_warning() {
         let group = [sample_group("gpu", 1, 4, 1)];
         assert_eq!(check(&group, &[node("one", "1")]), (State::Ready, Vec::new()));
-        let (state, notes) = check(&group, &[node("one", "0")]);
+        let (state, remarks) = check(&group, &[node("one", "0")]);
         assert_eq!(state, State::Ready);
-        assert_eq!(notes.len(), 1);
+        assert_eq!(remarks.len(), 1);
     }
 }

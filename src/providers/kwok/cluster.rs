@@ -66,7 +66,7 @@ impl ClusterResource {
             Verdict::Stopped(stopped) => self.to_start(&stopped),
             Verdict::Running => self.ask(cx).await?,
         };
-        seen.notes.extend(inner.note_on_version(&sight));
+        seen.notes.extend(note_on_version(inner.declared, &sight));
         Ok(seen)
     }
 
@@ -131,29 +131,29 @@ impl Inner {
         })
     }
 
-    fn note_on_version(&self, sight: &Sight) -> Option<Note> {
-        let running = sight.mark.as_ref().and_then(|mark| mark.kubernetes.as_ref());
-        let version = sight.at_hand.as_ref().or(running)?;
-        let (major, minor_declared) = self.declared;
-        if minor(version) == Some(self.declared) {
-            return None;
-        }
-        let text = format!(
-            "Kubernetes {major}.{minor_declared} is declared and rendered for; the cluster runs {version}, \
-             the nearest at hand"
-        );
-        Some(Note::new("not rehearsed", text))
-    }
-
     /// How to reach the cluster, as kwokctl says.
     pub(super) async fn access_from_kwokctl(&self) -> Result<ClusterAccess, Fault> {
-        let kwokctl = self.search.tools()?.kwokctl(&self.folder.kwok);
+        let kwokctl = self.search.tools()?.kwokctl(&self.folder.kwok, &self.folder.cache);
         let finished = kwokctl.args(["get", "kubeconfig", "--name", &self.folder.cluster]).run().await?;
         if !finished.succeeded() {
             return Err(step::failed("get kubeconfig", &finished, &self.folder));
         }
         Kubeconfig::parse(&finished.stdout, "the output of `kwokctl get kubeconfig`")?.access()
     }
+}
+
+/// Says so when the cluster runs, or would run, another minor than is declared.
+fn note_on_version(declared: (u32, u32), sight: &Sight) -> Option<Note> {
+    let running = sight.mark.as_ref().and_then(|mark| mark.kubernetes.as_ref());
+    let version = sight.at_hand.as_ref().or(running)?;
+    if minor(version) == Some(declared) {
+        return None;
+    }
+    let text = format!(
+        "Kubernetes {}.{} is declared and rendered for; the cluster runs {version}, the nearest at hand",
+        declared.0, declared.1
+    );
+    Some(Note::new("not rehearsed", text))
 }
 
 impl Resource for ClusterResource {
@@ -175,5 +175,27 @@ impl Resource for ClusterResource {
 
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(step::delete(&self.inner, cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_minor_than_the_declared_one_is_said() {
+        let sight = Sight {
+            mark: None,
+            folder_is_there: false,
+            missing_part: None,
+            running: Vec::new(),
+            at_hand: Some("1.36.3".to_string()),
+        };
+        assert_eq!(note_on_version((1, 36), &sight), None);
+        let note = note_on_version((1, 34), &sight).expect("another minor");
+        assert_eq!(
+            note.text,
+            "Kubernetes 1.34 is declared and rendered for; the cluster runs 1.36.3, the nearest at hand"
+        );
     }
 }

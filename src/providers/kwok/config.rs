@@ -54,7 +54,9 @@ impl Config {
             files::write_private(&path, kustomization.to_string().as_bytes())?;
         }
         // JSON is YAML, and kwokctl reads it as such.
-        files::write_private(&folder.config(), self.kwokctl(&manifests_folder, ports).to_string().as_bytes())
+        let mut config = self.kwokctl(&manifests_folder, ports);
+        config["options"]["cacheDir"] = json!(folder.cache);
+        files::write_private(&folder.config(), config.to_string().as_bytes())
     }
 
     fn kwokctl(self, manifests_folder: &Path, ports: Ports) -> Value {
@@ -73,10 +75,17 @@ impl Config {
             options["metricsServerPort"] = json!(ports.at(6));
             options["metricsServerManifests"] = json!([manifests_folder]);
         }
+        // metrics-server answers after two looks at the nodes. Ten seconds apart is the least that it
+        // takes, and one look has to be over well before the next.
+        let looks = json!([
+            {"key": "metric-resolution", "value": "10s", "override": true},
+            {"key": "kubelet-request-timeout", "value": "5s"},
+        ]);
         json!({
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokctlConfiguration",
             "options": options,
+            "componentsPatches": [{"name": "metrics-server", "extraArgs": looks}],
         })
     }
 
@@ -116,7 +125,8 @@ fn manifests_folder(folder: &Folder) -> PathBuf {
 
 fn hash_of(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = digest.first_chunk::<8>().expect("SHA-256 has 32 bytes");
+    format!("{:016x}", u64::from_be_bytes(*first))
 }
 
 /// What a cluster needs so that its metrics API is served by a process beside the API server.

@@ -41,11 +41,18 @@ pub(super) struct Folder {
     pub(super) kwok: PathBuf,
     /// berth's own folder of the environment.
     pub(super) own: PathBuf,
+    /// What kwokctl fetched or built: shared by all clusters, and no part of any.
+    pub(super) cache: PathBuf,
 }
 
 impl Folder {
     pub(super) fn new(dirs: &Dirs, owner: &Owner) -> Self {
-        Self { cluster: local_name(owner), kwok: dirs.state.join("kwok"), own: dirs.environment(owner) }
+        Self {
+            cluster: local_name(owner),
+            kwok: dirs.state.join("kwok"),
+            own: dirs.environment(owner),
+            cache: dirs.cache.join("kwok"),
+        }
     }
 
     /// kwokctl's folder of the cluster.

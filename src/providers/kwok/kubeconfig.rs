@@ -56,16 +56,15 @@ struct NamedUser {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 struct User {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_certificate: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_certificate_data: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_key: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_key_data: Option<String>,
+    #[serde(rename = "client-certificate", default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    #[serde(rename = "client-certificate-data", default, skip_serializing_if = "Option::is_none")]
+    certificate_data: Option<String>,
+    #[serde(rename = "client-key", default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(rename = "client-key-data", default, skip_serializing_if = "Option::is_none")]
+    key_data: Option<String>,
 }
 
 fn version() -> String {
@@ -113,8 +112,8 @@ impl Kubeconfig {
             .map(|one| &one.user)
             .ok_or_else(missing)?;
         let ca = pem(cluster.certificate_authority.as_ref(), cluster.certificate_authority_data.as_ref())?;
-        let certificate = pem(user.client_certificate.as_ref(), user.client_certificate_data.as_ref())?;
-        let key = pem(user.client_key.as_ref(), user.client_key_data.as_ref())?;
+        let certificate = pem(user.certificate.as_ref(), user.certificate_data.as_ref())?;
+        let key = pem(user.key.as_ref(), user.key_data.as_ref())?;
         let (Some(certificate), Some(key)) = (certificate, key) else {
             return Err(unreadable(source, "it has no client certificate"));
         };
@@ -148,10 +147,10 @@ pub(super) fn render(access: &ClusterAccess, name: &str) -> Option<String> {
         users: vec![NamedUser {
             name: name.to_string(),
             user: User {
-                client_certificate: None,
-                client_certificate_data: Some(STANDARD.encode(certificate)),
-                client_key: None,
-                client_key_data: Some(STANDARD.encode(key.reveal())),
+                certificate: None,
+                certificate_data: Some(STANDARD.encode(certificate)),
+                key: None,
+                key_data: Some(STANDARD.encode(key.reveal())),
             },
         }],
     };

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures::TryFutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
@@ -101,7 +102,7 @@ impl Inner {
         self.clear(Some(tools), flow).await?;
         self.config.write(&self.folder, Ports::free(&self.folder, attempt)?)?;
         let kwokctl = tools
-            .kwokctl(&self.folder.kwok)
+            .kwokctl(&self.folder.kwok, &self.folder.cache)
             .args(Config::arguments(&self.folder))
             .args(tools.binary_flags())
             .holding(lock.share(&self.folder.lock())?);
@@ -114,7 +115,7 @@ impl Inner {
         let attempt = || async {
             processes::settle(&self.folder.cluster_folder(), &cx.flow).await?;
             let kwokctl = tools
-                .kwokctl(&self.folder.kwok)
+                .kwokctl(&self.folder.kwok, &self.folder.cache)
                 .args(["start", "cluster", "--name", &self.folder.cluster])
                 .holding(lock.share(&self.folder.lock())?);
             self.run_watched(kwokctl, "start cluster", &cx.flow).await
@@ -127,8 +128,9 @@ impl Inner {
     async fn run_watched(&self, kwokctl: Program, command: &str, flow: &Flow) -> Result<(), Fault> {
         let ended = async {
             loop {
-                match flow.pause(Duration::from_millis(200), command).await {
-                    Ok(()) => self.check_that_started_run(command).await?,
+                let paused = flow.pause(Duration::from_millis(200), command);
+                match paused.and_then(|()| self.check_that_started_run(command, flow)).await {
+                    Ok(()) => {}
                     // A first Ctrl-C lets what runs come to its end.
                     Err(fault) if fault.kind == FaultKind::Cancelled => return std::future::pending().await,
                     Err(fault) => return Err(fault),
@@ -141,7 +143,7 @@ impl Inner {
                 if !finished.succeeded() {
                     return Err(failed(command, &finished, &self.folder));
                 }
-                self.check_that_started_run(command).await
+                self.check_that_started_run(command, flow).await
             }
             fault = ended => fault,
         }
@@ -155,7 +157,7 @@ impl Inner {
         if let Some(tools) = tools.filter(|_| folder.join("kwok.yaml").exists()) {
             // What it leaves, also when it fails, is removed right below.
             tools
-                .kwokctl(&self.folder.kwok)
+                .kwokctl(&self.folder.kwok, &self.folder.cache)
                 .args(["delete", "cluster", "--name", &self.folder.cluster, "--kubeconfig"])
                 .arg(self.folder.kwokctl_kubeconfig())
                 .run()
@@ -186,24 +188,32 @@ impl Inner {
     }
 
     /// Fails with the last words of a component that was started and has ended.
-    async fn check_that_started_run(&self, command: &str) -> Result<(), Fault> {
-        let folder = self.folder.cluster_folder();
+    async fn check_that_started_run(&self, command: &str, flow: &Flow) -> Result<(), Fault> {
+        let Some(first) = self.ended().await? else { return Ok(()) };
+        // A program that has just been started has no command line for a moment, so look twice.
+        flow.pause(Duration::from_millis(100), command).await?;
+        let Some(component) = self.ended().await?.filter(|again| *again == first) else { return Ok(()) };
+        let log = self.folder.cluster_folder().join("logs").join(format!("{component}.log"));
+        let text = files::read_if_there(&log)?.unwrap_or_default();
+        let said = || text.lines().filter(|line| !line.trim().is_empty());
+        let panic = said().find(|line| line.starts_with("panic: "));
+        let last = panic.or(said().next_back()).unwrap_or("it wrote nothing");
+        // Somebody else was quicker to take its port, or the machine is too busy: worth another try.
+        let reason = format!("{component} has ended: {}", last.trim());
+        Err(Fault::new(FaultKind::Transient, format!("run `kwokctl {command}`"), reason)
+            .hint(format!("its log is `{}`", log.display())))
+    }
+
+    /// A component that kwokctl has started and that does not run.
+    async fn ended(&self) -> Result<Option<String>, Fault> {
         // Read before the processes are listed: kwokctl notes a process once it runs.
-        let started = files::names_in(&folder.join("pids"))?;
+        let started = files::names_in(&self.folder.cluster_folder().join("pids"))?;
         let running = processes::running(&self.folder.programs()).await?;
-        for component in started.iter().filter_map(|name| name.strip_suffix(".pid")) {
-            if running.iter().any(|process| process.component == component) {
-                continue;
-            }
-            let log = folder.join("logs").join(format!("{component}.log"));
-            let text = files::read_if_there(&log)?.unwrap_or_default();
-            let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing");
-            // Somebody else was quicker to take its port, or the machine is too busy: worth another try.
-            let reason = format!("{component} has ended: {}", last.trim());
-            return Err(Fault::new(FaultKind::Transient, format!("run `kwokctl {command}`"), reason)
-                .hint(format!("its log is `{}`", log.display())));
-        }
-        Ok(())
+        Ok(started
+            .iter()
+            .filter_map(|name| name.strip_suffix(".pid"))
+            .find(|component| running.iter().all(|process| process.component != *component))
+            .map(str::to_string))
     }
 }
 
@@ -214,8 +224,9 @@ pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
     wait_for_leftover(&inner.folder, &cx.flow).await?;
     inner.clear(inner.search.tools().ok().as_ref(), &cx.flow).await?;
     inner.folder.remove_own()?;
-    // These hold nothing when this was the last cluster, and stay otherwise.
+    // Empty when this was the last cluster; removing what is not empty is refused.
     std::fs::remove_dir(inner.folder.kwok.join("clusters")).ok();
+    std::fs::remove_dir(&inner.folder.kwok).ok();
     Ok(())
 }
 

@@ -248,7 +248,9 @@ mod tests {
         diff(&wanted(after), &live(&wanted(before)), &BTreeSet::new())
     }
 
-    fn only_change(found: &Difference) -> (ChangeKind, &str, Vec<(&str, Option<&str>, Option<&str>)>) {
+    type Fields<'a> = Vec<(&'a str, Option<&'a str>, Option<&'a str>)>;
+
+    fn only_change(found: &Difference) -> (ChangeKind, &str, Fields<'_>) {
         assert_eq!(found.changes.len(), 1, "{:?}", found.changes);
         let change = &found.changes[0];
         let fields = change.fields.iter();

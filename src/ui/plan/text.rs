@@ -1,6 +1,6 @@
 use super::{Plan, Planned};
 use crate::base::{Change, ChangeKind};
-use crate::ui::words::{count, cut, list, number, pad, width};
+use crate::ui::words::{count, cut, item, list, number, pad, width};
 use crate::ui::{Paint, Table};
 
 /// From so many changes of one kind in one resource on, they are shown together.
@@ -83,7 +83,7 @@ impl Plan {
             let texts: Vec<&str> =
                 notes.iter().filter(|note| note.topic == topic).map(|note| note.text.as_str()).collect();
             for text in texts.iter().take(TOGETHER_FROM) {
-                lines.push(format!("  {}", cut(text, columns.saturating_sub(2))));
+                lines.extend(item(text, columns).lines().map(str::to_string));
             }
             if texts.len() > TOGETHER_FROM {
                 let more = number(texts.len() - TOGETHER_FROM);

@@ -11,9 +11,9 @@ pub(super) struct Board {
     pub(super) total: usize,
     /// What is being worked on, oldest first.
     pub(super) active: Vec<Active>,
-    /// How many came to an end, well or not.
-    pub(super) ended: usize,
-    /// How many of them failed.
+    /// How many are as they should be, or gone.
+    pub(super) done: usize,
+    /// How many failed.
     pub(super) failed: usize,
     /// Whether the user asked to stop.
     pub(super) stopping: bool,
@@ -78,9 +78,9 @@ impl Board {
             }),
             EventKind::Finished { resource, .. } => self.end(resource, false),
             EventKind::Failed { resource, .. } => self.end(resource, true),
-            EventKind::NotStarted { .. } => self.ended += 1,
             EventKind::Stopping { .. } => self.stopping = true,
             EventKind::RunFinished { .. } => self.over = true,
+            EventKind::NotStarted { .. } => {}
         }
     }
 
@@ -92,7 +92,7 @@ impl Board {
 
     fn end(&mut self, id: &ResourceId, failed: bool) {
         self.active.retain(|active| active.id != *id);
-        self.ended += 1;
+        self.done += usize::from(!failed);
         self.failed += usize::from(failed);
     }
 }

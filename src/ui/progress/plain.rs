@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::board::{Board, step};
-use crate::base::ResourceId;
+use crate::base::{FaultKind, Layer, ResourceId};
 use crate::engine::{Event, EventKind, Listener};
 use crate::ui::words::{self, milliseconds, number, resource};
 
@@ -27,14 +27,13 @@ impl<W: Write> Plain<W> {
     /// What to say of an event; nothing of those that change no state.
     fn line(&mut self, event: &Event) -> Option<String> {
         let progress = |board: &Board| {
-            if board.total == 0 { String::new() } else { format!("  [{}/{}]", board.ended, board.total) }
+            if board.total == 0 { String::new() } else { format!("  [{}/{}]", board.done, board.total) }
         };
         Some(match &event.kind {
             EventKind::RunStarted { command, environment, .. } => format!("{command} {environment}"),
-            EventKind::Started { resource: id } => format!("{}: started", resource(id)),
             EventKind::Step { resource: id, changes } => format!("{}: {}", resource(id), step(changes)),
             EventKind::Accepted { resource: id, took_ms } => {
-                format!("{}: accepted after {}", resource(id), milliseconds(*took_ms))
+                format!("{}: accepted{}", resource(id), took(*took_ms))
             }
             EventKind::Counted { resource: id, done, total, unit } => {
                 let last = self.counted_at.get(id).copied().unwrap_or(0);
@@ -56,12 +55,19 @@ impl<W: Write> Plain<W> {
                 milliseconds(*pause_ms),
                 attempt + 1
             ),
+            EventKind::Finished { resource: id, result: "unchanged" | "goes with its cluster", .. }
+                if id.layer() == Layer::Records =>
+            {
+                return None;
+            }
             EventKind::Finished { resource: id, result, took_ms } => {
-                let took = milliseconds(*took_ms);
-                format!("{}: {result} after {took}{}", resource(id), progress(&self.board))
+                format!("{}: {result}{}{}", resource(id), took(*took_ms), progress(&self.board))
+            }
+            EventKind::Failed { resource: id, fault: FaultKind::Cancelled, took_ms, .. } => {
+                format!("{}: stopped{}", resource(id), took(*took_ms))
             }
             EventKind::Failed { resource: id, reason, took_ms, .. } => {
-                format!("{}: FAILED after {}: {reason}", resource(id), milliseconds(*took_ms))
+                format!("{}: FAILED{}: {reason}", resource(id), took(*took_ms))
             }
             EventKind::NotStarted { resource: id, after } => match after {
                 Some(other) => {
@@ -77,7 +83,10 @@ impl<W: Write> Plain<W> {
                     words::list(&names)
                 )
             }
-            EventKind::Planned { .. } | EventKind::RunFinished { .. } => return None,
+            // What runs shows by its steps and signs of life; the rest stands in the plan and the report.
+            EventKind::Started { .. } | EventKind::Planned { .. } | EventKind::RunFinished { .. } => {
+                return None;
+            }
         })
     }
 }
@@ -93,11 +102,16 @@ impl<W: Write + Send> Listener for Plain<W> {
     }
 }
 
+/// ` (3.4 s)`; nothing of what took no time.
+fn took(time: u64) -> String {
+    if time < 50 { String::new() } else { format!(" ({})", milliseconds(time)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::board::tests::{id, started, stream};
     use super::*;
-    use crate::base::{ChangeKind, FaultKind};
+    use crate::base::ChangeKind;
 
     fn told(kinds: Vec<(u64, EventKind)>) -> String {
         let mut out = Vec::new();
@@ -141,11 +155,10 @@ mod tests {
             (10_200, EventKind::NotStarted { resource: id("tenants"), after: Some(id("node-groups")) }),
         ]);
         let expected = "    0.0 s  up lab
-    0.0 s  cluster kwok/lab: started
     0.0 s  cluster kwok/lab: 1 to create
     0.9 s  cluster kwok/lab: cannot ask the API server: connection refused; trying again in 0.3 s (attempt 2)
    10.0 s  cluster kwok/lab: still working after 10.0 s: starting
-   10.1 s  cluster kwok/lab: ready after 10.1 s  [1/2]
+   10.1 s  cluster kwok/lab: ready (10.1 s)  [1/2]
    10.2 s  tenants: not started, since node groups is not done
 ";
         assert_eq!(text, expected);

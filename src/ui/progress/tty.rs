@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::board::{Active, Board};
+use crate::base::{FaultKind, Layer};
 use crate::engine::{Event, EventKind, Listener};
 use crate::flow::Background;
 use crate::ui::words::{self, cut, milliseconds, number, pad, resource, width};
@@ -13,6 +14,9 @@ use crate::ui::{Paint, Table};
 const QUIET_START: Duration = Duration::from_millis(300);
 /// How often the live part is drawn.
 const FRAME: Duration = Duration::from_millis(100);
+
+/// How many columns the name of a resource gets.
+const TITLE: usize = 32;
 
 /// How the live part looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,18 +137,26 @@ fn scrolled(event: &Event, look: Look, columns: usize) -> Option<String> {
         (false, false) => "x",
     };
     let line = |mark: String, id, state: &str, time: String| {
-        let title = pad(&cut(&resource(id), columns.saturating_sub(32).max(16)), 28);
-        format!("{mark} {title} {} {}", pad(state, 12), paint.faint(&time))
+        let title = pad(&cut(&resource(id), TITLE), TITLE);
+        cut_painted(&format!("{mark} {title}"), &format!("{time:>12}  {state}"), columns)
     };
     Some(match &event.kind {
+        EventKind::Finished { resource, result: "unchanged" | "goes with its cluster", .. }
+            if resource.layer() == Layer::Records =>
+        {
+            return None;
+        }
         EventKind::Finished { resource, result, took_ms } => {
             line(paint.good(mark(true)), resource, result, milliseconds(*took_ms))
+        }
+        EventKind::Failed { resource, fault: FaultKind::Cancelled, took_ms, .. } => {
+            line(paint.notice("-"), resource, "stopped", milliseconds(*took_ms))
         }
         EventKind::Failed { resource, took_ms, .. } => {
             line(paint.bad(mark(false)), resource, "failed", milliseconds(*took_ms))
         }
         EventKind::NotStarted { resource, .. } => {
-            line(paint.notice("-"), resource, "not started", String::new()).trim_end().to_string()
+            line(paint.notice("-"), resource, "not started", String::new())
         }
         EventKind::Stopping { running } => {
             let names: Vec<String> = running.iter().map(words::resource).collect();
@@ -156,6 +168,11 @@ fn scrolled(event: &Event, look: Look, columns: usize) -> Option<String> {
     })
 }
 
+/// A painted `head` with as much of `rest` behind it as the line has room for.
+fn cut_painted(head: &str, rest: &str, columns: usize) -> String {
+    format!("{head}{}", cut(rest, columns.saturating_sub(TITLE + 3).max(12)))
+}
+
 /// The live part: what runs, longest first, and a line of totals.
 fn live(board: &Board, now_ms: u64, frame: usize, look: Look, columns: usize, rows: usize) -> Vec<String> {
     let most = rows.saturating_sub(2).clamp(1, 20);
@@ -163,7 +180,11 @@ fn live(board: &Board, now_ms: u64, frame: usize, look: Look, columns: usize, ro
     let mut table = Table::new();
     for active in &board.active[..shown] {
         let took = milliseconds(now_ms.saturating_sub(active.since_ms));
-        table.row([pad(&cut(&active.title, 28), 28), format!("{took:>12}"), state(active, look.unicode)]);
+        table.row([
+            pad(&cut(&active.title, TITLE), TITLE),
+            format!("{took:>10}"),
+            state(active, look.unicode),
+        ]);
     }
     let wheel = wheel(frame, look.unicode);
     let mut lines: Vec<String> = table
@@ -204,7 +225,7 @@ fn wheel(frame: usize, unicode: bool) -> &'static str {
 fn totals(board: &Board, now_ms: u64) -> String {
     let mut parts = Vec::new();
     let of = if board.total > 0 { format!("/{}", board.total) } else { String::new() };
-    parts.push(format!("{}{of} done", board.ended - board.failed));
+    parts.push(format!("{}{of} done", board.done));
     parts.push(format!("{} running", board.active.len()));
     if board.failed > 0 {
         parts.push(format!("{} failed", board.failed));
@@ -259,8 +280,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "| tenants                              1.0 s  ########........ 450 of 900 obje…",
-                "| addon traefik                        1.0 s  3 of 7 ready",
+                "| tenants                                1.0 s  ########........ 450 of 900 ob…",
+                "| addon traefik                          1.0 s  3 of 7 ready",
                 "up: 1/3 done, 2 running, 4.0 s",
             ]
         );
@@ -283,8 +304,8 @@ mod tests {
             (0, EventKind::Counted { resource: id("tenants"), done: 1, total: 2, unit: "objects" }),
         ]);
         let lines: Vec<Option<String>> = events.iter().map(|event| scrolled(event, LOOK, 80)).collect();
-        assert_eq!(lines[0].as_deref(), Some("+ addon traefik                ready        2.1 s"));
-        assert_eq!(lines[1].as_deref(), Some("- tenants                      not started"));
+        assert_eq!(lines[0].as_deref(), Some("+ addon traefik                          2.1 s  ready"));
+        assert_eq!(lines[1].as_deref(), Some("- tenants                                       not started"));
         assert_eq!(lines[2], None);
     }
 }
