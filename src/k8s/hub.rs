@@ -180,6 +180,13 @@ impl Hub {
         }
     }
 
+    /// Forgets all that was listed, so that the next look is a fresh one.
+    pub(super) fn forget_owned(&self) {
+        for shelf in self.owned().values_mut() {
+            shelf.loaded = Arc::default();
+        }
+    }
+
     /// Forgets who else has objects here, so that the next look is a fresh one.
     pub(super) fn forget_present(&self) {
         self.present.lock().unwrap_or_else(PoisonError::into_inner).clear();
