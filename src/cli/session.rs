@@ -41,8 +41,10 @@ pub(super) struct Session<'a> {
     /// The profile as it can be found from any folder.
     pub(super) profile: String,
     local: Local,
-    /// What was typed behind the command.
+    /// How the environment was typed behind the command.
     typed: String,
+    /// The flags that only `up` takes, as they were given, each with a space before it.
+    limits: String,
     limit: Duration,
 }
 
@@ -100,7 +102,8 @@ impl<'a> Session<'a> {
             folder: local.dirs.environment(&environment.owner),
             profile: chosen.path,
             local,
-            typed: typed(target, &chosen.typed, scope, leave),
+            typed: typed(target, &chosen.typed),
+            limits: limits(scope, leave),
             limit: scope.live.timeout.0,
             environment,
         })
@@ -177,7 +180,8 @@ impl<'a> Session<'a> {
 
     /// The command that goes on where this run stopped.
     pub(super) fn again(&self, command: &str) -> String {
-        format!("berth {command} {}", self.typed)
+        let limits = if command == "up" { self.limits.as_str() } else { "" };
+        format!("berth {command} {}{limits}", self.typed)
     }
 
     /// What the user should know that concerns no single resource.
@@ -350,22 +354,29 @@ fn is_part(id: &ResourceId, part: &Part) -> bool {
     }
 }
 
-/// `lab --rehearse --only tenants`: what has to be typed to mean the same again.
-fn typed(target: &Target, environment: &str, scope: &Scope, leave: &Leave) -> String {
+/// `lab --rehearse`: the environment, as every command takes it.
+fn typed(target: &Target, environment: &str) -> String {
     let mut words = vec![environment.to_string()];
     if target.profiles != Path::new(Target::PROFILES) {
         words.push(format!("--profiles {}", target.profiles.display()));
     }
-    words.extend(scope.only.iter().map(|part| format!("--only {part}")));
+    if target.rehearse {
+        words.push("--rehearse".to_string());
+    }
+    words.join(" ")
+}
+
+/// `--only tenants --adopt`: what `up` has to be given besides to mean the same again.
+fn limits(scope: &Scope, leave: &Leave) -> String {
+    let mut words: Vec<String> = scope.only.iter().map(|part| format!(" --only {part}")).collect();
     let flags = [
-        (target.rehearse, "--rehearse"),
-        (leave.adopt, "--adopt"),
-        (leave.force_conflicts, "--force-conflicts"),
-        (leave.prune_namespaces, "--prune-namespaces"),
-        (leave.prune_crds, "--prune-crds"),
+        (leave.adopt, " --adopt"),
+        (leave.force_conflicts, " --force-conflicts"),
+        (leave.prune_namespaces, " --prune-namespaces"),
+        (leave.prune_crds, " --prune-crds"),
     ];
     words.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_string()));
-    words.join(" ")
+    words.concat()
 }
 
 /// What commands that only look need of the flags that others have.
