@@ -285,7 +285,13 @@ impl<'a> Work<'a> {
                 }
                 (State::Broken(reason), None) => return Err(broken(&attempted, &reason, &seen.changes)),
                 (State::Ready | State::Absent, None) => {
-                    return Err(Fault::new(FaultKind::Bug, attempted, "it differs and offers no step"));
+                    let conflict = seen.changes.iter().find(|change| change.kind == ChangeKind::Conflict);
+                    return Err(match conflict.and_then(|change| Some((change, change.reason.as_ref()?))) {
+                        Some((change, why)) => {
+                            Fault::new(FaultKind::Conflict, attempted, format!("{}: {why}", change.subject))
+                        }
+                        None => Fault::new(FaultKind::Bug, attempted, "it differs and offers no step"),
+                    });
                 }
             }
         }

@@ -16,6 +16,7 @@ use crate::flow::{Flow, Patience};
 
 /// What a run may do in a cluster, and as whom.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 pub struct HubSettings {
     /// The mark on everything that is made.
     pub owner: Owner,
@@ -87,11 +88,11 @@ impl Hub {
     /// Asks the API server at `access` for its version; waits only briefly for one that is down.
     pub async fn probe(&self, access: &ClusterAccess, flow: &Flow) -> Result<Server, Fault> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
         struct Version {
             major: String,
             minor: String,
-            git_version: String,
+            #[serde(rename = "gitVersion")]
+            full: String,
         }
         let client = self.client(access).await?;
         let attempted = format!("ask {} for its version", access.server);
@@ -102,10 +103,7 @@ impl Hub {
             serde_json::from_slice(&body).map_err(|error| unexpected(error.to_string()))?;
         let digits =
             |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or_default();
-        Ok(Server {
-            version: (digits(&version.major), digits(&version.minor)),
-            full_version: version.git_version,
-        })
+        Ok(Server { version: (digits(&version.major), digits(&version.minor)), full_version: version.full })
     }
 
     /// Whether the API server at `access` says that it is ready to serve. One attempt, no patience.
@@ -299,7 +297,7 @@ impl Hub {
             self.lease.set(lease).ok();
             Ok::<(), Fault>(())
         });
-        opened.await.map(|_| ())
+        opened.await.copied()
     }
 
     fn lease_settings(&self) -> LeaseSettings {

@@ -176,10 +176,9 @@ async fn remove_namespace_if_unused(client: &Client, flow: &Flow) -> Result<(), 
         .and_then(|body| serde_json::from_slice::<Value>(&body).ok())
         .is_some_and(|list| list["items"].as_array().is_some_and(Vec::is_empty));
     let path = object_path(&namespace_kind(), None, NAMESPACE);
-    if let (true, Some(namespace)) = (empty, get(client, flow, &namespace_kind(), &path).await?) {
-        if namespace.applied.is_some() {
-            client.delete(flow, &format!("remove {}", namespace.title()), &path, &namespace.uid).await?;
-        }
+    let namespace = get(client, flow, &namespace_kind(), &path).await?;
+    if let Some(ours) = namespace.filter(|namespace| empty && namespace.applied.is_some()) {
+        client.delete(flow, &format!("remove {}", ours.title()), &path, &ours.uid).await?;
     }
     Ok(())
 }

@@ -99,6 +99,9 @@ impl SetResource {
             let is_taken = taken.contains(&object.title());
             compare_one(object, live_of(object), is_taken, settings, &mut found);
         }
+        let ours =
+            |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
+        found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
         let leaving = self.leaving(&wanted, listed);
         let namespaces: BTreeSet<String> = wanted
             .iter()
@@ -140,16 +143,17 @@ impl SetResource {
             (!conflicts.is_empty()).then(|| conflicts.join("; "))
         };
         let state = match conflict {
+            _ if !found.stands => State::Absent,
             Some(reason) => State::Broken(reason),
-            None if found.standing.is_empty() && found.going.is_empty() => State::Absent,
             None => self.progress(&found),
         };
+        let blocked = found.conflicts().next().is_some();
         let mut seen = Seen::new(state);
         seen.outputs = (self.set.outputs)(&found.standing);
         seen.notes = found.notes;
-        let blocked = matches!(seen.state, State::Broken(_));
         seen.changes = found.changes;
-        if !blocked && !(found.apply.is_empty() && found.remove.is_empty()) {
+        let differs = !found.apply.is_empty() || !found.remove.is_empty();
+        if differs && !blocked {
             seen.step = Some(Box::new(SetStep {
                 hub: Arc::clone(&self.hub),
                 set: self.set.name.clone(),
