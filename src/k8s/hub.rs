@@ -39,6 +39,9 @@ pub struct HubSettings {
     pub partial: bool,
 }
 
+/// How often the shared namespace may vanish while a run opens it for writing.
+const REOPENED: u32 = 5;
+
 /// The one place of a run that talks to the cluster: every resource shares its connection, its
 /// lists (one LIST per kind) and its records.
 pub struct Hub {
@@ -289,15 +292,26 @@ impl Hub {
     /// Takes the courtesy lock and records the kinds, once per run, before its first write.
     pub(super) async fn open_for_writing(&self, flow: &Flow) -> Result<(), Fault> {
         let opened = self.writing.get_or_try_init(|| async {
-            let client = self.connected()?;
-            records::ensure_namespace(client, flow).await?;
-            let lease = Lease::take(client.clone(), &self.lease_settings(), flow).await?;
-            records::write_kinds(self, flow).await?;
-            // The cell is set only here, and this runs once.
-            self.lease.set(lease).ok();
-            Ok::<(), Fault>(())
+            let mut attempt = 0;
+            loop {
+                match self.open_once(flow).await {
+                    // Another environment's `down` removed the shared namespace under our hands.
+                    Err(fault) if Client::says_not_there(&fault) && attempt < REOPENED => attempt += 1,
+                    result => return result,
+                }
+            }
         });
         opened.await.copied()
+    }
+
+    async fn open_once(&self, flow: &Flow) -> Result<(), Fault> {
+        let client = self.connected()?;
+        records::ensure_namespace(client, flow).await?;
+        let lease = Lease::take(client.clone(), &self.lease_settings(), flow).await?;
+        let written = records::write_kinds(self, flow).await;
+        // Only one caller opens; after a first attempt that failed, the cell keeps that lease, of the same name.
+        self.lease.set(lease).ok();
+        written
     }
 
     fn lease_settings(&self) -> LeaseSettings {

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -93,12 +94,15 @@ pub(super) fn labels(owner: &Owner) -> Value {
     json!({label::OWNER: owner.id, label::ENVIRONMENT: owner.environment})
 }
 
-/// Makes the namespace of the records, if it is not there.
+/// Makes the namespace of the records, if it is not there; waits for one that is going to be gone.
 pub(super) async fn ensure_namespace(client: &Client, flow: &Flow) -> Result<(), Fault> {
     let kind = namespace_kind();
     let path = object_path(&kind, None, NAMESPACE);
-    if client.get(flow, Patience::STEADY, &path).await?.is_some() {
-        return Ok(());
+    while let Some(live) = get(client, flow, &kind, &path).await? {
+        if !live.going {
+            return Ok(());
+        }
+        flow.pause(Duration::from_millis(200), "wait until the old namespace of the records is gone").await?;
     }
     let body = json!({
         "apiVersion": "v1", "kind": "Namespace",
