@@ -84,7 +84,7 @@ pub(super) enum Command {
     Down(Down),
     /// Check a profile, without asking a cluster or a cloud
     Validate(Validate),
-    /// Write every Kubernetes object that `up` would apply as YAML, for GitOps engines
+    /// Write every Kubernetes object that `up` would apply as YAML, for Argo CD, Flux and the like
     ///
     /// The objects are written to numbered folders, to be applied in turn with
     /// `kubectl apply --server-side --field-manager=berth -f DIR/00-…`. Secrets are left out and listed.

@@ -109,12 +109,12 @@ impl Failure {
     }
 
     /// A fault that lies in the profile, if anywhere: what is invalid there ends with its exit code.
-    pub(super) fn profile(fault: Fault) -> Self {
+    pub(super) fn profile(fault: &Fault) -> Self {
         let exit = match fault.kind {
             FaultKind::Invalid => Exit::Invalid,
             kind => Exit::of_fault(kind),
         };
-        Self::new(exit, Complaint::of(&fault))
+        Self::new(exit, Complaint::of(fault))
     }
 
     /// Something on the command line that cannot be: what, and what to type.

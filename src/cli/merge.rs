@@ -70,10 +70,8 @@ async fn change(
     // A link keeps pointing where it points: the file behind it is replaced.
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let attempted = format!("change `{}`", path.display());
-    if let Some(folder) = path.parent() {
-        if !folder.exists() {
-            files::make_private_folder(folder)?;
-        }
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        files::make_private_folder(folder)?;
     }
     let mut lock_path = path.clone().into_os_string();
     lock_path.push(".lock");

@@ -60,10 +60,8 @@ impl SavedPlan {
         }
         let attempted = format!("read the plan `{}`", path.display());
         let unreadable = |reason: String| {
-            Failure::profile(
-                Fault::new(FaultKind::Invalid, attempted.clone(), reason)
-                    .hint(format!("make it anew: `berth plan ENV -o {}`", path.display())),
-            )
+            let hint = format!("make it anew: `berth plan ENV -o {}`", path.display());
+            Failure::profile(&Fault::new(FaultKind::Invalid, attempted.clone(), reason).hint(hint))
         };
         let saved: Self = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         if saved.plan.schema != SCHEMA_VERSION {

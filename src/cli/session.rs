@@ -74,7 +74,8 @@ impl<'a> Session<'a> {
             partial: !scope.only.is_empty(),
             tenants: only_tenants(&scope.only, &environment)?,
         };
-        let mut assembly = plan::assemble(&environment, &plan_settings).map_err(Failure::profile)?;
+        let mut assembly =
+            plan::assemble(&environment, &plan_settings).map_err(|fault| Failure::profile(&fault))?;
         keep_only(&mut assembly, &scope.only)?;
         if !scope.only.is_empty() {
             let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();
@@ -246,10 +247,9 @@ impl<'a> Session<'a> {
             let Some(seen) = survey.resources.iter().find(|seen| seen.id == *id) else { continue };
             let state = match &seen.look {
                 _ if removal == Removal::Kept => continue,
-                Look::Seen(State::Absent) | Look::After(_) => continue,
+                Look::Seen(State::Absent) | Look::After(_) | Look::Behind(_) => continue,
                 Look::Seen(State::Ready) => "it still stands".to_string(),
                 Look::Seen(State::Progressing(text) | State::Broken(text)) => text.clone(),
-                Look::Behind(_) => continue,
                 Look::Failed(fault) => fault.to_string(),
             };
             remains.push((words::resource(id), state));
@@ -313,7 +313,9 @@ fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     }
     for part in parts {
         if !assembly.graph.ids().any(|id| is_part(id, part)) {
-            let known: Vec<String> = assembly.graph.ids().map(words::resource).collect();
+            let named = assembly.graph.ids().filter(|id| id.layer() != Layer::Records);
+            let known: Vec<&str> =
+                named.map(|id| if id.layer() == Layer::Cluster { "cluster" } else { id.as_str() }).collect();
             return Err(Failure::usage(
                 format!("`--only {part}`: the profile has no such part"),
                 format!("it has {}", words::list(&known)),

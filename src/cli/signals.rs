@@ -8,7 +8,7 @@ use crate::base::{Fault, FaultKind};
 use crate::flow::{Background, Cancel, Flow};
 
 /// How long running changes may go on after the first signal before they are cut off.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Ctrl-C, SIGTERM and SIGHUP in two stages: the first lets running changes finish, the second stops now.
 #[derive(Clone)]

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub not_started: Vec<ResourceId>,
     /// Whether a step or a deletion was begun.
     pub changed: bool,
+    /// How long it took until the last step was accepted; what was made may have become ready later.
+    pub accepted: Option<Duration>,
     /// All outputs.
     pub outputs: Outputs,
 }
@@ -75,6 +77,7 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
     let mut begun: BTreeSet<usize> = BTreeSet::new();
     let (publish, mut published) = mpsc::unbounded::<Outputs>();
     let mut running = FuturesUnordered::new();
+    let run_began = Instant::now();
     loop {
         let stopping = run.flow.check("start").is_err();
         for (index, node) in in_order(nodes, direction) {
@@ -98,14 +101,14 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                 }
                 Readiness::Go => {
                     begun.insert(index);
-                    let work = Work::new(node, run, outcome.outputs.clone(), publish.clone());
+                    let work = Work::new(node, run, run_began, outcome.outputs.clone(), publish.clone());
                     let look = survey.and_then(|survey| survey.look_of(node.resource.id()));
                     running.push(async move {
                         let result = match direction {
                             Direction::Up => work.raise().await,
                             Direction::Down => work.remove(look, survey).await,
                         };
-                        (index, work.began.elapsed(), work.changed(), result)
+                        (index, work, result)
                     });
                 }
                 Readiness::Wait => {}
@@ -115,9 +118,11 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
             break;
         }
         tokio::select! {
-            Some((index, took, changed, result)) = running.next() => {
+            Some((index, work, result)) = running.next() => {
                 let id = nodes[index].resource.id().clone();
-                outcome.changed |= changed;
+                let took = work.began.elapsed();
+                outcome.changed |= *lock(&work.changed);
+                outcome.accepted = outcome.accepted.max(*lock(&work.accepted));
                 while let Ok(outputs) = published.try_recv() {
                     outcome.outputs.extend(&outputs);
                 }
@@ -208,10 +213,18 @@ struct Work<'a> {
     began: Instant,
     status: Arc<Mutex<String>>,
     changed: Mutex<bool>,
+    run_began: Instant,
+    accepted: Mutex<Option<Duration>>,
 }
 
 impl<'a> Work<'a> {
-    fn new(node: &'a Node, run: &Run, outputs: Outputs, publish: mpsc::UnboundedSender<Outputs>) -> Self {
+    fn new(
+        node: &'a Node,
+        run: &Run,
+        run_began: Instant,
+        outputs: Outputs,
+        publish: mpsc::UnboundedSender<Outputs>,
+    ) -> Self {
         let id = node.resource.id().clone();
         run.events.send(EventKind::Started { resource: id.clone() });
         let status = Arc::new(Mutex::new(String::new()));
@@ -227,15 +240,13 @@ impl<'a> Work<'a> {
             began: Instant::now(),
             status,
             changed: Mutex::new(false),
+            run_began,
+            accepted: Mutex::new(None),
         }
     }
 
     fn id(&self) -> &ResourceId {
         self.node.resource.id()
-    }
-
-    fn changed(&self) -> bool {
-        *lock(&self.changed)
     }
 
     /// Observes and takes steps until the resource is ready and nothing differs.
@@ -264,6 +275,7 @@ impl<'a> Work<'a> {
                     taken.push(seen.changes);
                     self.alive(step.take(&self.cx)).await?;
                     let took_ms = milliseconds(self.began.elapsed());
+                    *lock(&self.accepted) = Some(self.run_began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
                     pace = Pace::new();
                 }
@@ -273,7 +285,13 @@ impl<'a> Work<'a> {
                 }
                 (State::Broken(reason), None) => return Err(broken(&attempted, &reason, &seen.changes)),
                 (State::Ready | State::Absent, None) => {
-                    return Err(Fault::new(FaultKind::Bug, attempted, "it differs and offers no step"));
+                    let conflict = seen.changes.iter().find(|change| change.kind == ChangeKind::Conflict);
+                    return Err(match conflict.and_then(|change| Some((change, change.reason.as_ref()?))) {
+                        Some((change, why)) => {
+                            Fault::new(FaultKind::Conflict, attempted, format!("{}: {why}", change.subject))
+                        }
+                        None => Fault::new(FaultKind::Bug, attempted, "it differs and offers no step"),
+                    });
                 }
             }
         }
@@ -331,7 +349,7 @@ impl<'a> Work<'a> {
             let next = next_heartbeat(passed);
             tokio::select! {
                 result = &mut work => return result,
-                Ok(()) = quiet.pause(next - passed, "wait") => {
+                Ok(()) = quiet.pause(next.saturating_sub(passed), "wait") => {
                     let status = lock(&self.status).clone();
                     self.events.send(EventKind::Heartbeat {
                         resource: self.id().clone(),

@@ -13,7 +13,7 @@ pub(super) async fn connect(access: &ClusterAccess) -> Result<kube::Client, Faul
     let mut config = config(access, &attempted).await?;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
-    config.read_timeout = Some(Duration::from_secs(60));
+    config.read_timeout = Some(Duration::from_mins(1));
     kube::Client::try_from(config)
         .map_err(|error| Fault::new(FaultKind::Invalid, attempted, super::fault::in_plain_words(&error)))
 }

@@ -19,6 +19,8 @@ pub(super) struct Assessment {
     pub apply: Vec<Object>,
     /// Objects to remove.
     pub remove: Vec<Arc<Live>>,
+    /// Whether any object of the set that berth made is there.
+    pub stands: bool,
     /// Wanted objects that stand as they should.
     pub standing: Vec<Arc<Live>>,
     /// Objects that are on their way out and have to be gone first.
@@ -81,17 +83,15 @@ pub(super) fn compare_one(
         found.standing.push(Arc::clone(live));
         return;
     }
-    match foreign_holder(live, &fields).filter(|_| !settings.force_conflicts) {
-        Some((manager, path)) => {
-            found.changes.push(change(ChangeKind::Conflict).fields(fields).because(format!(
-                "`{manager}` applies `{path}`; let it go there, or take it over with `--force-conflicts`"
-            )))
-        }
-        None => {
-            let kind = if live.applied.is_none() { ChangeKind::Adopt } else { ChangeKind::Update };
-            found.changes.push(change(kind).fields(fields));
-            found.apply.push(wanted.clone());
-        }
+    if let Some((manager, path)) = foreign_holder(live, &fields).filter(|_| !settings.force_conflicts) {
+        let why = format!(
+            "`{manager}` applies `{path}`; let it go there, or take it over with `--force-conflicts`"
+        );
+        found.changes.push(change(ChangeKind::Conflict).fields(fields).because(why));
+    } else {
+        let kind = if live.applied.is_none() { ChangeKind::Adopt } else { ChangeKind::Update };
+        found.changes.push(change(kind).fields(fields));
+        found.apply.push(wanted.clone());
     }
 }
 
@@ -201,8 +201,7 @@ mod tests {
         HubSettings {
             owner: Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() },
             run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
-            user: "ada".to_string(),
-            host: "laptop".to_string(),
+            place: "ada@laptop:/state".to_string(),
             kinds: BTreeSet::new(),
             adopt: false,
             force_conflicts: false,

@@ -42,6 +42,11 @@ impl Client {
         Ok(Self { inner, server: access.server.clone(), limiter: Limiter::new(MOST_IN_FLIGHT) })
     }
 
+    /// Whether the answer behind `fault` was 404.
+    pub(super) fn says_not_there(fault: &Fault) -> bool {
+        fault.reason.starts_with(NOT_FOUND)
+    }
+
     /// How many requests are worth having in flight.
     pub(super) fn width(&self) -> usize {
         self.limiter.allowed()
@@ -270,7 +275,7 @@ const NOT_FOUND: &str = "not found: ";
 fn not_found_as_none<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(fault) if fault.reason.starts_with(NOT_FOUND) => Ok(None),
+        Err(fault) if Client::says_not_there(&fault) => Ok(None),
         Err(fault) => Err(fault),
     }
 }

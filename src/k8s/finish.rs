@@ -29,7 +29,8 @@ fn metadata_map<'a>(body: &'a mut Value, key: &str) -> Option<&'a mut Map<String
 fn hash(body: &Value) -> String {
     let mut hasher = Sha256::new();
     feed(&mut hasher, body);
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest = format!("{:x}", hasher.finalize());
+    digest[..16].to_string()
 }
 
 fn feed(hasher: &mut Sha256, value: &Value) {
@@ -67,7 +68,7 @@ mod tests {
         Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() }
     }
 
-    fn namespace(labels: Value) -> Object {
+    fn namespace(labels: &Value) -> Object {
         let body =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x", "labels": labels}});
         Object::new(body).expect("a namespace")
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_mark_is_on_it() {
-        let finished = finish(namespace(json!({"team": "a"})), &owner(), "tenants");
+        let finished = finish(namespace(&json!({"team": "a"})), &owner(), "tenants");
         let labels = &finished.body["metadata"]["labels"];
         assert_eq!(labels[label::OWNER], "7f3k2q9d");
         assert_eq!(labels[label::SET], "tenants");
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn the_hash_sees_values_and_not_the_order_of_keys() {
         let hash_of = |labels| {
-            finish(namespace(labels), &owner(), "s").body["metadata"]["annotations"][label::APPLIED].clone()
+            finish(namespace(&labels), &owner(), "s").body["metadata"]["annotations"][label::APPLIED].clone()
         };
         assert_eq!(hash_of(json!({"a": "1", "b": "2"})), hash_of(json!({"b": "2", "a": "1"})));
         assert_ne!(hash_of(json!({"a": "1"})), hash_of(json!({"a": "2"})));

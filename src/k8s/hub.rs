@@ -16,15 +16,15 @@ use crate::flow::{Flow, Patience};
 
 /// What a run may do in a cluster, and as whom.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 pub struct HubSettings {
     /// The mark on everything that is made.
     pub owner: Owner,
     /// This run.
     pub run: RunId,
-    /// The user, for the courtesy lock: `ada`.
-    pub user: String,
-    /// This machine's name, for the courtesy lock.
-    pub host: String,
+    /// Where this run is, for the courtesy lock: user, machine and state folder. Two runs in one
+    /// place exclude each other by the file lock: `ada@laptop:/home/ada/.local/state/berth`.
+    pub place: String,
     /// The kinds that this environment may use: they are recorded before the first of them is made.
     pub kinds: BTreeSet<Kind>,
     /// Take over objects of our names that somebody else made.
@@ -38,6 +38,9 @@ pub struct HubSettings {
     /// Work on a part of the environment alone: nothing is removed for having left the profile.
     pub partial: bool,
 }
+
+/// How often the shared namespace may vanish while a run opens it for writing.
+const REOPENED: u32 = 5;
 
 /// The one place of a run that talks to the cluster: every resource shares its connection, its
 /// lists (one LIST per kind) and its records.
@@ -88,11 +91,11 @@ impl Hub {
     /// Asks the API server at `access` for its version; waits only briefly for one that is down.
     pub async fn probe(&self, access: &ClusterAccess, flow: &Flow) -> Result<Server, Fault> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
         struct Version {
             major: String,
             minor: String,
-            git_version: String,
+            #[serde(rename = "gitVersion")]
+            full: String,
         }
         let client = self.client(access).await?;
         let attempted = format!("ask {} for its version", access.server);
@@ -103,10 +106,7 @@ impl Hub {
             serde_json::from_slice(&body).map_err(|error| unexpected(error.to_string()))?;
         let digits =
             |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or_default();
-        Ok(Server {
-            version: (digits(&version.major), digits(&version.minor)),
-            full_version: version.git_version,
-        })
+        Ok(Server { version: (digits(&version.major), digits(&version.minor)), full_version: version.full })
     }
 
     /// Whether the API server at `access` says that it is ready to serve. One attempt, no patience.
@@ -177,6 +177,13 @@ impl Hub {
     /// Forgets what was listed of `kind`, so that the next look is a fresh one.
     pub fn forget(&self, kind: &Kind) {
         if let Some(shelf) = self.owned().get_mut(kind) {
+            shelf.loaded = Arc::default();
+        }
+    }
+
+    /// Forgets all that was listed, so that the next look is a fresh one.
+    pub(super) fn forget_owned(&self) {
+        for shelf in self.owned().values_mut() {
             shelf.loaded = Arc::default();
         }
     }
@@ -285,23 +292,34 @@ impl Hub {
     /// Takes the courtesy lock and records the kinds, once per run, before its first write.
     pub(super) async fn open_for_writing(&self, flow: &Flow) -> Result<(), Fault> {
         let opened = self.writing.get_or_try_init(|| async {
-            let client = self.connected()?;
-            records::ensure_namespace(client, flow).await?;
-            let lease = Lease::take(client.clone(), &self.lease_settings(), flow).await?;
-            records::write_kinds(self, flow).await?;
-            // The cell is set only here, and this runs once.
-            self.lease.set(lease).ok();
-            Ok::<(), Fault>(())
+            let mut attempt = 0;
+            loop {
+                match self.open_once(flow).await {
+                    // Another environment's `down` removed the shared namespace under our hands.
+                    Err(fault) if Client::says_not_there(&fault) && attempt < REOPENED => attempt += 1,
+                    result => return result,
+                }
+            }
         });
-        opened.await.map(|_| ())
+        opened.await.copied()
+    }
+
+    async fn open_once(&self, flow: &Flow) -> Result<(), Fault> {
+        let client = self.connected()?;
+        records::ensure_namespace(client, flow).await?;
+        let lease = Lease::take(client.clone(), &self.lease_settings(), flow).await?;
+        let written = records::write_kinds(self, flow).await;
+        // Only one caller opens; after a first attempt that failed, the cell keeps that lease, of the same name.
+        self.lease.set(lease).ok();
+        written
     }
 
     fn lease_settings(&self) -> LeaseSettings {
-        let HubSettings { owner, run, user, host, .. } = &self.settings;
+        let HubSettings { owner, run, place, .. } = &self.settings;
         LeaseSettings {
             name: records::name(owner),
             labels: records::labels(owner),
-            place: format!("{user}@{host}"),
+            place: place.clone(),
             run: run.as_str().to_string(),
         }
     }

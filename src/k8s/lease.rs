@@ -17,7 +17,7 @@ const RENEWED_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct LeaseSettings {
     pub name: String,
     pub labels: Value,
-    /// The user on this machine: `ada@laptop`.
+    /// Where the run is: `ada@laptop:/home/ada/.local/state/berth`.
     pub place: String,
     /// The run: `20261121T001500-4711`.
     pub run: String,
@@ -32,8 +32,8 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Takes the lock: at once when it is free, was let go of, or is left over from a run on this
-    /// machine (the file lock proves that no other one lives here); after 15 s
+    /// Takes the lock: at once when it is free, was let go of, or is left over from a run in this
+    /// place (the file lock proves that no other one lives here); after 15 s
     /// when its holder shows no sign of life meanwhile; else fails as locked.
     pub(super) async fn take(client: Client, settings: &LeaseSettings, flow: &Flow) -> Result<Self, Fault> {
         let kind = lease_kind();

@@ -29,12 +29,10 @@ impl Readiness {
         if live.going {
             return NotYet("going away".to_string());
         }
-        let (generation, observed) =
-            (number(body, "/metadata/generation"), number(body, "/status/observedGeneration"));
-        if let (Some(generation), Some(observed)) = (generation, observed) {
-            if observed < generation {
-                return NotYet("not looked at yet".to_string());
-            }
+        let generation = number(body, "/metadata/generation");
+        let observed = number(body, "/status/observedGeneration");
+        if observed.is_some() && observed < generation {
+            return NotYet("not looked at yet".to_string());
         }
         match live.kind.kind.as_str() {
             "Namespace" => phase(body, "Active"),

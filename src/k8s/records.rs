@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -93,12 +94,15 @@ pub(super) fn labels(owner: &Owner) -> Value {
     json!({label::OWNER: owner.id, label::ENVIRONMENT: owner.environment})
 }
 
-/// Makes the namespace of the records, if it is not there.
+/// Makes the namespace of the records, if it is not there; waits for one that is going to be gone.
 pub(super) async fn ensure_namespace(client: &Client, flow: &Flow) -> Result<(), Fault> {
     let kind = namespace_kind();
     let path = object_path(&kind, None, NAMESPACE);
-    if client.get(flow, Patience::STEADY, &path).await?.is_some() {
-        return Ok(());
+    while let Some(live) = get(client, flow, &kind, &path).await? {
+        if !live.going {
+            return Ok(());
+        }
+        flow.pause(Duration::from_millis(200), "wait until the old namespace of the records is gone").await?;
     }
     let body = json!({
         "apiVersion": "v1", "kind": "Namespace",
@@ -176,10 +180,9 @@ async fn remove_namespace_if_unused(client: &Client, flow: &Flow) -> Result<(), 
         .and_then(|body| serde_json::from_slice::<Value>(&body).ok())
         .is_some_and(|list| list["items"].as_array().is_some_and(Vec::is_empty));
     let path = object_path(&namespace_kind(), None, NAMESPACE);
-    if let (true, Some(namespace)) = (empty, get(client, flow, &namespace_kind(), &path).await?) {
-        if namespace.applied.is_some() {
-            client.delete(flow, &format!("remove {}", namespace.title()), &path, &namespace.uid).await?;
-        }
+    let namespace = get(client, flow, &namespace_kind(), &path).await?;
+    if let Some(ours) = namespace.filter(|namespace| empty && namespace.applied.is_some()) {
+        client.delete(flow, &format!("remove {}", ours.title()), &path, &ours.uid).await?;
     }
     Ok(())
 }

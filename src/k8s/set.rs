@@ -73,13 +73,35 @@ impl SetResource {
         let listed = list_ours(&self.hub, wanted.iter().map(|object| &object.kind), flow).await?;
         let live_of =
             |object: &Object| listed.get(&object.kind)?.get(&(object.namespace.clone(), object.name.clone()));
-        let missing: Vec<&Object> = wanted.iter().filter(|object| live_of(object).is_none()).collect();
+        // What is in a namespace that goes, goes too, and nothing can be made there; also what was
+        // listed a moment before its namespace was gone.
+        let lost: BTreeSet<&str> = wanted
+            .iter()
+            .filter(|object| object.kind.kind == "Namespace" && live_of(object).is_none_or(|live| live.going))
+            .map(|object| object.name.as_str())
+            .collect();
+        let is_lost = |object: &Object| {
+            let home = object.namespace.as_deref().filter(|home| lost.contains(home));
+            home.is_some_and(|home| {
+                let goes = |namespace: &Object| namespace.namespace.is_none() && namespace.name == home;
+                live_of(object).is_some()
+                    || wanted.iter().any(|other| goes(other) && live_of(other).is_some())
+            })
+        };
+        let (going, wanted_now): (Vec<&Object>, Vec<&Object>) =
+            wanted.iter().partition(|object| is_lost(object));
+        let missing: Vec<&Object> =
+            wanted_now.iter().copied().filter(|object| live_of(object).is_none()).collect();
         let taken = taken_addresses(&self.hub, &missing, flow).await?;
         let mut found = Assessment::default();
-        for object in &wanted {
+        found.going.extend(going.into_iter().filter_map(live_of).cloned());
+        for object in wanted_now {
             let is_taken = taken.contains(&object.title());
             compare_one(object, live_of(object), is_taken, settings, &mut found);
         }
+        let ours =
+            |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
+        found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
         let leaving = self.leaving(&wanted, listed);
         let namespaces: BTreeSet<String> = wanted
             .iter()
@@ -121,16 +143,17 @@ impl SetResource {
             (!conflicts.is_empty()).then(|| conflicts.join("; "))
         };
         let state = match conflict {
+            _ if !found.stands => State::Absent,
             Some(reason) => State::Broken(reason),
-            None if found.standing.is_empty() && found.going.is_empty() => State::Absent,
             None => self.progress(&found),
         };
+        let blocked = found.conflicts().next().is_some();
         let mut seen = Seen::new(state);
         seen.outputs = (self.set.outputs)(&found.standing);
         seen.notes = found.notes;
-        let blocked = matches!(seen.state, State::Broken(_));
         seen.changes = found.changes;
-        if !blocked && !(found.apply.is_empty() && found.remove.is_empty()) {
+        let differs = !found.apply.is_empty() || !found.remove.is_empty();
+        if differs && !blocked {
             seen.step = Some(Box::new(SetStep {
                 hub: Arc::clone(&self.hub),
                 set: self.set.name.clone(),
@@ -144,7 +167,13 @@ impl SetResource {
     /// How far the standing objects are. What is not ready is looked at afresh next time.
     fn progress(&self, found: &Assessment) -> State {
         let mut waiting: Vec<String> = Vec::new();
-        for live in found.standing.iter().chain(&found.going) {
+        if !found.going.is_empty() {
+            // A namespace takes along what it holds, of every kind, ours or not.
+            self.hub.forget_owned();
+            self.hub.forget_present();
+        }
+        waiting.extend(found.going.iter().map(|live| format!("{}: going away", live.title())));
+        for live in &found.standing {
             match self.set.readiness.of(live) {
                 Progress::Ready => {}
                 Progress::NotYet(why) => {

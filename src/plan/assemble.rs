@@ -13,6 +13,7 @@ use crate::providers;
 
 /// What a run needs besides the profile.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // One flag each on the command line, all of them independent.
 pub struct Settings {
     /// Folders and tools of this machine.
     pub local: providers::Local,
@@ -54,7 +55,7 @@ pub fn fingerprint(resolved: &Value, shape: &str) -> String {
         hasher.update(part.len().to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hasher.finalize().iter().take(16).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"))
 }
 
 /// The graph of all resources of `environment`.
@@ -66,8 +67,7 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
     let hub = Arc::new(Hub::new(HubSettings {
         owner: environment.owner.clone(),
         run: settings.run.clone(),
-        user: settings.user.clone(),
-        host: settings.host.clone(),
+        place: format!("{}@{}:{}", settings.user, settings.host, settings.local.dirs.state.display()),
         kinds: kinds(&sets),
         adopt: settings.adopt,
         force_conflicts: settings.force_conflicts,

@@ -127,8 +127,7 @@ mod tests {
         let hub = Hub::new(HubSettings {
             owner: environment.owner.clone(),
             run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
-            user: String::new(),
-            host: String::new(),
+            place: String::new(),
             kinds: std::collections::BTreeSet::new(),
             adopt: false,
             force_conflicts: false,

@@ -33,7 +33,14 @@ impl Report<'_> {
         if self.is_whole() {
             let verb = if self.outcome.changed { "stands" } else { "stands, nothing had to change" };
             let line = format!("{} {verb}", self.about.title());
-            text.push_str(&format!("{}  {}\n", paint.good(&line), paint.faint(&duration(self.took))));
+            let accepted = match self.outcome.accepted {
+                Some(accepted) if self.took > accepted + Duration::from_secs(1) => {
+                    format!(", everything accepted after {}", duration(accepted))
+                }
+                _ => String::new(),
+            };
+            let times = format!("{}{accepted}", duration(self.took));
+            text.push_str(&format!("{}  {}\n", paint.good(&line), paint.faint(&times)));
         } else {
             return self.stopped("stands", paint, columns);
         }

@@ -57,7 +57,7 @@ impl Status {
             let differs = seen.look == Look::Seen(State::Ready) && !seen.changes.is_empty();
             let (state, detail) = match word {
                 // Nothing there and nothing to make: what left the profile is gone.
-                "absent" if seen.changes.is_empty() => ("none", None),
+                "absent" | "after" if seen.changes.is_empty() => ("none", None),
                 "ready" if differs => {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }

@@ -92,8 +92,10 @@ struct Home(Berth);
 impl Home {
     fn bash(&self, script: &str) -> Finished {
         let berth = self.0.command(&[]);
-        let mut bash = Command::new("bash");
-        bash.env_clear().current_dir(self.0.work()).args(["-euxo", "pipefail", "-c", script]);
+        // `timeout` ends what the script started too.
+        let mut bash = Command::new("timeout");
+        bash.env_clear().current_dir(self.0.work());
+        bash.args(["--kill-after=10", "240", "bash", "-euxo", "pipefail", "-c", script]);
         for (name, value) in berth.get_envs() {
             bash.env(name, value.unwrap_or_default());
         }

@@ -104,19 +104,22 @@ fn a_server_that_hangs_is_given_up_at_the_deadline_and_up_resumes() {
 
 #[test]
 fn a_field_that_leaves_the_profile_leaves_the_object() {
+    const KEY: &str = "requests.ephemeral-storage";
     let environment = Environment::new("law-field");
+    let mut more = Tenant::new("one");
+    more.quota.push((KEY, "7Gi"));
+    environment.declare(&[more, Tenant::new("two")]);
     environment.up().expect(0);
-    let namespace = environment.namespace("one");
-    assert!(environment.field(&namespace, "resourcequota", ".items[0].spec.hard").contains("limits.memory"));
-    let less = Tenant { quota: vec![("requests.cpu", "10")], ..Tenant::new("one") };
-    environment.declare(&[less, Tenant::new("two")]);
+    let hard = || environment.field(&environment.namespace("one"), "resourcequota", ".items[0].spec.hard");
+    assert!(hard().contains(KEY), "{}", hard());
+
+    environment.declare(&[Tenant::new("one"), Tenant::new("two")]);
     let plan = environment.run("plan", &["--detailed-exitcode"]).expect(2);
-    assert!(plan.stdout.contains("limits.memory"), "{}", plan.said());
+    assert!(plan.stdout.contains(KEY), "{}", plan.said());
     environment.proxy.forget();
     environment.up().expect(0);
-    let hard = environment.field(&namespace, "resourcequota", ".items[0].spec.hard");
-    assert!(hard.contains("requests.cpu") && !hard.contains("limits.memory"), "{hard}");
-    let written: Vec<String> = platform_writes(&environment);
+    assert!(!hard().contains(KEY), "{}", hard());
+    let written = platform_writes(&environment);
     assert_eq!(written.len(), 1, "{written:?}");
     settles(&environment);
 }

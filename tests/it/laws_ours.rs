@@ -139,14 +139,17 @@ fn an_edited_field_of_ours_is_set_right_and_a_field_of_others_is_left() {
     assert_eq!(metadata, "blue");
 
     let quota = environment.field(&namespace, "resourcequota", ".items[0].metadata.name");
-    edit(&format!("resourcequota/{quota}"), r#"{"spec":{"hard":{"requests.cpu":"99","pods":"3"}}}"#);
+    edit(
+        &format!("resourcequota/{quota}"),
+        r#"{"spec":{"hard":{"requests.cpu":"99","count/jobs.batch":"3"}}}"#,
+    );
     let plan = environment.run("plan", &["--detailed-exitcode"]).expect(2);
     assert!(plan.stdout.contains("requests.cpu"), "{}", plan.said());
     environment.proxy.forget();
     environment.up().expect(0);
     assert_eq!(platform_writes(&environment).len(), 1, "{:?}", platform_writes(&environment));
     let hard = environment.field(&namespace, &format!("resourcequota/{quota}"), ".spec.hard");
-    assert!(hard.contains(r#""requests.cpu":"10""#) && hard.contains(r#""pods":"3""#), "{hard}");
+    assert!(hard.contains(r#""requests.cpu":"10""#) && hard.contains(r#""count/jobs.batch":"3""#), "{hard}");
     settles(&environment);
 }
 

@@ -60,8 +60,7 @@ impl Stage {
         Arc::new(Hub::new(HubSettings {
             owner: self.environment.owner.clone(),
             run: RunId::new(SystemClock.now(), std::process::id()),
-            user: "ada".to_string(),
-            host: "test".to_string(),
+            place: "ada@test:/state".to_string(),
             kinds: BTreeSet::from([known_kind("v1", "Node").expect("built in")]),
             adopt: false,
             force_conflicts: false,

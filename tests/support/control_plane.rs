@@ -252,15 +252,13 @@ pub fn path_with_tools() -> String {
     format!("{}:/usr/local/bin:/usr/bin:/bin", tools().display())
 }
 
-/// The folder of all control planes of this user's tests, closed to others: kwokctl writes keys
-/// that everybody may read into it.
+/// The folder of all control planes of this checkout's tests, closed to others: kwokctl writes keys
+/// that everybody may read into it. Another checkout has tests of the same names, so it has
+/// another folder.
 fn root() -> PathBuf {
-    let home = std::env::temp_dir();
-    let user = File::open(env!("CARGO_TARGET_TMPDIR"))
-        .and_then(|folder| folder.metadata())
-        .map(|metadata| metadata.uid())
-        .expect("cargo made it");
-    let root = home.join(format!("berth-stage-{user}"));
+    let checkout = fs::metadata(env!("CARGO_MANIFEST_DIR")).expect("cargo runs here");
+    let user = fs::metadata(env!("CARGO_TARGET_TMPDIR")).expect("cargo made it").uid();
+    let root = std::env::temp_dir().join(format!("berth-stage-{user}-{}", checkout.ino()));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).expect("a temp folder is writable");
     let metadata = fs::metadata(&root).expect("it is there");
     let is_closed = metadata.mode().is_multiple_of(0o100);

@@ -21,7 +21,7 @@ const LIST: &str = "RENDERED.json";
 pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failure> {
     let loaded = profiles::load(&arguments.target, settings)?;
     let environment = &loaded.environment;
-    let rendering = plan::render(environment).map_err(Failure::profile)?;
+    let rendering = plan::render(environment).map_err(|fault| Failure::profile(&fault))?;
     let objects = rendering
         .sets
         .into_iter()

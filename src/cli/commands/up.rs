@@ -113,17 +113,11 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
         resume: &resume,
     };
     let whole = outcome.failed.is_empty() && outcome.not_started.is_empty();
-    match (settings.json(), whole) {
-        // The events said it all, but what failed is said to people too.
-        (true, true) => Ok(()),
-        (true, false) => {
-            settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.width));
-            Ok(())
-        }
-        (false, true) => print(settings, &report.up(settings.printer.data_paint, settings.printer.width)),
-        (false, false) => {
-            settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.width));
-            Ok(())
-        }
+    if !whole {
+        // What failed is said to people, also where the events carry it.
+        settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.width));
+    } else if !settings.json() {
+        print(settings, &report.up(settings.printer.data_paint, settings.printer.width))?;
     }
+    Ok(())
 }

@@ -6,7 +6,9 @@ use super::super::profiles::{Chosen, load_quietly};
 use super::super::settings::Settings;
 use super::super::yaml;
 use super::{print, print_json};
-use crate::plan;
+use crate::addons::{AddonError, Catalog};
+use crate::profile::Environment;
+use crate::providers;
 use crate::ui::words::{count, list};
 
 /// `berth validate [ENV]`
@@ -26,17 +28,35 @@ pub(super) fn run(arguments: &Validate, settings: &Settings) -> Result<Exit, Fai
     for warning in &chosen.warnings {
         settings.printer.talk(&format!("{}\n\n", warning.render("warning")));
     }
-    // The options of an addon are checked where it is rendered.
-    plan::render(&chosen.environment).map_err(Failure::profile)?;
+    for missing in check_addons(&chosen.environment)? {
+        settings.printer.talk(&format!("warning: {missing}"));
+    }
     match (settings.json(), arguments.print) {
         (true, true) => print_json(settings, &chosen.resolved)?,
         (false, true) => print(settings, &yaml::write(&chosen.resolved, "the profile")?)?,
         (true, false) => {
-            print_json(settings, &json!({"valid": true, "errors": [], "warnings": chosen.warnings}))?
+            print_json(settings, &json!({"valid": true, "errors": [], "warnings": chosen.warnings}))?;
         }
         (false, false) => print(settings, &summary(&chosen))?,
     }
     Ok(Exit::Done)
+}
+
+/// Checks the options of every addon by rendering it. Says which of them this build cannot apply: that is
+/// about berth and not about the profile.
+fn check_addons(environment: &Environment) -> Result<Vec<String>, Failure> {
+    let refused = |error: AddonError| Failure::profile(&error.into());
+    let catalog = Catalog::load(&environment.addons_from).map_err(refused)?;
+    let platform = providers::platform(environment);
+    let mut missing = Vec::new();
+    for spec in &environment.addons {
+        match catalog.render(spec, &environment.addons, &platform) {
+            Ok(_) => {}
+            Err(error @ AddonError::NoManifests { .. }) => missing.push(error.to_string()),
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    Ok(missing)
 }
 
 /// `lab is valid: kind with Kubernetes 1.36, 1 node group, 2 addons and 2 tenants`

@@ -36,8 +36,8 @@ impl Plan {
             lines.push(
                 paint.bad(&format!("{} that stands now would be lost:", count(destructive.len(), "thing"))),
             );
-            let own = destructive.iter().map(|change| (None, *change)).collect();
-            lines.extend(rows(own, paint, columns));
+            let own: Vec<_> = destructive.iter().map(|change| (None, *change)).collect();
+            lines.extend(rows(&own, paint, columns));
         }
         lines.push(paint.strong(&self.summary.text()));
         lines.join("\n") + "\n"
@@ -64,7 +64,7 @@ impl Plan {
         }
         let own: Vec<(Option<&str>, &Change)> =
             planned.changes.iter().map(|change| (label, change)).collect();
-        lines.extend(rows(own, paint, columns));
+        lines.extend(rows(&own, paint, columns));
     }
 
     /// Notes: what is kept, what should be known, what is not rehearsed.
@@ -122,7 +122,7 @@ const ORDER: [ChangeKind; 7] = [
     ChangeKind::Delete,
 ];
 
-fn rows(changes: Vec<(Option<&str>, &Change)>, paint: Paint, columns: usize) -> Vec<String> {
+fn rows(changes: &[(Option<&str>, &Change)], paint: Paint, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for kind in ORDER {
         let same: Vec<(Option<&str>, &Change)> =

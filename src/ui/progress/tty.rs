@@ -48,8 +48,7 @@ impl Tty {
     /// Draws on standard error. `size` says how many columns and rows the terminal has at the moment.
     pub fn new(look: Look, size: impl Fn() -> (usize, usize) + Send + 'static) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(20));
-        let style = ProgressStyle::with_template("{msg}").expect("a constant template that is valid");
-        bar.set_style(style);
+        bar.set_style(style());
         let shared = Arc::new(Mutex::new(Shared {
             board: Board::default(),
             look,
@@ -66,6 +65,10 @@ impl Tty {
         });
         Self { shared, _painter: painter }
     }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg}").expect("a constant template that is valid")
 }
 
 impl Drop for Tty {

@@ -1,0 +1,288 @@
+//! The real binary as people and programs meet it: every help, messages, exit codes, JSON. What is
+//! expected lies in tests/snapshots; `UPDATE_EXPECTED=1 cargo test --test it command_line` writes it
+//! anew. Times, hashes and folders are filtered here, outside the product.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::support::{Berth, Finished};
+
+/// Everything that has a help of its own.
+const COMMANDS: [&str; 13] = [
+    "",
+    "up",
+    "plan",
+    "status",
+    "down",
+    "validate",
+    "render",
+    "init",
+    "list",
+    "kubeconfig",
+    "doctor",
+    "schema",
+    "completions",
+];
+
+/// A profile on kwok that needs nothing but the binary to be planned.
+const SMALL: &str = "apiVersion: berth.dev/v1alpha1
+kind: Environment
+name: small
+id: abcd1234
+cluster:
+  kwok: {version: \"1.36\"}
+nodeGroups:
+  - {name: general, nodes: 2, resources: {cpu: 4, memory: 8Gi}}
+tenants:
+  - name: shop
+    namespaces: [shop-ns]
+    groups: {editor: [shop-developers]}
+    quota: {requests.cpu: 2, limits.memory: 4Gi}
+";
+
+/// Compares `actual` with the file tests/snapshots/NAME, or writes that file when asked to.
+#[track_caller]
+fn expect_snapshot(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&path, actual).expect("the folder is in the repository");
+        return;
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(actual, expected, "{name}: `UPDATE_EXPECTED=1 cargo test --test it command_line` rewrites it");
+}
+
+/// What a run said and how it ended, with what differs from run to run filtered.
+fn told(berth: &Berth, finished: &Finished) -> String {
+    let text = format!(
+        "exit code {}\n--- stdout\n{}--- stderr\n{}",
+        finished.code.unwrap_or(-1),
+        finished.stdout,
+        finished.stderr
+    );
+    filter(berth, &text)
+}
+
+fn filter(berth: &Berth, text: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    text.replace(&berth.home().display().to_string(), "HOME")
+        .replace(&berth.work().display().to_string(), "WORK")
+        .replace(version, "VERSION")
+}
+
+fn json(finished: &Finished) -> Value {
+    serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {}", finished.said()))
+}
+
+#[test]
+fn every_help_is_as_it_was_written() {
+    let berth = Berth::new();
+    for command in COMMANDS {
+        let mut arguments: Vec<&str> = Vec::new();
+        arguments.extend(Some(command).filter(|command| !command.is_empty()));
+        arguments.push("--help");
+        let help = berth.run(&arguments).expect(0);
+        let name = if command.is_empty() { "help.txt".to_string() } else { format!("help-{command}.txt") };
+        expect_snapshot(&name, &help.stdout);
+    }
+}
+
+#[test]
+fn what_is_typed_wrong_ends_with_3_and_says_what_to_type() {
+    let berth = Berth::new();
+    berth.profile("one", SMALL);
+    berth.profile("two", SMALL);
+    let mut all = String::new();
+    for arguments in [
+        &["nonsense"][..],
+        &["up", "--bogus"],
+        &["up", "--timeout", "soon"],
+        &["plan", "--only", "everything"],
+        &["plan"],
+        &["plan", "on"],
+        &["plan", "one", "--only", "addon/traefik"],
+        &["plan", "one", "--only", "tenant/nobody"],
+        &["plan", "missing.yaml"],
+        &["init"],
+        &["init", "../escape", "--provider", "kwok"],
+    ] {
+        let finished = berth.run(arguments).expect(3);
+        assert_eq!(finished.stdout, "", "{arguments:?}: what is wrong goes to standard error");
+        all.push_str(&format!("=== berth {}\n{}\n", arguments.join(" "), told(&berth, &finished)));
+    }
+    expect_snapshot("typed-wrong.txt", &all);
+}
+
+#[test]
+fn a_plan_of_nothing_that_stands_reads_well_in_every_form() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    for (name, arguments) in [
+        ("plan.txt", &["plan"][..]),
+        ("plan-markdown.txt", &["plan", "small", "--markdown"]),
+        ("plan-of-a-part.txt", &["plan", "small", "--only", "tenant/shop"]),
+        ("status.txt", &["status", "small"]),
+    ] {
+        let finished = berth.run(arguments).expect(0);
+        expect_snapshot(name, &told(&berth, &finished));
+    }
+    let mut plan = json(&berth.run(&["plan", "small", "--output", "json"]).expect(0));
+    plan["about"]["fingerprint"] = Value::from("FINGERPRINT");
+    expect_snapshot("plan.json", &filter(&berth, &format!("{plan:#}\n")));
+    berth.run(&["plan", "small", "--detailed-exitcode"]).expect(2);
+}
+
+#[test]
+fn a_saved_plan_is_refused_once_the_profile_is_another_one() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    berth.run(&["plan", "small", "-o", "saved.json"]).expect(0);
+    berth.profile("small", &SMALL.replace("nodes: 2", "nodes: 3"));
+    let refused = berth.run(&["up", "saved.json"]).expect(8);
+    expect_snapshot("saved-plan-refused.txt", &told(&berth, &refused));
+    assert!(!berth.home().join(".local/state/berth/kwok").exists(), "a refused plan makes nothing");
+
+    berth.run(&["up", "saved.json", "--adopt"]).expect(3);
+    fs::write(berth.work().join("scrap.json"), "{\"fingerprint\": 1}").expect("written");
+    berth.run(&["up", "scrap.json"]).expect(3);
+}
+
+#[test]
+fn what_down_finds_nothing_of_it_says_so() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    let gone = berth.run(&["down", "small", "--progress", "quiet"]).expect(0);
+    expect_snapshot("down-of-nothing.txt", &told(&berth, &gone));
+    assert!(!berth.home().join(".local/state/berth/environments/small-abcd1234").exists());
+}
+
+#[test]
+fn a_protected_environment_is_refused_with_8() {
+    let berth = Berth::new();
+    berth.profile("small", &SMALL.replace("cluster:", "protected: true\ncluster:"));
+    let refused = berth.run(&["down", "small", "--yes"]).expect(8);
+    expect_snapshot("down-protected.txt", &told(&berth, &refused));
+}
+
+#[test]
+fn events_are_one_json_object_per_line_from_the_schema_to_the_exit_code() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    let finished = berth.run(&["down", "small", "--yes", "--output", "json"]).expect(0);
+    assert_eq!(finished.stderr, "");
+    let events: Vec<Value> = finished
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one object per line"))
+        .collect();
+    let (first, last) = (events.first().expect("events"), events.last().expect("events"));
+    assert_eq!((&first["type"], &first["schema"]), (&Value::from("run_started"), &Value::from(1)));
+    assert_eq!((&last["type"], &last["exit_code"]), (&Value::from("run_finished"), &Value::from(0)));
+    let numbers: Vec<u64> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_new_profile_is_valid_and_never_overwrites_one() {
+    let berth = Berth::new();
+    for provider in ["kind", "kwok"] {
+        let made = berth.run(&["init", provider, "--provider", provider]).expect(0);
+        assert_eq!(made.stdout, format!("profiles/{provider}.yaml\n"));
+        berth.run(&["validate", provider]).expect(0);
+        berth.run(&["init", provider, "--provider", provider]).expect(8);
+    }
+    assert!(berth.work().join("profiles/berth.schema.json").is_file());
+}
+
+#[test]
+fn validate_prints_a_profile_that_is_valid_itself() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    let printed = berth.run(&["validate", "small", "--print"]).expect(0).stdout;
+    expect_snapshot("validate-print.txt", &printed);
+    berth.profile("printed", &printed);
+    assert_eq!(berth.run(&["validate", "printed", "--print"]).expect(0).stdout, printed);
+    expect_snapshot("validate.txt", &berth.run(&["validate", "small"]).expect(0).stdout);
+
+    berth.profile("wrong", &SMALL.replace("nodes: 2", "nods: 2"));
+    let wrong = berth.run(&["validate", "wrong", "--output", "json"]).expect(3);
+    assert_eq!(json(&wrong)["valid"], false);
+    assert_eq!(json(&wrong)["errors"][0]["line"], 8);
+}
+
+#[test]
+fn a_rendering_is_written_in_folders_to_be_applied_in_turn() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    let rendered = berth.run(&["render", "small", "--out", "out"]).expect(0);
+    let mut text = told(&berth, &rendered);
+    let out = berth.work().join("out");
+    let mut folders: Vec<_> =
+        fs::read_dir(&out).expect("written").flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    for folder in folders.iter().filter(|path| path.is_dir()) {
+        let mut files: Vec<_> =
+            fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files {
+            text.push_str(&format!("{}\n", file.strip_prefix(&out).expect("below").display()));
+        }
+    }
+    let namespace =
+        fs::read_to_string(out.join("00-namespaces/namespace.shop-ns.yaml")).expect("the namespace");
+    expect_snapshot("render.txt", &format!("{text}--- namespace.shop-ns.yaml\n{namespace}"));
+
+    fs::create_dir_all(berth.work().join("theirs")).expect("made");
+    fs::write(berth.work().join("theirs/file"), "").expect("written");
+    berth.run(&["render", "small", "--out", "theirs"]).expect(8);
+}
+
+#[test]
+fn the_kubeconfig_of_what_does_not_stand_says_what_to_type() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    let missing = berth.run(&["kubeconfig", "small"]).expect(1);
+    expect_snapshot("kubeconfig-missing.txt", &told(&berth, &missing));
+}
+
+#[test]
+fn what_needs_no_environment_works_in_an_empty_folder() {
+    let berth = Berth::new();
+    assert!(berth.run(&["list"]).expect(0).stderr.contains("berth up lab --rehearse"));
+    assert_eq!(json(&berth.run(&["list", "--output", "json"]).expect(0)), Value::Array(Vec::new()));
+    assert_eq!(json(&berth.run(&["schema"]).expect(0))["title"], "berth profile");
+    assert!(berth.run(&["completions", "bash"]).expect(0).stdout.contains("_berth()"));
+    assert_eq!(berth.run(&["--version"]).expect(0).stdout, format!("berth {}\n", env!("CARGO_PKG_VERSION")));
+    let checks = json(&berth.run(&["doctor", "--output", "json"]).expect(0));
+    let checked: Vec<&str> =
+        checks.as_array().expect("a list").iter().filter_map(|c| c["what"].as_str()).collect();
+    assert!(checked.contains(&"state folder") && checked.contains(&"kwokctl"), "{checked:?}");
+}
+
+#[test]
+fn no_home_is_said_and_no_panic() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    let mut command = berth.command(&["plan", "small"]);
+    for variable in ["HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
+        command.env_remove(variable);
+    }
+    let finished = super::support::run(command).expect(1);
+    expect_snapshot("no-home.txt", &told(&berth, &finished));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let berth = Berth::new();
+    let mut child = berth
+        .command(&["schema"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("waited for");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
