@@ -19,7 +19,11 @@ import time
 
 BERTH, TOOLS, PAGE = (pathlib.Path(argument).resolve() for argument in sys.argv[1:4])
 ROOT = PAGE.parent.parent
-POLICY = "{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}\n"
+POLICY = """apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{level: Metadata}]
+"""
 
 
 def say(text):
@@ -213,8 +217,8 @@ def side_by_side(work, tables):
     tools = tools_with_wrapper(work / "tools-shared", audit=True)
     shared = work / "shared.yaml"
     shared.write_text(profile("shared", "kwok: {version: \"1.36\"}", "nodeGroups: [{name: general, nodes: 3}]\n"))
-    Run([BERTH, "up", shared, "--tools", tools], work)
     try:
+        Run([BERTH, "up", shared, "--tools", tools], work)
         kubeconfig = pathlib.Path(Run([BERTH, "kubeconfig", shared], work).out.strip()).read_text()
         port = int(re.search(r"server: https://127\.0\.0\.1:(\d+)", kubeconfig)[1])
         relay = Relay(port)
