@@ -11,6 +11,7 @@
 )]
 
 mod command_line;
+mod documents;
 mod floors;
 mod laws;
 mod laws_kills;

@@ -1,0 +1,124 @@
+//! What the README and the pages of docs/how-to tell people to type works as it is written:
+//! every `sh` block of a page is run, in turn, in one home and one folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::support::{Berth, Finished, run};
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    works("README.md");
+}
+
+#[test]
+fn the_commands_of_first_rehearsal_work() {
+    works("docs/how-to/first-rehearsal.md");
+}
+
+#[test]
+fn the_commands_of_write_a_profile_work() {
+    works("docs/how-to/write-a-profile.md");
+}
+
+#[test]
+fn the_commands_of_existing_cluster_work() {
+    works("docs/how-to/existing-cluster.md");
+}
+
+#[test]
+fn the_commands_of_gitops_render_work() {
+    works("docs/how-to/gitops-render.md");
+}
+
+#[test]
+fn the_commands_of_in_ci_work() {
+    works("docs/how-to/in-ci.md");
+}
+
+#[test]
+fn every_page_is_tested_here_and_its_links_lead_somewhere() {
+    let tests = fs::read_to_string(repository().join(file!())).unwrap();
+    let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))
+        .unwrap()
+        .map(|entry| Path::new("docs/how-to").join(entry.unwrap().file_name()))
+        .collect();
+    for page in &pages {
+        let call = format!("works(\"{}\")", page.display());
+        assert!(tests.contains(&call), "no test here does {call}");
+    }
+    pages.extend(["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"].map(PathBuf::from));
+    for page in pages {
+        let text = fs::read_to_string(repository().join(&page)).unwrap();
+        let folder = page.parent().unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let there = target.is_empty() || target.contains("://") || {
+                repository().join(folder).join(target).exists()
+            };
+            assert!(there, "{} links to `{target}`, which is not there", page.display());
+        }
+    }
+}
+
+/// Runs the `sh` blocks of a page beside the profiles of the repository.
+#[track_caller]
+fn works(page: &str) {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let blocks = shell_blocks(&text);
+    assert!(!blocks.is_empty(), "{page} has no `sh` block");
+    let home = Home(Berth::new());
+    for entry in fs::read_dir(repository().join("profiles")).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, home.0.work().join("profiles").join(from.file_name().unwrap())).unwrap();
+    }
+    let finished = home.bash(&blocks.concat());
+    assert_eq!(finished.code, Some(0), "{page}: {}", finished.said());
+    let left = home.0.run(&["list", "--output", "json"]);
+    assert_eq!(left.stdout.trim(), "[]", "{page} leaves an environment behind: {}", left.said());
+}
+
+/// The text of the fenced blocks that are marked `sh`.
+fn shell_blocks(page: &str) -> Vec<String> {
+    page.split("\n```sh\n")
+        .skip(1)
+        .map(|rest| rest.split_once("\n```").expect("a block ends").0.to_string() + "\n")
+        .collect()
+}
+
+/// A home in which environments may stand; they are taken away with it, also when a test fails.
+struct Home(Berth);
+
+impl Home {
+    fn bash(&self, script: &str) -> Finished {
+        let berth = self.0.command(&[]);
+        // `timeout` ends what the script started too.
+        let mut bash = Command::new("timeout");
+        bash.env_clear().current_dir(self.0.work());
+        bash.args(["--kill-after=10", "240", "bash", "-euxo", "pipefail", "-c", script]);
+        for (name, value) in berth.get_envs() {
+            bash.env(name, value.unwrap_or_default());
+        }
+        let bin = Path::new(env!("CARGO_BIN_EXE_berth")).parent().unwrap();
+        let path = berth.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, value)| value).unwrap();
+        bash.env("PATH", format!("{}:{}", bin.display(), path.display()));
+        run(bash)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let list = self.0.run(&["list", "--output", "json"]);
+        let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap_or_default();
+        for environment in list.as_array().into_iter().flatten() {
+            let profile = environment["profile"].as_str().unwrap_or_default();
+            let rehearsed = environment["about"]["rehearsal"] == true;
+            let more: &[&str] = if rehearsed { &["--rehearse"] } else { &[] };
+            self.0.run(&[&["down", profile, "--yes"], more].concat());
+        }
+    }
+}
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
