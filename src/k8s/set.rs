@@ -130,9 +130,7 @@ impl SetResource {
         self.hub.forget_owned();
         Ok(match self.ours(flow).await?.as_slice() {
             [] => State::Absent,
-            [first, rest @ ..] if rest.is_empty() => {
-                State::Progressing(format!("{} is going", first.title()))
-            }
+            [first] => State::Progressing(format!("{} is going", first.title())),
             [first, rest @ ..] => {
                 State::Progressing(format!("{} and {} more objects are going", first.title(), rest.len()))
             }
