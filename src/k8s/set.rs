@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
@@ -54,12 +55,14 @@ pub struct SetResource {
     needs: Vec<Need>,
     hub: Arc<Hub>,
     set: ObjectSet,
+    /// Whether this run takes it away: then only what is ours and still there counts.
+    going: AtomicBool,
 }
 
 impl SetResource {
     /// `set` in the hub's cluster, under the name `id`.
     pub fn new(id: ResourceId, needs: Vec<Need>, hub: Arc<Hub>, set: ObjectSet) -> Self {
-        Self { id, needs, hub, set }
+        Self { id, needs, hub, set, going: AtomicBool::new(false) }
     }
 
     async fn look(&self, flow: &Flow) -> Result<Assessment, Fault> {
@@ -111,6 +114,27 @@ impl SetResource {
         part_with(&leaving, &namespaces, self.set.leaving, &why_it_leaves, settings, &mut found);
         found.notes.extend(self.set.notes.iter().cloned());
         Ok(found)
+    }
+
+    /// The live objects of this set that berth made.
+    async fn ours(&self, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
+        let kinds = self.set.objects.iter().map(|object| &object.kind);
+        let listed = list_ours(&self.hub, kinds, flow).await?;
+        let lives = listed.into_values().flat_map(BTreeMap::into_values);
+        let owner = &self.hub.settings().owner;
+        Ok(lives.filter(|live| live.label(label::SET) == Some(&self.set.name) && live.is_of(owner)).collect())
+    }
+
+    /// How far the removal is: what somebody else made is not in its way.
+    async fn what_is_left(&self, flow: &Flow) -> Result<State, Fault> {
+        self.hub.forget_owned();
+        Ok(match self.ours(flow).await?.as_slice() {
+            [] => State::Absent,
+            [first] => State::Progressing(format!("{} is going", first.title())),
+            [first, rest @ ..] => {
+                State::Progressing(format!("{} and {} more objects are going", first.title(), rest.len()))
+            }
+        })
     }
 
     /// The live objects of this set that are wanted no more.
@@ -210,6 +234,9 @@ impl Resource for SetResource {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             connect(&self.hub, cx).await?;
+            if self.going.load(Ordering::Relaxed) {
+                return Ok(Seen::new(self.what_is_left(&cx.flow).await?));
+            }
             Ok(self.seen(self.look(&cx.flow).await?))
         }
         .boxed()
@@ -220,15 +247,8 @@ impl Resource for SetResource {
     /// If this dies half way, what is left still carries its mark, and the next run goes on.
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
-            let kinds = self.set.objects.iter().map(|object| &object.kind);
-            let listed = list_ours(&self.hub, kinds, &cx.flow).await?;
-            let ours: Vec<Arc<Live>> = listed
-                .into_values()
-                .flat_map(BTreeMap::into_values)
-                .filter(|live| {
-                    live.label(label::SET) == Some(&self.set.name) && live.is_of(&self.hub.settings().owner)
-                })
-                .collect();
+            self.going.store(true, Ordering::Relaxed);
+            let ours = self.ours(&cx.flow).await?;
             remove_all(&self.hub, ours, &cx.flow).await
         }
         .boxed()
