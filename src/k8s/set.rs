@@ -76,23 +76,22 @@ impl SetResource {
         let listed = list_ours(&self.hub, wanted.iter().map(|object| &object.kind), flow).await?;
         let live_of =
             |object: &Object| listed.get(&object.kind)?.get(&(object.namespace.clone(), object.name.clone()));
-        // What is in a namespace that goes, goes too, and nothing can be made there; also what was
-        // listed a moment before its namespace was gone.
-        let lost: BTreeSet<&str> = wanted
+        let homes: BTreeMap<&str, Option<&Arc<Live>>> = wanted
             .iter()
-            .filter(|object| object.kind.kind == "Namespace" && live_of(object).is_none_or(|live| live.going))
-            .map(|object| object.name.as_str())
+            .filter(|object| object.kind.kind == "Namespace")
+            .map(|namespace| (namespace.name.as_str(), live_of(namespace)))
             .collect();
-        let is_lost = |object: &Object| {
-            let home = object.namespace.as_deref().filter(|home| lost.contains(home));
-            home.is_some_and(|home| {
-                let goes = |namespace: &Object| namespace.namespace.is_none() && namespace.name == home;
-                live_of(object).is_some()
-                    || wanted.iter().any(|other| goes(other) && live_of(other).is_some())
-            })
+        // What is in a namespace that goes, goes too, and nothing can be made there; the same is
+        // true of what was listed a moment before its namespace was gone.
+        let is_lost = |object: &&Object| {
+            let home = object.namespace.as_deref().and_then(|home| homes.get(home));
+            match home {
+                Some(Some(namespace)) => namespace.going,
+                Some(None) => live_of(object).is_some(),
+                None => false,
+            }
         };
-        let (going, wanted_now): (Vec<&Object>, Vec<&Object>) =
-            wanted.iter().partition(|object| is_lost(object));
+        let (going, wanted_now): (Vec<&Object>, Vec<&Object>) = wanted.iter().partition(is_lost);
         let missing: Vec<&Object> =
             wanted_now.iter().copied().filter(|object| live_of(object).is_none()).collect();
         let taken = taken_addresses(&self.hub, &missing, flow).await?;
@@ -105,12 +104,8 @@ impl SetResource {
         let ours =
             |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
         found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
+        let namespaces: BTreeSet<String> = homes.into_keys().map(str::to_string).collect();
         let leaving = self.leaving(&wanted, listed);
-        let namespaces: BTreeSet<String> = wanted
-            .iter()
-            .filter(|object| object.kind.kind == "Namespace")
-            .map(|object| object.name.clone())
-            .collect();
         part_with(&leaving, &namespaces, self.set.leaving, &why_it_leaves, settings, &mut found);
         found.notes.extend(self.set.notes.iter().cloned());
         Ok(found)
