@@ -1,0 +1,312 @@
+"""Measures berth and writes a page: bench.py BERTH TOOLS PAGE. Called by scripts/bench.
+
+Times are medians; each line says of how many runs. Requests are counted by the API server's audit log,
+bytes by a TCP relay on 127.0.0.1 between client and API server, memory by the kernel (VmHWM)."""
+
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BERTH, TOOLS, PAGE = (pathlib.Path(argument).resolve() for argument in sys.argv[1:4])
+ROOT = PAGE.parent.parent
+POLICY = """apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{level: Metadata}]
+"""
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+class Run:
+    """One program from start to end."""
+
+    def __init__(self, arguments, home, check=True):
+        began = time.monotonic()
+        environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
+        process = subprocess.Popen(
+            [str(argument) for argument in arguments],
+            env=environment, cwd=home, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        self.peak = 0
+        watcher = threading.Thread(target=self.watch, args=(process,))
+        watcher.start()
+        self.out, self.err = process.communicate()
+        self.took = time.monotonic() - began
+        watcher.join()
+        if check and process.returncode != 0:
+            sys.exit(f"bench: {arguments} ended with {process.returncode}\n{self.out}\n{self.err}")
+
+    def watch(self, process):
+        """The peak is the kernel's own mark, read until the process ends: it only grows."""
+        while process.poll() is None:
+            try:
+                status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+                self.peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+            except (OSError, TypeError):
+                pass
+            time.sleep(0.005)
+
+
+class Relay:
+    """Passes TCP connections on to `port` and counts their bytes in both directions."""
+
+    def __init__(self, port):
+        self.target, self.sent, self.received = port, 0, 0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            server = socket.create_connection(("127.0.0.1", self.target))
+            threading.Thread(target=self.pump, args=(client, server, "sent"), daemon=True).start()
+            threading.Thread(target=self.pump, args=(server, client, "received"), daemon=True).start()
+
+    def pump(self, source, sink, direction):
+        try:
+            while data := source.recv(65536):
+                setattr(self, direction, getattr(self, direction) + len(data))
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+class Log:
+    """The audit log of an API server, from where it was last read."""
+
+    def __init__(self, path):
+        self.path, self.offset = path, 0
+        self.read()
+
+    def read(self):
+        time.sleep(0.3)
+        with open(self.path, encoding="utf-8") as file:
+            file.seek(self.offset)
+            lines = file.readlines()
+            self.offset = file.tell()
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def of(self, agent):
+        mine = [event["verb"] for event in self.read() if event.get("userAgent", "").startswith(agent)]
+        writes = [verb for verb in mine if verb in ("create", "update", "patch", "delete", "deletecollection")]
+        return len(mine), len(writes)
+
+
+def tools_with_wrapper(folder, audit):
+    """The tools, with a kwokctl that writes down how long it took, and may switch the audit log on."""
+    folder.mkdir()
+    for program in TOOLS.iterdir():
+        (folder / program.name).symlink_to(program)
+    policy = folder / "policy.yaml"
+    policy.write_text(POLICY)
+    extra = f"--kube-audit-policy {policy}" if audit else ""
+    (folder / "kwokctl").unlink()
+    (folder / "kwokctl").write_text(
+        "#!/bin/sh\nbegan=$(date +%s%N)\n"
+        f'case "$1 $2" in "create cluster") "{TOOLS}/kwokctl" "$@" {extra} ;; *) "{TOOLS}/kwokctl" "$@" ;; esac\ncode=$?\n'
+        f'echo "$1 $2 $(($(date +%s%N) - began))" >>"{folder}/times"\nexit $code\n'
+    )
+    (folder / "kwokctl").chmod(0o755)
+    return folder
+
+
+def kwokctl_seconds(tools):
+    """How long kwokctl worked since the last call of this."""
+    times = tools / "times"
+    lines = times.read_text().splitlines() if times.exists() else []
+    times.write_text("")
+    return sum(int(line.split()[-1]) for line in lines) / 1e9
+
+
+def tenants(count, quota):
+    return "tenants:\n" + "".join(
+        f"  - {{name: t{n}, namespaces: [t{n}-ns], groups: {{admin: [t{n}-leads], editor: [t{n}-devs]}}, quota: {quota}}}\n"
+        for n in range(count)
+    )
+
+
+def profile(name, cluster, rest):
+    return f"apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: {name}\nid: bench{name}\ncluster:\n  {cluster}\n{rest}"
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def seconds(value):
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def start_up(work, rows):
+    say("start-up and validate")
+    version = [Run([BERTH, "--version"], work) for _ in range(51)]
+    # The first run reads the binary from disk.
+    rows.append(("`berth --version`", 50, seconds(median([run.took for run in version[1:]])), "≤ 15 ms", ""))
+    path = work / "many.yaml"
+    path.write_text(profile("many", "kwok: {version: \"1.36\"}", "nodeGroups: [{name: general, nodes: 3}]\n" + tenants(1000, "{requests.cpu: 1, limits.memory: 1Gi}")))
+    runs = [Run([BERTH, "validate", path], work) for _ in range(11)][1:]
+    rows.append(("`berth validate`, 1,000 tenants", 10, seconds(median([run.took for run in runs])), "≤ 150 ms", f"{max(run.peak for run in runs):.0f} MiB"))
+
+
+def lab(work, rows, count=3):
+    tools = tools_with_wrapper(work / "tools-lab", audit=False)
+    target = ["lab", "--rehearse", "--tools", tools]
+    figures = {}
+    keep = lambda name, value: figures.setdefault(name, []).append(value)
+    for number in range(count):
+        say(f"lab --rehearse, run {number + 1} of {count}")
+        keep("plan of nothing", Run([BERTH, "plan", *target], work))
+        kwokctl_seconds(tools)
+        up = Run([BERTH, "up", *target, "--output", "json"], work)
+        events = [json.loads(line) for line in up.out.splitlines()]
+        done = {}
+        for event in events:
+            if event["type"] in ("accepted", "finished"):
+                # What is accepted first and finished later counts when it was accepted; what was only
+                # waited for was never berth's to send.
+                if event["type"] == "accepted" or event["resource"] not in done and event.get("result") != "unchanged":
+                    done.setdefault(event["resource"], event["elapsed_ms"] / 1000)
+        cluster = next(event["elapsed_ms"] for event in events if event["type"] == "finished" and event["resource"].startswith("cluster/")) / 1000
+        rest = {name: event["elapsed_ms"] / 1000 for event in events if event["type"] == "finished" for name in [event["resource"]] if name != "addon/metrics-server"}
+        keep("up", up)
+        keep("kwokctl", kwokctl_seconds(tools))
+        keep("cluster", cluster)
+        keep("accepted", max(done.values()))
+        keep("ready but metrics", max(rest.values()))
+        keep("no-op", Run([BERTH, "up", *target], work))
+        keep("plan", Run([BERTH, "plan", *target, "--detailed-exitcode"], work))
+        kwokctl_seconds(tools)
+        keep("down", Run([BERTH, "down", *target, "--yes"], work))
+        keep("down kwokctl", kwokctl_seconds(tools))
+    took = lambda name: seconds(median([run.took for run in figures[name]]))
+    peak = lambda name: f"{max(run.peak for run in figures[name]):.0f} MiB"
+    own = [accepted - kwokctl for accepted, kwokctl in zip(figures["accepted"], figures["kwokctl"])]
+    after = [accepted - cluster for accepted, cluster in zip(figures["accepted"], figures["cluster"])]
+    rows += [
+        ("`berth plan lab --rehearse`, nothing there", count, took("plan of nothing"), "", peak("plan of nothing")),
+        ("`berth up lab --rehearse` from nothing: all accepted", count, seconds(median(figures["accepted"])), "≤ 8 s", ""),
+        ("— in it: kwokctl", count, seconds(median(figures["kwokctl"])), "", ""),
+        ("— in it: all but kwokctl (berth, and waiting for the API server)", count, seconds(median(own)), "≤ 1.5 s", ""),
+        ("— in it: from the API server being ready to all accepted", count, seconds(median(after)), "", ""),
+        ("— all ready but the metrics API", count, seconds(median(figures["ready but metrics"])), "", ""),
+        ("— all ready, with metrics-server's first scrapes (whole command)", count, took("up"), "", peak("up")),
+        ("second `berth up lab --rehearse`, no change", count, took("no-op"), "≤ 0.6 s", peak("no-op")),
+        ("`berth plan lab --rehearse`, no change", count, took("plan"), "", peak("plan")),
+        ("`berth down lab --rehearse --yes`", count, took("down"), "≤ 2 s", peak("down")),
+        ("— in it: kwokctl", count, seconds(median(figures["down kwokctl"])), "", ""),
+    ]
+
+
+def side_by_side(work, tables):
+    """berth on an existing cluster beside kubectl with the same objects."""
+    tools = tools_with_wrapper(work / "tools-shared", audit=True)
+    shared = work / "shared.yaml"
+    shared.write_text(profile("shared", "kwok: {version: \"1.36\"}", "nodeGroups: [{name: general, nodes: 3}]\n"))
+    try:
+        Run([BERTH, "up", shared, "--tools", tools], work)
+        kubeconfig = pathlib.Path(Run([BERTH, "kubeconfig", shared], work).out.strip()).read_text()
+        port = int(re.search(r"server: https://127\.0\.0\.1:(\d+)", kubeconfig)[1])
+        relay = Relay(port)
+        (work / "relayed").write_text(kubeconfig.replace(f":{port}", f":{relay.port}"))
+        context = re.search(r"current-context: (\S+)", kubeconfig)[1]
+        log = Log(next((work / ".local/state/berth").rglob("audit.log")))
+        for count, runs in ((2, 5), (100, 3)):
+            path = work / f"team{count}.yaml"
+            cluster = f"existing: {{kubeconfig: {work}/relayed, context: {context}}}"
+            path.write_text(profile(f"team{count}", cluster, "addons: {traefik: {}}\n" + tenants(count, "{requests.cpu: 10, limits.memory: 20Gi}")))
+            tables.append(compare(work, path, count, runs, relay, log))
+    finally:
+        Run([BERTH, "down", shared, "--yes", "--tools", tools], work, check=False)
+
+
+def compare(work, path, count, runs, relay, log):
+    out = work / f"rendered{count}"
+    Run([BERTH, "render", path, "--out", out], work)
+    objects = len(list(out.rglob("*.yaml")))
+    folders = sorted(folder for folder in out.iterdir() if folder.is_dir())
+    apply = " && ".join(f"{TOOLS}/kubectl --kubeconfig {work}/relayed apply --server-side --field-manager=berth -f {folder}" for folder in folders)
+    commands = {
+        "`berth up`": ([BERTH, "up", path], "berth"),
+        "`kubectl apply --server-side`": (["/bin/sh", "-c", apply], "kubectl"),
+    }
+    rows = []
+    for title, (command, agent) in commands.items():
+        for kind in ("first", "no change"):
+            figures = []
+            for number in range(runs):
+                say(f"{objects} objects, {title}, {kind}, run {number + 1} of {runs}")
+                if kind == "first":
+                    Run([BERTH, "down", path, "--yes"], work)
+                log.read()
+                relay.sent = relay.received = 0
+                run = Run(command + (["--output", "json"] if agent == "berth" else []), work)
+                accepted = run.took
+                if agent == "berth" and kind == "first":
+                    events = [json.loads(line) for line in run.out.splitlines()]
+                    accepted = max(event["elapsed_ms"] for event in events if event["type"] == "accepted") / 1000
+                figures.append((accepted, run.took, run.peak, relay.sent, relay.received, *log.of(agent)))
+            accepted, whole, peak, sent, received, requests, writes = (median(column) for column in zip(*figures))
+            rows.append(
+                f"| {title}, {kind} | {seconds(accepted)} | {seconds(whole) if agent == 'berth' else 'does not wait'} | {requests:.0f} | {writes:.0f} "
+                f"| {sent / 1024:.0f} KiB | {received / 1024:.0f} KiB | {f'{peak:.0f} MiB' if agent == 'berth' else '—'} |"
+            )
+    Run([BERTH, "down", path, "--yes"], work)
+    head = "| | Accepted | Ready | Requests | of them writes | Sent | Received | Peak memory |\n|---|---:|---:|---:|---:|---:|---:|---:|\n"
+    return f"\n### {count} tenants and traefik: {objects} objects, {len(folders)} folders, medians of {runs} runs\n\n{head}" + "\n".join(rows) + "\n"
+
+
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "unknown")
+    memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) / 1024 / 1024
+    rust = subprocess.run(["rustc", "--version"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    kubernetes = subprocess.run([TOOLS / "kube-apiserver", "--version"], capture_output=True, text=True).stdout.strip()
+    kwok = subprocess.run([TOOLS / "kwokctl", "--version"], capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    return [
+        f"- {datetime.date.today()}, commit {commit or 'unknown'}",
+        f"- {os.cpu_count()} cores ({cpu}), {memory:.0f} GiB, Linux {os.uname().release}; load average before the start {os.getloadavg()[0]:.1f}",
+        f"- release build, {rust}; {kubernetes}; {kwok}",
+    ]
+
+
+def main():
+    about, rows, tables = machine(), [], []
+    work = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench-"))
+    try:
+        start_up(work, rows)
+        lab(work, rows)
+        side_by_side(work, tables)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    table = "| What | Runs | Median | Target | Peak memory |\n|---|---:|---:|---:|---:|\n"
+    table += "".join(f"| {what} | {runs} | {value} | {target} | {memory} |\n" for what, runs, value, target, memory in rows)
+    PAGE.write_text(
+        "# Benchmarks\n\nMade by `scripts/bench`:\n\n" + "\n".join(about) + "\n\n"
+        "Targets are for 2 idle cores. Peak memory is that of the berth process (target ≤ 40 MiB), without the programs that it starts.\n\n"
+        + table +
+        "\n## Beside kubectl\n\n"
+        "The same objects on the same cluster (a real API server, provider `existing`), one after the other, each from nothing and again without change. "
+        "kubectl applies the folders of `berth render` in turn, as `berth render` says; it prunes nothing, waits for nothing and does not look for objects of others. "
+        "Requests are counted by the API server's audit log, bytes (with TLS) by a relay on 127.0.0.1 that both clients go through. "
+        "`berth up` also plans, holds a lease, records what it makes and waits until everything is ready.\n"
+        + "".join(tables)
+    )
+    say(f"{PAGE} is written")
+
+
+main()
