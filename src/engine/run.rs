@@ -254,13 +254,14 @@ impl<'a> Work<'a> {
         let attempted = format!("bring up {}", self.id());
         let mut pace = Pace::new();
         let mut taken: Vec<Vec<Change>> = Vec::new();
+        let mut waited = false;
         loop {
             let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
             // The receiver lives as long as the scheduler that polls this work.
             self.publish.unbounded_send(seen.outputs.clone()).ok();
             match (seen.state, seen.step) {
                 (State::Ready | State::Absent, None) if seen.changes.is_empty() => {
-                    return Ok(if taken.is_empty() { "unchanged" } else { "ready" });
+                    return Ok(if taken.is_empty() && !waited { "unchanged" } else { "ready" });
                 }
                 (_, Some(step)) => {
                     if taken.iter().filter(|earlier| **earlier == seen.changes).count() >= 2 {
@@ -280,6 +281,7 @@ impl<'a> Work<'a> {
                     pace = Pace::new();
                 }
                 (State::Progressing(status), None) => {
+                    waited = true;
                     self.progress(status);
                     self.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
                 }

@@ -16,7 +16,7 @@ pub(super) struct Assessment {
     /// What the user should know besides.
     pub notes: Vec<Note>,
     /// Objects to apply.
-    pub apply: Vec<Object>,
+    pub apply: Vec<Arc<Object>>,
     /// Objects to remove.
     pub remove: Vec<Arc<Live>>,
     /// Whether any object of the set that berth made is there.
@@ -37,7 +37,7 @@ impl Assessment {
 /// Compares one wanted object with the live one of our label, if there is one.
 /// `taken` says that an object of that name stands there without our label. Pure.
 pub(super) fn compare_one(
-    wanted: &Object,
+    wanted: &Arc<Object>,
     live: Option<&Arc<Live>>,
     taken: bool,
     settings: &HubSettings,
@@ -47,12 +47,12 @@ pub(super) fn compare_one(
     let Some(live) = live else {
         if !taken {
             found.changes.push(change(ChangeKind::Create));
-            found.apply.push(wanted.clone());
+            found.apply.push(Arc::clone(wanted));
         } else if settings.adopt {
             found
                 .changes
                 .push(change(ChangeKind::Adopt).because("somebody else made it, `--adopt` takes it over"));
-            found.apply.push(wanted.clone());
+            found.apply.push(Arc::clone(wanted));
         } else {
             found.changes.push(
                 change(ChangeKind::Conflict).because("somebody else made it; take it over with `--adopt`"),
@@ -91,7 +91,7 @@ pub(super) fn compare_one(
     } else {
         let kind = if live.applied.is_none() { ChangeKind::Adopt } else { ChangeKind::Update };
         found.changes.push(change(kind).fields(fields));
-        found.apply.push(wanted.clone());
+        found.apply.push(Arc::clone(wanted));
     }
 }
 
@@ -236,7 +236,7 @@ mod tests {
 
     fn assess(wanted: &Object, live: Option<&Arc<Live>>, taken: bool, settings: &HubSettings) -> Assessment {
         let mut found = Assessment::default();
-        compare_one(wanted, live, taken, settings, &mut found);
+        compare_one(&Arc::new(wanted.clone()), live, taken, settings, &mut found);
         found
     }
 

@@ -232,16 +232,19 @@ impl Hub {
     ///
     /// If this dies right after the call, the object stands with its mark, and the next run finds it.
     pub async fn apply(&self, object: &Object, set: &str, flow: &Flow) -> Result<Arc<Live>, Fault> {
+        self.send(&finish(object.clone(), &self.settings.owner, set), flow).await
+    }
+
+    /// Applies an object that carries its marks already. Safe to repeat.
+    pub(super) async fn send(&self, object: &Object, flow: &Flow) -> Result<Arc<Live>, Fault> {
         self.open_for_writing(flow).await?;
-        let object = finish(object.clone(), &self.settings.owner, set);
         let client = self.connected()?;
-        let known =
-            self.owned().get(&object.kind).and_then(|shelf| shelf.objects.get(&key(&object)).cloned());
+        let known = self.owned().get(&object.kind).and_then(|shelf| shelf.objects.get(&key(object)).cloned());
         let contested = known.is_none_or(|live| !live.others.is_empty()) && !self.settings.force_conflicts;
-        let answer = match client.apply(flow, &object, !contested).await {
+        let answer = match client.apply(flow, object, !contested).await {
             // Fields that somebody only edited are drift; what another manager applies is theirs.
             Err(fault) if fault.kind == FaultKind::Conflict && only_edits(&fault.reason) => {
-                client.apply(flow, &object, true).await?
+                client.apply(flow, object, true).await?
             }
             answer => answer?,
         };

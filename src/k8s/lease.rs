@@ -47,6 +47,11 @@ impl Lease {
                     Ok(_) => break,
                     // Somebody else made it just now, or our own first attempt did: look again.
                     Err(fault) if fault.kind == FaultKind::Conflict => continue,
+                    // Another environment's `down` has just removed the namespace that all share.
+                    Err(fault) if fault.reason.contains(&format!("namespaces \"{NAMESPACE}\" not found")) => {
+                        super::records::ensure_namespace(&client, flow).await?;
+                        continue;
+                    }
                     Err(fault) => return Err(fault),
                 }
             };

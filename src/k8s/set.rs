@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
@@ -53,48 +54,50 @@ pub struct SetResource {
     id: ResourceId,
     needs: Vec<Need>,
     hub: Arc<Hub>,
+    /// The set; its objects moved into `wanted`.
     set: ObjectSet,
+    /// The objects as they are sent, with their marks.
+    wanted: Vec<Arc<Object>>,
+    /// Whether this run takes it away: then only what is ours and still there counts.
+    going: AtomicBool,
 }
 
 impl SetResource {
     /// `set` in the hub's cluster, under the name `id`.
-    pub fn new(id: ResourceId, needs: Vec<Need>, hub: Arc<Hub>, set: ObjectSet) -> Self {
-        Self { id, needs, hub, set }
+    pub fn new(id: ResourceId, needs: Vec<Need>, hub: Arc<Hub>, mut set: ObjectSet) -> Self {
+        let owner = &hub.settings().owner;
+        let objects = std::mem::take(&mut set.objects).into_iter();
+        let wanted = objects.map(|object| Arc::new(finish(object, owner, &set.name))).collect();
+        Self { id, needs, hub, set, wanted, going: AtomicBool::new(false) }
     }
 
     async fn look(&self, flow: &Flow) -> Result<Assessment, Fault> {
         let settings = self.hub.settings();
-        let wanted: Vec<Object> = self
-            .set
-            .objects
-            .iter()
-            .map(|object| finish(object.clone(), &settings.owner, &self.set.name))
-            .collect();
+        let wanted = &self.wanted;
         let listed = list_ours(&self.hub, wanted.iter().map(|object| &object.kind), flow).await?;
         let live_of =
             |object: &Object| listed.get(&object.kind)?.get(&(object.namespace.clone(), object.name.clone()));
-        // What is in a namespace that goes, goes too, and nothing can be made there; also what was
-        // listed a moment before its namespace was gone.
-        let lost: BTreeSet<&str> = wanted
+        let homes: BTreeMap<&str, Option<&Arc<Live>>> = wanted
             .iter()
-            .filter(|object| object.kind.kind == "Namespace" && live_of(object).is_none_or(|live| live.going))
-            .map(|object| object.name.as_str())
+            .filter(|object| object.kind.kind == "Namespace")
+            .map(|namespace| (namespace.name.as_str(), live_of(namespace)))
             .collect();
-        let is_lost = |object: &Object| {
-            let home = object.namespace.as_deref().filter(|home| lost.contains(home));
-            home.is_some_and(|home| {
-                let goes = |namespace: &Object| namespace.namespace.is_none() && namespace.name == home;
-                live_of(object).is_some()
-                    || wanted.iter().any(|other| goes(other) && live_of(other).is_some())
-            })
+        // What is in a namespace that goes, goes too, and nothing can be made there; the same is
+        // true of what was listed a moment before its namespace was gone.
+        let is_lost = |object: &&Arc<Object>| {
+            let home = object.namespace.as_deref().and_then(|home| homes.get(home));
+            match home {
+                Some(Some(namespace)) => namespace.going,
+                Some(None) => live_of(object).is_some(),
+                None => false,
+            }
         };
-        let (going, wanted_now): (Vec<&Object>, Vec<&Object>) =
-            wanted.iter().partition(|object| is_lost(object));
+        let (going, wanted_now): (Vec<_>, Vec<_>) = wanted.iter().partition(is_lost);
         let missing: Vec<&Object> =
-            wanted_now.iter().copied().filter(|object| live_of(object).is_none()).collect();
+            wanted_now.iter().filter(|object| live_of(object).is_none()).map(|object| &***object).collect();
         let taken = taken_addresses(&self.hub, &missing, flow).await?;
         let mut found = Assessment::default();
-        found.going.extend(going.into_iter().filter_map(live_of).cloned());
+        found.going.extend(going.into_iter().filter_map(|object| live_of(object)).cloned());
         for object in wanted_now {
             let is_taken = taken.contains(&object.title());
             compare_one(object, live_of(object), is_taken, settings, &mut found);
@@ -102,24 +105,38 @@ impl SetResource {
         let ours =
             |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
         found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
-        let leaving = self.leaving(&wanted, listed);
-        let namespaces: BTreeSet<String> = wanted
-            .iter()
-            .filter(|object| object.kind.kind == "Namespace")
-            .map(|object| object.name.clone())
-            .collect();
+        let namespaces: BTreeSet<String> = homes.into_keys().map(str::to_string).collect();
+        let leaving = self.leaving(listed);
         part_with(&leaving, &namespaces, self.set.leaving, &why_it_leaves, settings, &mut found);
         found.notes.extend(self.set.notes.iter().cloned());
         Ok(found)
     }
 
+    /// The live objects of this set that berth made.
+    async fn ours(&self, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
+        let kinds = self.wanted.iter().map(|object| &object.kind);
+        let listed = list_ours(&self.hub, kinds, flow).await?;
+        let lives = listed.into_values().flat_map(BTreeMap::into_values);
+        let owner = &self.hub.settings().owner;
+        Ok(lives.filter(|live| live.label(label::SET) == Some(&self.set.name) && live.is_of(owner)).collect())
+    }
+
+    /// How far the removal is: what somebody else made is not in its way.
+    async fn what_is_left(&self, flow: &Flow) -> Result<State, Fault> {
+        self.hub.forget_owned();
+        Ok(match self.ours(flow).await?.as_slice() {
+            [] => State::Absent,
+            [first] => State::Progressing(format!("{} is going", first.title())),
+            [first, rest @ ..] => {
+                State::Progressing(format!("{} and {} more objects are going", first.title(), rest.len()))
+            }
+        })
+    }
+
     /// The live objects of this set that are wanted no more.
-    fn leaving(
-        &self,
-        wanted: &[Object],
-        listed: BTreeMap<Kind, BTreeMap<super::live::Key, Arc<Live>>>,
-    ) -> Vec<Arc<Live>> {
-        let addresses: BTreeSet<(&Kind, Option<&str>, &str)> = wanted
+    fn leaving(&self, listed: BTreeMap<Kind, BTreeMap<super::live::Key, Arc<Live>>>) -> Vec<Arc<Live>> {
+        let addresses: BTreeSet<(&Kind, Option<&str>, &str)> = self
+            .wanted
             .iter()
             .map(|object| (&object.kind, object.namespace.as_deref(), object.name.as_str()))
             .collect();
@@ -156,7 +173,6 @@ impl SetResource {
         if differs && !blocked {
             seen.step = Some(Box::new(SetStep {
                 hub: Arc::clone(&self.hub),
-                set: self.set.name.clone(),
                 apply: found.apply,
                 remove: found.remove,
             }));
@@ -210,6 +226,9 @@ impl Resource for SetResource {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             connect(&self.hub, cx).await?;
+            if self.going.load(Ordering::Relaxed) {
+                return Ok(Seen::new(self.what_is_left(&cx.flow).await?));
+            }
             Ok(self.seen(self.look(&cx.flow).await?))
         }
         .boxed()
@@ -220,15 +239,8 @@ impl Resource for SetResource {
     /// If this dies half way, what is left still carries its mark, and the next run goes on.
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
-            let kinds = self.set.objects.iter().map(|object| &object.kind);
-            let listed = list_ours(&self.hub, kinds, &cx.flow).await?;
-            let ours: Vec<Arc<Live>> = listed
-                .into_values()
-                .flat_map(BTreeMap::into_values)
-                .filter(|live| {
-                    live.label(label::SET) == Some(&self.set.name) && live.is_of(&self.hub.settings().owner)
-                })
-                .collect();
+            self.going.store(true, Ordering::Relaxed);
+            let ours = self.ours(&cx.flow).await?;
             remove_all(&self.hub, ours, &cx.flow).await
         }
         .boxed()
@@ -320,8 +332,7 @@ fn why_it_leaves(live: &Live) -> String {
 /// Applies and removes objects of one set, wave by wave.
 struct SetStep {
     hub: Arc<Hub>,
-    set: String,
-    apply: Vec<Object>,
+    apply: Vec<Arc<Object>>,
     remove: Vec<Arc<Live>>,
 }
 
@@ -333,7 +344,7 @@ impl Step for SetStep {
         Self: 'a,
     {
         async move {
-            let Self { hub, set, apply, remove } = *self;
+            let Self { hub, apply, remove } = *self;
             let flow = &cx.flow;
             hub.forget_present();
             // Access is taken away before anything else changes.
@@ -342,14 +353,14 @@ impl Step for SetStep {
             remove_in_order(&hub, bindings, flow).await?;
             hub.open_for_writing(flow).await?;
             let mut tally = Tally::new(apply.len(), "objects accepted");
-            let mut waves: BTreeMap<Wave, Vec<Object>> = BTreeMap::new();
+            let mut waves: BTreeMap<Wave, Vec<Arc<Object>>> = BTreeMap::new();
             for object in apply {
                 waves.entry(object.kind.wave()).or_default().push(object);
             }
             for objects in waves.into_values() {
                 flow.each(objects, hub.width(), &mut tally, |object| {
-                    let (hub, set) = (&hub, &set);
-                    async move { hub.apply(&object, set, flow).await }
+                    let hub = &hub;
+                    async move { hub.send(&object, flow).await }
                 })
                 .await?;
             }

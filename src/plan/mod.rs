@@ -2,7 +2,7 @@
 //! makers (providers, registry, addons, tenants) meet.
 //! **May name** everything below: base, os, flow, profile, engine, k8s, providers, addons, tenants.
 //! **Never** touches the world.
-//! **Start reading at** [`assemble`].
+//! **Start reading at** [`assemble()`].
 
 mod assemble;
 mod sets;

@@ -25,7 +25,7 @@ pub(super) const TENANTS: &str = "tenants";
 pub fn render(environment: &Environment) -> Result<Rendering, Fault> {
     let platform = providers::platform(environment);
     let mut rendering = addons(environment, &platform)?;
-    rendering.sets.extend(tenants_set(environment, &platform));
+    rendering.sets.push(tenants_set(environment, &platform));
     Ok(rendering)
 }
 
@@ -55,25 +55,28 @@ fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, F
     Ok(rendering)
 }
 
-fn tenants_set(environment: &Environment, platform: &Platform) -> Option<ObjectSet> {
+/// The set of all tenants. It is there also when the profile has none: so that the last one that
+/// leaves stays guarded, as the set's rule for leaving says.
+fn tenants_set(environment: &Environment, platform: &Platform) -> ObjectSet {
     let owner = &environment.owner;
     let mut objects = tenants::render(&environment.tenants, owner, platform);
     objects.extend(tenants::render_admins(&environment.admins, owner));
     let namespaces: usize = environment.tenants.iter().map(|tenant| tenant.namespaces.len()).sum();
-    (!objects.is_empty()).then(|| ObjectSet {
-        outline: format!(
-            "{} in {}, {}",
-            counted(environment.tenants.len(), "tenant"),
-            counted(namespaces, "namespace"),
-            counted(objects.len(), "object")
-        ),
+    let outline = format!(
+        "{} in {}, {}",
+        counted(environment.tenants.len(), "tenant"),
+        counted(namespaces, "namespace"),
+        counted(objects.len(), "object")
+    );
+    ObjectSet {
+        outline: if objects.is_empty() { String::new() } else { outline },
         name: TENANTS.to_string(),
         objects,
         leaving: Leaving::AccessOnly,
         readiness: readiness(platform),
         notes: Vec::new(),
         outputs: |_| Outputs::default(),
-    })
+    }
 }
 
 fn readiness(platform: &Platform) -> Readiness {
@@ -109,4 +112,24 @@ fn addresses(standing: &[Arc<Live>]) -> Outputs {
 
 fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::profile::{LoadOptions, find, load};
+
+    #[test]
+    fn without_tenants_there_is_still_the_set_that_keeps_those_who_left_guarded() {
+        let options = LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names() };
+        let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
+        let mut environment = load(&found, &options).expect("valid").environment.rehearse();
+        environment.tenants.clear();
+        let rendering = render(&environment).expect("rendered");
+        let tenants = rendering.sets.iter().find(|set| set.name == TENANTS).expect("there");
+        assert_eq!(tenants.leaving, Leaving::AccessOnly);
+        assert!(tenants.objects.is_empty() && tenants.outline.is_empty());
+    }
 }

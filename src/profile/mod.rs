@@ -2,7 +2,7 @@
 //! [`Environment`] that comes out.
 //! **May name** base, os.
 //! **Never** asks a cluster or a cloud.
-//! **Start reading at** [`load`], then [`Environment`].
+//! **Start reading at** [`load()`], then [`Environment`].
 
 mod compose;
 mod decode;

@@ -2,7 +2,7 @@
 //! clusters, rehearsed nodes, clusters that somebody else made.
 //! **May name** base, os, flow, profile, engine, k8s.
 //! **Never** knows addons, tenants or the order in which things are built.
-//! **Start reading at** [`cluster`], then [`platform`].
+//! **Start reading at** [`provide`], then [`platform()`].
 
 pub mod existing;
 pub mod kwok;

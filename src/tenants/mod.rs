@@ -2,7 +2,7 @@
 //! their bindings.
 //! **May name** base, profile, engine, k8s.
 //! **Never** knows a cloud: what differs between platforms comes in [`Platform`](crate::base::Platform).
-//! **Start reading at** [`render`], then [`Role`].
+//! **Start reading at** [`render()`], then [`Role`].
 
 mod network;
 mod render;

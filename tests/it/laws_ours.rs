@@ -223,6 +223,10 @@ fn a_tenant_that_leaves_stays_guarded() {
     let plan = environment.run("plan", &["--detailed-exitcode"]).expect(0);
     assert!(plan.stdout.contains("cordoned"), "{}", plan.said());
 
+    environment.declare(&[]);
+    environment.up().expect(0);
+    assert_eq!(of_two(&environment), guards, "nor does the last tenant that leaves open its namespace");
+
     environment.declare(&[Tenant::new("one"), Tenant::new("two")]);
     environment.up().expect(0);
     assert_eq!(of_two(&environment).len(), bindings.len() + guards.len());

@@ -56,11 +56,12 @@ impl Environment {
         let kubeconfig = self.plane.kubeconfig_through(&self.proxy, &berth.work());
         let mut text = format!(
             "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: {}\nid: {}\n\
-             cluster:\n  existing: {{kubeconfig: {}, context: {}}}\ntenants:\n",
+             cluster:\n  existing: {{kubeconfig: {}, context: {}}}\ntenants:{}\n",
             self.name,
             self.id,
             kubeconfig.display(),
-            self.plane.context()
+            self.plane.context(),
+            if tenants.is_empty() { " []" } else { "" }
         );
         for Tenant { name, quota } in tenants {
             let quota: Vec<String> = quota.iter().map(|(key, value)| format!("{key}: {value}")).collect();

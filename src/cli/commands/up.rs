@@ -34,7 +34,8 @@ async fn raise(
 ) -> Result<Exit, Failure> {
     let settings = session.settings;
     let survey = session.survey(signals).await?;
-    let plan = Plan::of(&survey, session.about.clone(), session.left_out());
+    // What is not rehearsed is said once, at the end.
+    let plan = Plan::of(&survey, session.about.clone(), Vec::new());
     if !settings.json() && !survey.is_clean() {
         print(settings, &format!("{}\n", plan.text(settings.printer.data_paint, settings.printer.width)))?;
     }
