@@ -15,10 +15,9 @@ use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
 use crate::os::{FileLock, files};
-use crate::plan::{self, Assembly};
+use crate::plan::{self, About, Assembly};
 use crate::profile::{ClusterSpec, Environment};
 use crate::providers::{self, Local};
-use crate::ui::plan::About;
 use crate::ui::progress::{self, Json, Plain, Tty};
 use crate::ui::{Complaint, words};
 

@@ -12,7 +12,7 @@ use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
 use crate::flow::{Cancel, Flow};
 use crate::ui::inventory::Inventory;
 use crate::ui::report::Report;
-use crate::ui::{Table, words};
+use crate::ui::{self, Table, words};
 
 /// `berth down [ENV]`
 pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure> {
@@ -100,7 +100,7 @@ fn announce(session: &Session<'_>, goes: &[(String, &'static str)]) -> Result<()
         return Ok(());
     }
     let paint = settings.printer.data_paint;
-    let mut text = format!("{}\n", paint.strong(&format!("{} would go:", session.about.title())));
+    let mut text = format!("{}\n", paint.strong(&format!("{} would go:", ui::plan::title(&session.about))));
     let mut table = Table::new();
     for (resource, state) in goes {
         table.row(["-", "delete", resource, &format!("({state})")]);

@@ -10,9 +10,9 @@ use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
 use crate::base::ChangeKind;
 use crate::engine::{Outcome, converge};
-use crate::ui::plan::Plan;
+use crate::plan::Plan;
 use crate::ui::report::Report;
-use crate::ui::words;
+use crate::ui::{self, words};
 
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
@@ -36,7 +36,10 @@ async fn raise(
     let survey = session.survey(signals).await?;
     let plan = Plan::of(&survey, session.about.clone(), session.left_out());
     if !settings.json() && !survey.is_clean() {
-        print(settings, &format!("{}\n", plan.text(settings.printer.data_paint, settings.printer.width)))?;
+        print(
+            settings,
+            &format!("{}\n", ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width)),
+        )?;
     }
     unknown(&survey)?;
     if let Some(saved) = saved {
