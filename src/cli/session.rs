@@ -237,11 +237,29 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether the cluster stays when the environment goes, so that what is left in it has to be looked for.
+    pub(super) fn cluster_stays(&self) -> bool {
+        let mut clusters = self.assembly.graph.removals().filter(|(id, _)| id.layer() == Layer::Cluster);
+        clusters.any(|(_, removal)| removal == Removal::Kept)
+    }
+
     /// Everything of the environment that is still there after `down`, in words.
     pub(super) async fn remains(&self) -> Result<Vec<(String, String)>, Failure> {
         let flow = Flow::new(Cancel::default()).within_limit(self.limit);
-        let survey = crate::engine::survey(&self.assembly.graph, &flow, &self.clock).await;
-        let mut remains = Vec::new();
+        let mut remains = if self.cluster_stays() {
+            self.assembly.hub.remains(&flow).await?
+        } else {
+            self.standing(&flow).await
+        };
+        let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
+        remains.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
+        Ok(remains)
+    }
+
+    /// The resources that are seen to be there, with their state.
+    async fn standing(&self, flow: &Flow) -> Vec<(String, String)> {
+        let survey = crate::engine::survey(&self.assembly.graph, flow, &self.clock).await;
+        let mut standing = Vec::new();
         for (id, removal) in self.assembly.graph.removals() {
             let Some(seen) = survey.resources.iter().find(|seen| seen.id == *id) else { continue };
             let state = match &seen.look {
@@ -251,11 +269,9 @@ impl<'a> Session<'a> {
                 Look::Seen(State::Progressing(text) | State::Broken(text)) => text.clone(),
                 Look::Failed(fault) => fault.to_string(),
             };
-            remains.push((words::resource(id), state));
+            standing.push((words::resource(id), state));
         }
-        let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
-        remains.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
-        Ok(remains)
+        standing
     }
 
     /// Lets go of the courtesy lock in the cluster.

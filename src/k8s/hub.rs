@@ -154,6 +154,12 @@ impl Hub {
         Ok(found.into_values().map(Arc::unwrap_or_clone).collect())
     }
 
+    /// All objects of `kind` with this owner's label, listed afresh.
+    pub(super) async fn list_labelled(&self, kind: &Kind, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
+        let found = self.list(kind, &self.settings.owner.selector(), flow).await?;
+        Ok(found.into_values().collect())
+    }
+
     async fn list(
         &self,
         kind: &Kind,

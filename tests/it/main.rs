@@ -16,6 +16,7 @@ mod laws;
 mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;
+mod laws_remains;
 mod laws_together;
 mod profiles;
 mod providers;

@@ -61,15 +61,14 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
     };
     settings.printer.talk(&report.down(settings.printer.talk_paint, settings.printer.width));
     if exit != Exit::Done {
+        if outcome.changed && session.cluster_stays() && signals.stopped_by().is_none() {
+            tell(session, &inventory(session, &outcome).await?)?;
+        }
         return Ok(exit);
     }
     let inventory = inventory(session, &outcome).await?;
     forget_context(session).await?;
-    if !settings.json() {
-        let text =
-            inventory.text(&session.about.environment, settings.printer.data_paint, settings.printer.width);
-        print(settings, &text)?;
-    }
+    tell(session, &inventory)?;
     Ok(if inventory.left.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
@@ -144,6 +143,19 @@ async fn inventory(session: &Session<'_>, outcome: &Outcome) -> Result<Inventory
     }
     inventory.left = session.remains().await?;
     Ok(inventory)
+}
+
+/// Shows the inventory; beside a stream of events only when something is left.
+fn tell(session: &Session<'_>, inventory: &Inventory) -> Result<(), Failure> {
+    let printer = session.settings.printer;
+    let name = &session.about.environment;
+    if !session.settings.json() {
+        return print(session.settings, &inventory.text(name, printer.data_paint));
+    }
+    if !inventory.left.is_empty() {
+        printer.talk(&inventory.text(name, printer.talk_paint));
+    }
+    Ok(())
 }
 
 /// Takes the environment's context out of the user's kubeconfig, if it is there.

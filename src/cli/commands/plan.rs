@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         (true, _) => print_json(settings, &plan)?,
         (false, true) => print(settings, &ui::plan::markdown(&plan))?,
         (false, false) => {
-            print(settings, &ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width))?
+            print(settings, &ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width))?;
         }
     }
     unknown(&survey)?;
