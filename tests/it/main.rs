@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod bad_clusters;
 mod command_line;
 mod floors;
 mod laws;

@@ -7,7 +7,7 @@ use super::super::session::{Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::super::work::work;
-use super::print;
+use super::{print, unknown};
 use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
 use crate::flow::{Cancel, Flow};
 use crate::ui::inventory::Inventory;
@@ -43,6 +43,10 @@ pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure
 async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Result<Exit, Failure> {
     let settings = session.settings;
     let survey = session.survey(signals).await?;
+    if session.cluster_stays() {
+        // What lies in it has to be taken out one by one, and can only be when it can be asked.
+        unknown(&survey)?;
+    }
     let goes = going(session, &survey);
     if !goes.is_empty() {
         announce(session, &goes)?;

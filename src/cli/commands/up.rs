@@ -34,6 +34,8 @@ async fn raise(
 ) -> Result<Exit, Failure> {
     let settings = session.settings;
     let survey = session.survey(signals).await?;
+    // A plan with holes cannot be acted on, so there is nothing to show but what was in the way.
+    unknown(&survey)?;
     let plan = Plan::of(&survey, session.about.clone(), session.left_out());
     if !settings.json() && !survey.is_clean() {
         print(
@@ -41,7 +43,6 @@ async fn raise(
             &format!("{}\n", ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width)),
         )?;
     }
-    unknown(&survey)?;
     if let Some(saved) = saved {
         saved.hold(&plan)?;
     }
