@@ -267,13 +267,16 @@ impl<'a> Work<'a> {
                         return Err(stuck(&attempted, &seen.changes));
                     }
                     self.cx.flow.check(&attempted)?;
-                    *lock(&self.changed) = true;
+                    let changed_before = std::mem::replace(&mut *lock(&self.changed), true);
                     self.events.send(EventKind::Step {
                         resource: self.id().clone(),
                         changes: counted(&seen.changes),
                     });
                     taken.push(seen.changes);
-                    self.alive(step.take(&self.cx)).await?;
+                    if let Err(fault) = self.alive(step.take(&self.cx)).await {
+                        *lock(&self.changed) = changed_before || !fault.untouched;
+                        return Err(fault);
+                    }
                     let took_ms = milliseconds(self.began.elapsed());
                     *lock(&self.accepted) = Some(self.run_began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });

@@ -120,9 +120,16 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, Fault> {
 pub fn fault(verb: &str, path: &Path, error: &io::Error) -> Fault {
     let attempted = format!("{verb} `{}`", path.display());
     let (kind, hint) = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            (FaultKind::Denied, Some("check the owner and mode of that path".to_string()))
+        io::ErrorKind::PermissionDenied => {
+            (FaultKind::Invalid, Some("check the owner and mode of that path".to_string()))
         }
+        io::ErrorKind::ReadOnlyFilesystem => (
+            FaultKind::Invalid,
+            Some(
+                "make that file system writable, or keep berth's files elsewhere: `XDG_STATE_HOME`"
+                    .to_string(),
+            ),
+        ),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (FaultKind::Quota, Some("make room on that disk and run the same command again".to_string()))
         }
