@@ -281,7 +281,14 @@ impl<'a> Session<'a> {
 
     /// Removes what berth remembers of the environment on this machine.
     pub(super) fn forget(&self) -> Result<(), Failure> {
-        Ok(files::remove_folder_if_there(&self.folder)?)
+        files::remove_folder_if_there(&self.folder)?;
+        // Empty when this was the last environment; removing what is not empty is refused.
+        for folder in
+            self.folder.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.local.dirs.state))
+        {
+            std::fs::remove_dir(folder).ok();
+        }
+        Ok(())
     }
 }
 

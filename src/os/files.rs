@@ -9,10 +9,12 @@ use crate::base::{Fault, FaultKind};
 
 /// Makes `folder` and its parents, readable for the user alone.
 pub fn make_private_folder(folder: &Path) -> Result<(), Fault> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    // Another run may remove an empty parent right after it was made.
+    builder
         .create(folder)
+        .or_else(|_| builder.create(folder))
         .map_err(|error| fault("create folder", folder, &error))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .map_err(|error| fault("protect folder", folder, &error))

@@ -11,6 +11,7 @@
 )]
 
 mod bad_clusters;
+mod bad_machines;
 mod command_line;
 mod floors;
 mod laws;
@@ -21,6 +22,7 @@ mod laws_remains;
 mod laws_together;
 mod profiles;
 mod providers;
+mod questions;
 mod reference;
 mod rendering;
 mod stage;

@@ -127,14 +127,13 @@ async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> 
         ));
     }
     let answer = prompt::ask(&format!("Type `{name}` to remove it:"), session.settings, signals).await?;
-    if answer == *name {
-        return Ok(());
-    }
-    Err(Failure::refused(
-        "not confirmed, nothing was removed",
-        format!("the answer was not `{name}`"),
-        "try again",
-    ))
+    let why = match answer {
+        Some(answer) if answer == *name => return Ok(()),
+        Some(_) => format!("the answer was not `{name}`"),
+        None => "there was no answer".to_string(),
+    };
+    let again = format!("`{}` asks again", session.again("down"));
+    Err(Failure::refused("not confirmed, nothing was removed", why, again))
 }
 
 /// What still carries the mark, and what stays on purpose.

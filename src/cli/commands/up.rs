@@ -93,12 +93,14 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         ));
     }
     let question = format!("{things} that stands now would be lost. Go on? [y/N]");
-    match prompt::ask(&question, session.settings, signals).await?.to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => {
-            Err(Failure::refused("not confirmed, nothing was changed", "the answer was not `y`", "try again"))
-        }
-    }
+    let answer = prompt::ask(&question, session.settings, signals).await?;
+    let why = match answer.map(|answer| answer.to_lowercase()).as_deref() {
+        Some("y" | "yes") => return Ok(()),
+        Some(_) => "the answer was not `y`",
+        None => "there was no answer",
+    };
+    let again = format!("`{}` asks again", session.again("up"));
+    Err(Failure::refused("not confirmed, nothing was changed", why, again))
 }
 
 /// The last words: what stands, how to reach it, how long it took.
