@@ -13,8 +13,8 @@ use super::survey::{Look, Survey};
 use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId};
 use crate::flow::{Flow, Notice};
 
-/// The pauses between two observations: short at first, so that what is quick is seen quickly.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The pauses between two observations.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a run is given to work with.
@@ -268,13 +268,16 @@ impl<'a> Work<'a> {
                         return Err(stuck(&attempted, &seen.changes));
                     }
                     self.cx.flow.check(&attempted)?;
-                    *lock(&self.changed) = true;
+                    let changed_before = std::mem::replace(&mut *lock(&self.changed), true);
                     self.events.send(EventKind::Step {
                         resource: self.id().clone(),
                         changes: counted(&seen.changes),
                     });
                     taken.push(seen.changes);
-                    self.alive(step.take(&self.cx)).await?;
+                    if let Err(fault) = self.alive(step.take(&self.cx)).await {
+                        *lock(&self.changed) = changed_before || !fault.untouched;
+                        return Err(fault);
+                    }
                     let took_ms = milliseconds(self.began.elapsed());
                     *lock(&self.accepted) = Some(self.run_began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
@@ -314,7 +317,7 @@ impl<'a> Work<'a> {
             (Removal::Itself, _) => {}
         }
         let attempted = format!("remove {}", self.id());
-        let mut pace = Pace::new();
+        let pace = Pace::new();
         let mut begun = false;
         loop {
             let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
@@ -399,17 +402,17 @@ fn next_heartbeat(age: Duration) -> Duration {
     })
 }
 
-struct Pace(Duration);
+/// How long to wait before looking again: a twelfth of the time since the last step, so that what is
+/// quick is seen quickly and what is slow is not asked all the time.
+struct Pace(Instant);
 
 impl Pace {
     fn new() -> Self {
-        Self(FIRST_PAUSE)
+        Self(Instant::now())
     }
 
-    fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = (pause * 3 / 2).min(LONGEST_PAUSE);
-        pause
+    fn next(&self) -> Duration {
+        (self.0.elapsed() / 12).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 }
 

@@ -191,6 +191,11 @@ fn built_in(api_version: &str, kind: &str) -> Kind {
     known_kind(api_version, kind).expect("the kinds of the records are in the table of built-in kinds")
 }
 
+/// The kinds of the records themselves.
+pub(super) fn kinds() -> [Kind; 2] {
+    [config_map_kind(), lease_kind()]
+}
+
 fn namespace_kind() -> Kind {
     built_in("v1", "Namespace")
 }

@@ -60,6 +60,8 @@ pub fn fingerprint(resolved: &Value, shape: &str) -> String {
 
 /// The graph of all resources of `environment`.
 pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assembly, Fault> {
+    // First of all: whatever else may be wrong, on this provider nothing can be made right.
+    providers::check(environment)?;
     let Rendering { mut sets, provided: brought, mut notes } = render(environment)?;
     if settings.partial && !settings.tenants.is_empty() {
         keep_tenants(&mut sets, &settings.tenants);

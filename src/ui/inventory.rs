@@ -14,7 +14,7 @@ pub struct Inventory {
 
 impl Inventory {
     /// The inventory as text.
-    pub fn text(&self, environment: &str, paint: Paint, columns: usize) -> String {
+    pub fn text(&self, environment: &str, paint: Paint) -> String {
         let mut text = String::new();
         if self.left.is_empty() {
             let but = if self.kept.is_empty() { "" } else { " but what is kept" };
@@ -32,7 +32,8 @@ impl Inventory {
                 table.row([word, what.as_str(), why.as_str()]);
             }
             for line in table.lines(|_, _, cell| cell) {
-                text.push_str(&format!("  {}\n", cut(&line, columns.saturating_sub(2))));
+                // What holds a thing has to be read whole, however wide the terminal is.
+                text.push_str(&format!("  {}\n", cut(&line, usize::MAX)));
             }
         }
         text
@@ -46,17 +47,15 @@ mod tests {
     #[test]
     fn an_inventory_says_that_nothing_is_left_or_what() {
         let mut inventory = Inventory::default();
-        assert_eq!(inventory.text("lab", Paint::PLAIN, 80), "lab is gone: nothing is left\n");
+        assert_eq!(inventory.text("lab", Paint::PLAIN), "lab is gone: nothing is left\n");
         inventory.kept.push(("registry ecr".to_string(), "`--registries` removes it".to_string()));
         assert_eq!(
-            inventory.text("lab", Paint::PLAIN, 80),
+            inventory.text("lab", Paint::PLAIN),
             "lab is gone: nothing is left but what is kept\n  kept  registry ecr  `--registries` removes it\n"
         );
         inventory.left.push(("Namespace shop".to_string(), "a finalizer holds it".to_string()));
         assert!(
-            inventory
-                .text("lab", Paint::PLAIN, 80)
-                .starts_with("1 thing of lab left:\n  left  Namespace shop")
+            inventory.text("lab", Paint::PLAIN).starts_with("1 thing of lab left:\n  left  Namespace shop")
         );
     }
 }

@@ -10,9 +10,9 @@ use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
 use crate::base::ChangeKind;
 use crate::engine::{Outcome, converge};
-use crate::ui::plan::Plan;
+use crate::plan::Plan;
 use crate::ui::report::Report;
-use crate::ui::words;
+use crate::ui::{self, words};
 
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
@@ -34,12 +34,16 @@ async fn raise(
 ) -> Result<Exit, Failure> {
     let settings = session.settings;
     let survey = session.survey(signals).await?;
+    // A plan with holes cannot be acted on, so there is nothing to show but what was in the way.
+    unknown(&survey)?;
     // What is not rehearsed is said once, at the end.
     let plan = Plan::of(&survey, session.about.clone(), Vec::new());
     if !settings.json() && !survey.is_clean() {
-        print(settings, &format!("{}\n", plan.text(settings.printer.data_paint, settings.printer.width)))?;
+        print(
+            settings,
+            &format!("{}\n", ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width)),
+        )?;
     }
-    unknown(&survey)?;
     if let Some(saved) = saved {
         saved.hold(&plan)?;
     }
@@ -90,12 +94,14 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         ));
     }
     let question = format!("{things} that stands now would be lost. Go on? [y/N]");
-    match prompt::ask(&question, session.settings, signals).await?.to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => {
-            Err(Failure::refused("not confirmed, nothing was changed", "the answer was not `y`", "try again"))
-        }
-    }
+    let answer = prompt::ask(&question, session.settings, signals).await?;
+    let why = match answer.map(|answer| answer.to_lowercase()).as_deref() {
+        Some("y" | "yes") => return Ok(()),
+        Some(_) => "the answer was not `y`",
+        None => "there was no answer",
+    };
+    let again = format!("`{}` asks again", session.again("up"));
+    Err(Failure::refused("not confirmed, nothing was changed", why, again))
 }
 
 /// The last words: what stands, how to reach it, how long it took.

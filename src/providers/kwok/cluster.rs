@@ -93,8 +93,10 @@ impl ClusterResource {
 
     /// Asks the API server of a cluster whose processes all run.
     async fn ask(&self, cx: &Cx) -> Result<Seen, Fault> {
-        let (access, is_kept) = match Kubeconfig::read(&self.inner.folder.kubeconfig())? {
-            Some(kubeconfig) => (kubeconfig.access()?, true),
+        // One that somebody damaged is as good as none: it can be written again.
+        let kept = Kubeconfig::read(&self.inner.folder.kubeconfig()).ok().flatten();
+        let (access, is_kept) = match kept.and_then(|kubeconfig| kubeconfig.access().ok()) {
+            Some(access) => (access, true),
             None => (self.inner.access_from_kwokctl().await?, false),
         };
         if !self.inner.hub.is_ready(&access, &cx.flow).await? {
@@ -105,7 +107,8 @@ impl ClusterResource {
         if is_kept {
             return Ok(seen);
         }
-        let change = Change::new(ChangeKind::Update, self.subject()).because("its kubeconfig is gone");
+        let change =
+            Change::new(ChangeKind::Update, self.subject()).because("its kubeconfig is gone or damaged");
         Ok(seen.to_change(vec![change], RestoreKubeconfig { inner: Arc::clone(&self.inner), access }))
     }
 }
