@@ -3,6 +3,9 @@
 use super::words::{count, cut};
 use super::{Paint, Table};
 
+/// So many things are named: one is enough to see what holds the rest.
+const MOST_ROWS: usize = 40;
+
 /// What still carries the owner mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Inventory {
@@ -28,12 +31,15 @@ impl Inventory {
         }
         for (rows, word) in [(&self.left, "left"), (&self.kept, "kept")] {
             let mut table = Table::new();
-            for (what, why) in rows {
+            for (what, why) in rows.iter().take(MOST_ROWS) {
                 table.row([word, what.as_str(), why.as_str()]);
             }
             for line in table.lines(|_, _, cell| cell) {
                 // What holds a thing has to be read whole, however wide the terminal is.
                 text.push_str(&format!("  {}\n", cut(&line, usize::MAX)));
+            }
+            if rows.len() > MOST_ROWS {
+                text.push_str(&format!("  and {} more\n", count(rows.len() - MOST_ROWS, "thing")));
             }
         }
         text
