@@ -50,6 +50,11 @@ pub async fn converge(graph: &Graph, run: &Run) -> Outcome {
     schedule(graph, run, Direction::Up, None).await
 }
 
+/// Brings only those resources up that `survey` could look at, so that the others can be looked at.
+pub async fn converge_seen(graph: &Graph, survey: &Survey, run: &Run) -> Outcome {
+    schedule(graph, run, Direction::Up, Some(survey)).await
+}
+
 /// Removes every resource, in reverse order; ends when each is seen to be absent. What `survey`
 /// found to lie in something absent is absent without being asked.
 pub async fn remove(graph: &Graph, survey: &Survey, run: &Run) -> Outcome {
@@ -74,7 +79,10 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
     let known = survey.map(|survey| survey.outputs.clone()).unwrap_or_default();
     let mut outcome = Outcome { outputs: known, ..Outcome::default() };
     let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
-    let mut begun: BTreeSet<usize> = BTreeSet::new();
+    let mut begun: BTreeSet<usize> = match (direction, survey) {
+        (Direction::Up, Some(survey)) => not_seen(nodes, survey),
+        _ => BTreeSet::new(),
+    };
     let (publish, mut published) = mpsc::unbounded::<Outputs>();
     let mut running = FuturesUnordered::new();
     let run_began = Instant::now();
@@ -149,6 +157,12 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
         }
     }
     outcome
+}
+
+/// The resources that `survey` could not look at.
+fn not_seen(nodes: &[Node], survey: &Survey) -> BTreeSet<usize> {
+    let seen = |node: &Node| matches!(survey.look_of(node.resource.id()), Some(Look::Seen(_)));
+    nodes.iter().enumerate().filter(|(_, node)| !seen(node)).map(|(index, _)| index).collect()
 }
 
 fn in_order(nodes: &[Node], direction: Direction) -> Vec<(usize, &Node)> {
@@ -311,7 +325,8 @@ impl<'a> Work<'a> {
             (Removal::Itself, Some(Look::Behind(_))) => {
                 let fault = survey.and_then(Survey::first_fault).cloned();
                 return Err(fault.unwrap_or_else(|| {
-                    Fault::new(FaultKind::Bug, format!("remove {}", self.id()), "it was not looked at")
+                    let attempted = format!("remove {}", self.id());
+                    Fault::new(FaultKind::Transient, attempted, "what it lives in cannot be reached")
                 }));
             }
             (Removal::Itself, _) => {}

@@ -63,7 +63,7 @@ impl Status {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }
                 "after" => ("absent", None),
-                "behind" => ("unknown", detail.map(|other| format!("`{other}` could not be asked"))),
+                "behind" => ("unknown", detail.map(|other| format!("`{other}` does not answer"))),
                 other => (other, detail),
             };
             Standing {

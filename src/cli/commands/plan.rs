@@ -30,6 +30,13 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     unknown(&survey)?;
     let changes = !plan.is_empty();
     if let Some(path) = &arguments.out {
+        if survey.is_partial() {
+            return Err(Failure::refused(
+                "the plan is not kept: it is not whole",
+                "what is in a stopped cluster is known once it runs",
+                format!("`{}` starts it; then plan again", session.again("up")),
+            ));
+        }
         SavedPlan::new(arguments, plan).write(path)?;
         settings.printer.talk(&format!(
             "the plan is in `{0}`: `berth up {0}` makes exactly these changes",

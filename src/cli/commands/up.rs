@@ -9,7 +9,7 @@ use super::super::signals::Signals;
 use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
 use crate::base::ChangeKind;
-use crate::engine::{Outcome, converge};
+use crate::engine::{Outcome, Survey, converge, converge_seen};
 use crate::plan::Plan;
 use crate::ui::report::Report;
 use crate::ui::{self, words};
@@ -32,18 +32,23 @@ async fn raise(
     saved: Option<&SavedPlan>,
     signals: &Signals,
 ) -> Result<Exit, Failure> {
-    let settings = session.settings;
-    let survey = session.survey(signals).await?;
+    let mut survey = session.survey(signals).await?;
+    if survey.is_partial() && saved.is_none() {
+        // What is in a stopped cluster is known once it runs: so it is started before anything is decided.
+        show(session, &survey)?;
+        let started = work(session, "up", &survey, signals, async |graph, run| {
+            converge_seen(graph, &survey, run).await
+        });
+        let (outcome, exit) = started.await?;
+        if exit != Exit::Done {
+            report(session, &outcome)?;
+            return Ok(exit);
+        }
+        survey = session.survey(signals).await?;
+    }
     // A plan with holes cannot be acted on, so there is nothing to show but what was in the way.
     unknown(&survey)?;
-    // What is not rehearsed is said once, at the end.
-    let plan = Plan::of(&survey, session.about.clone(), Vec::new());
-    if !settings.json() && !survey.is_clean() {
-        print(
-            settings,
-            &format!("{}\n", ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width)),
-        )?;
-    }
+    let plan = show(session, &survey)?;
     if let Some(saved) = saved {
         saved.hold(&plan)?;
     }
@@ -54,6 +59,18 @@ async fn raise(
     .await?;
     report(session, &outcome)?;
     Ok(exit)
+}
+
+/// Shows what would change, if anything would.
+fn show(session: &Session<'_>, survey: &Survey) -> Result<Plan, Failure> {
+    let settings = session.settings;
+    // What is not rehearsed is said once, at the end.
+    let plan = Plan::of(survey, session.about.clone(), Vec::new());
+    if !settings.json() && !survey.is_clean() {
+        let printer = &settings.printer;
+        print(settings, &format!("{}\n", ui::plan::text(&plan, printer.data_paint, printer.width)))?;
+    }
+    Ok(plan)
 }
 
 /// Refuses when somebody else's things are in the way; asks when something that stands would be lost.

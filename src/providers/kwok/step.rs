@@ -116,6 +116,12 @@ impl Inner {
         let tools = self.search.tools().map_err(Fault::untouched)?;
         let lock = self.lock("start cluster", cx)?;
         let attempt = || async {
+            // After an orderly shutdown an API server may live on and never serve again; kwokctl would
+            // take it for one that runs.
+            if self.answering_access(&cx.flow).await?.is_none() {
+                let programs = self.folder.programs();
+                processes::end(&processes::running(&programs).await?, &programs, &cx.flow).await?;
+            }
             processes::settle(&self.folder.cluster_folder(), &cx.flow).await?;
             let kwokctl = tools
                 .kwokctl(&self.folder.kwok, &self.folder.cache)

@@ -55,7 +55,7 @@ fn resource(plan: &Plan, planned: &Planned, lines: &mut Vec<String>, paint: Pain
     if is_trouble(planned) {
         let detail = planned.detail.as_deref().unwrap_or_default();
         let text = match planned.state.as_str() {
-            "behind" => format!("not asked, since `{detail}` could not be"),
+            "behind" => format!("not looked at, since `{detail}` does not answer"),
             "broken" => format!("broken, {detail}"),
             _ => format!("not known, {detail}"),
         };
