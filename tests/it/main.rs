@@ -20,6 +20,7 @@ mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;
 mod laws_remains;
+mod laws_stopped;
 mod laws_together;
 mod profiles;
 mod providers;
