@@ -13,7 +13,7 @@ use super::live::Live;
 use super::object::{Kind, Object};
 use crate::base::{Fault, FaultKind, Owner, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State};
-use crate::flow::{Flow, Patience};
+use crate::flow::{Flow, Notice, Patience};
 
 /// The namespace of berth's own records; all environments of a cluster share it.
 pub(super) const NAMESPACE: &str = "berth-system";
@@ -109,6 +109,7 @@ pub(super) async fn ensure_namespace(client: &Client, flow: &Flow) -> Result<(),
         if !live.going {
             return Ok(());
         }
+        flow.report(Notice::Waiting(format!("waiting until the old {} is gone", live.title())));
         flow.pause(Duration::from_millis(200), "wait until the old namespace of the records is gone").await?;
     }
     let body = json!({

@@ -68,6 +68,10 @@ impl ClusterResource {
             Verdict::Running => self.ask(cx).await?,
         };
         seen.notes.extend(note_on_version(inner.declared, &sight));
+        if !inner.config.metrics && sight.mark.as_ref().is_some_and(|mark| mark.metrics) {
+            let text = "metrics-server: it was enabled when the cluster was made, and goes with it";
+            seen.notes.push(Note::new("kept", text));
+        }
         Ok(seen)
     }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::allocatable::allocatable;
 use crate::base::{ProviderKind, label};
 use crate::k8s::Object;
 use crate::profile::{Environment, NodeGroup, Taint};
@@ -10,7 +11,7 @@ use crate::profile::{Environment, NodeGroup, Taint};
 const DISK: &str = "100Gi";
 
 /// The kubelet's default. EKS allows fewer on small machines, GKE the same.
-const PODS: &str = "110";
+const PODS: u32 = 110;
 
 /// The nodes that a node group should have.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +35,10 @@ pub struct NodeWanted {
     pub annotations: BTreeMap<String, String>,
     /// All taints that berth sets, sorted.
     pub taints: Vec<Taint>,
-    /// Capacity, all of it allocatable: quantities by resource.
+    /// What the machine has: quantities by resource.
     pub capacity: BTreeMap<String, String>,
+    /// What pods may ask for of it.
+    pub allocatable: BTreeMap<String, String>,
     /// `amd64` or `arm64`.
     pub architecture: String,
 }
@@ -80,12 +83,14 @@ fn node(provider: ProviderKind, group: &NodeGroup, index: u32) -> NodeWanted {
             format!("/metrics/nodes/{name}/metrics/resource"),
         ),
     ]);
+    let capacity = capacity(group);
     NodeWanted {
         name,
         labels,
         annotations,
         taints: taints(group),
-        capacity: capacity(group),
+        allocatable: allocatable(provider, &capacity, PODS),
+        capacity,
         architecture: group.resources.architecture.clone(),
     }
 }
@@ -191,7 +196,7 @@ impl NodeWanted {
             // Kept when the node is made, as a kubelet's would be; ignored afterwards.
             "status": {
                 "capacity": self.capacity,
-                "allocatable": self.capacity,
+                "allocatable": self.allocatable,
                 "nodeInfo": {"architecture": self.architecture, "operatingSystem": "linux"},
             },
         }))

@@ -1,5 +1,6 @@
 //! The machines of an environment: what rehearsed nodes look like, and how they are brought there.
 
+mod allocatable;
 mod desired;
 mod diff;
 mod resource;
