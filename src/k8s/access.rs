@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use kube::Config;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 
@@ -12,6 +14,9 @@ pub(super) async fn connect(access: &ClusterAccess) -> Result<kube::Client, Faul
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut config = config(access, &attempted).await?;
     config.default_retry = false;
+    // Audit logs say who asked.
+    let agent = HeaderValue::from_static(concat!("berth/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_mins(1));
     kube::Client::try_from(config)
