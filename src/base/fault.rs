@@ -15,6 +15,8 @@ pub struct Fault {
     pub reason: String,
     /// What to type or change next.
     pub hint: Option<String>,
+    /// Whether it arose before anything was changed, in a step that was meant to change something.
+    pub untouched: bool,
     /// How long the other side asked to be left alone (`Retry-After`).
     pub retry_after: Option<Duration>,
 }
@@ -49,13 +51,27 @@ pub enum FaultKind {
 impl Fault {
     /// A fault of `kind` while doing `attempted`, refused with `reason`.
     pub fn new(kind: FaultKind, attempted: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { kind, attempted: attempted.into(), reason: reason.into(), hint: None, retry_after: None }
+        Self {
+            kind,
+            attempted: attempted.into(),
+            reason: reason.into(),
+            hint: None,
+            untouched: false,
+            retry_after: None,
+        }
     }
 
     /// The same fault with what to type or change next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same fault, of a step that had not changed anything yet.
+    #[must_use]
+    pub fn untouched(mut self) -> Self {
+        self.untouched = true;
         self
     }
 

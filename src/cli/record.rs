@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::session::Session;
 use crate::base::Fault;
 use crate::os::files;
-use crate::ui::plan::About;
+use crate::plan::About;
 
 const FILE: &str = "record.json";
 

@@ -6,7 +6,8 @@ use super::args::{Leave, Part, Plan as Arguments, Up};
 use super::exit::Failure;
 use crate::base::{Fault, FaultKind};
 use crate::os::files;
-use crate::ui::plan::{Plan, SCHEMA_VERSION};
+use crate::plan::{Plan, SCHEMA_VERSION};
+use crate::ui;
 
 /// A plan in a file, with the arguments that it was made with: `up FILE` takes them from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +97,7 @@ impl SavedPlan {
             None => Ok(()),
             Some(how) => Err(Failure::refused(
                 format!("the saved plan for {} no longer fits", self.plan.about.environment),
-                how,
+                ui::plan::difference(&how, &self.plan.about),
                 "make it anew with `berth plan … -o FILE`, look at it, and give that to `berth up`",
             )),
         }

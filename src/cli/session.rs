@@ -15,10 +15,9 @@ use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
 use crate::os::{FileLock, files};
-use crate::plan::{self, Assembly};
+use crate::plan::{self, About, Assembly};
 use crate::profile::{ClusterSpec, Environment};
 use crate::providers::{self, Local};
-use crate::ui::plan::About;
 use crate::ui::progress::{self, Json, Plain, Tty};
 use crate::ui::{Complaint, words};
 
@@ -238,11 +237,29 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether the cluster stays when the environment goes, so that what is left in it has to be looked for.
+    pub(super) fn cluster_stays(&self) -> bool {
+        let mut clusters = self.assembly.graph.removals().filter(|(id, _)| id.layer() == Layer::Cluster);
+        clusters.any(|(_, removal)| removal == Removal::Kept)
+    }
+
     /// Everything of the environment that is still there after `down`, in words.
     pub(super) async fn remains(&self) -> Result<Vec<(String, String)>, Failure> {
         let flow = Flow::new(Cancel::default()).within_limit(self.limit);
-        let survey = crate::engine::survey(&self.assembly.graph, &flow, &self.clock).await;
-        let mut remains = Vec::new();
+        let mut remains = if self.cluster_stays() {
+            self.assembly.hub.remains(&flow).await?
+        } else {
+            self.standing(&flow).await
+        };
+        let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
+        remains.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
+        Ok(remains)
+    }
+
+    /// The resources that are seen to be there, with their state.
+    async fn standing(&self, flow: &Flow) -> Vec<(String, String)> {
+        let survey = crate::engine::survey(&self.assembly.graph, flow, &self.clock).await;
+        let mut standing = Vec::new();
         for (id, removal) in self.assembly.graph.removals() {
             let Some(seen) = survey.resources.iter().find(|seen| seen.id == *id) else { continue };
             let state = match &seen.look {
@@ -252,11 +269,9 @@ impl<'a> Session<'a> {
                 Look::Seen(State::Progressing(text) | State::Broken(text)) => text.clone(),
                 Look::Failed(fault) => fault.to_string(),
             };
-            remains.push((words::resource(id), state));
+            standing.push((words::resource(id), state));
         }
-        let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
-        remains.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
-        Ok(remains)
+        standing
     }
 
     /// Lets go of the courtesy lock in the cluster.
@@ -266,7 +281,14 @@ impl<'a> Session<'a> {
 
     /// Removes what berth remembers of the environment on this machine.
     pub(super) fn forget(&self) -> Result<(), Failure> {
-        Ok(files::remove_folder_if_there(&self.folder)?)
+        files::remove_folder_if_there(&self.folder)?;
+        // Empty when this was the last environment; removing what is not empty is refused.
+        for folder in
+            self.folder.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.local.dirs.state))
+        {
+            std::fs::remove_dir(folder).ok();
+        }
+        Ok(())
     }
 }
 

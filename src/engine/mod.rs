@@ -17,5 +17,5 @@ pub use event::{Event, EventKind, Events, Listener, SCHEMA_VERSION};
 pub use graph::{Graph, Need, Removal};
 pub use journal::Journal;
 pub use resource::{Cx, Output, Outputs, Resource, Seen, State, Step};
-pub use run::{Outcome, Run, converge, remove};
+pub use run::{Outcome, Run, converge, converge_seen, remove};
 pub use survey::{Look, Observed, Survey, survey};

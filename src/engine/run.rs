@@ -13,8 +13,8 @@ use super::survey::{Look, Survey};
 use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId};
 use crate::flow::{Flow, Notice};
 
-/// The pauses between two observations: short at first, so that what is quick is seen quickly.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The pauses between two observations.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a run is given to work with.
@@ -50,6 +50,11 @@ pub async fn converge(graph: &Graph, run: &Run) -> Outcome {
     schedule(graph, run, Direction::Up, None).await
 }
 
+/// Brings only those resources up that `survey` could look at, so that the others can be looked at.
+pub async fn converge_seen(graph: &Graph, survey: &Survey, run: &Run) -> Outcome {
+    schedule(graph, run, Direction::Up, Some(survey)).await
+}
+
 /// Removes every resource, in reverse order; ends when each is seen to be absent. What `survey`
 /// found to lie in something absent is absent without being asked.
 pub async fn remove(graph: &Graph, survey: &Survey, run: &Run) -> Outcome {
@@ -74,7 +79,10 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
     let known = survey.map(|survey| survey.outputs.clone()).unwrap_or_default();
     let mut outcome = Outcome { outputs: known, ..Outcome::default() };
     let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
-    let mut begun: BTreeSet<usize> = BTreeSet::new();
+    let mut begun: BTreeSet<usize> = match (direction, survey) {
+        (Direction::Up, Some(survey)) => not_seen(nodes, survey),
+        _ => BTreeSet::new(),
+    };
     let (publish, mut published) = mpsc::unbounded::<Outputs>();
     let mut running = FuturesUnordered::new();
     let run_began = Instant::now();
@@ -149,6 +157,12 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
         }
     }
     outcome
+}
+
+/// The resources that `survey` could not look at.
+fn not_seen(nodes: &[Node], survey: &Survey) -> BTreeSet<usize> {
+    let seen = |node: &Node| matches!(survey.look_of(node.resource.id()), Some(Look::Seen(_)));
+    nodes.iter().enumerate().filter(|(_, node)| !seen(node)).map(|(index, _)| index).collect()
 }
 
 fn in_order(nodes: &[Node], direction: Direction) -> Vec<(usize, &Node)> {
@@ -268,13 +282,16 @@ impl<'a> Work<'a> {
                         return Err(stuck(&attempted, &seen.changes));
                     }
                     self.cx.flow.check(&attempted)?;
-                    *lock(&self.changed) = true;
+                    let changed_before = std::mem::replace(&mut *lock(&self.changed), true);
                     self.events.send(EventKind::Step {
                         resource: self.id().clone(),
                         changes: counted(&seen.changes),
                     });
                     taken.push(seen.changes);
-                    self.alive(step.take(&self.cx)).await?;
+                    if let Err(fault) = self.alive(step.take(&self.cx)).await {
+                        *lock(&self.changed) = changed_before || !fault.untouched;
+                        return Err(fault);
+                    }
                     let took_ms = milliseconds(self.began.elapsed());
                     *lock(&self.accepted) = Some(self.run_began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
@@ -308,13 +325,14 @@ impl<'a> Work<'a> {
             (Removal::Itself, Some(Look::Behind(_))) => {
                 let fault = survey.and_then(Survey::first_fault).cloned();
                 return Err(fault.unwrap_or_else(|| {
-                    Fault::new(FaultKind::Bug, format!("remove {}", self.id()), "it was not looked at")
+                    let attempted = format!("remove {}", self.id());
+                    Fault::new(FaultKind::Transient, attempted, "what it lives in cannot be reached")
                 }));
             }
             (Removal::Itself, _) => {}
         }
         let attempted = format!("remove {}", self.id());
-        let mut pace = Pace::new();
+        let pace = Pace::new();
         let mut begun = false;
         loop {
             let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
@@ -399,17 +417,17 @@ fn next_heartbeat(age: Duration) -> Duration {
     })
 }
 
-struct Pace(Duration);
+/// How long to wait before looking again: a twelfth of the time since the last step, so that what is
+/// quick is seen quickly and what is slow is not asked all the time.
+struct Pace(Instant);
 
 impl Pace {
     fn new() -> Self {
-        Self(FIRST_PAUSE)
+        Self(Instant::now())
     }
 
-    fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = (pause * 3 / 2).min(LONGEST_PAUSE);
-        pause
+    fn next(&self) -> Duration {
+        (self.0.elapsed() / 12).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 }
 

@@ -37,7 +37,8 @@ pub enum Look {
     Seen(State),
     /// It was not asked, since what it lives in is not there: it is to be made after that.
     After(ResourceId),
-    /// It was not asked, since this one could not be observed.
+    /// It was not asked, since this one could not be observed, or stands and cannot be reached before
+    /// it is started.
     Behind(ResourceId),
     /// It could not be observed.
     Failed(Fault),
@@ -59,6 +60,11 @@ impl Survey {
     /// All changes, with the resource that they belong to.
     pub fn changes(&self) -> impl Iterator<Item = (&ResourceId, &Change)> {
         self.resources.iter().flat_map(|seen| seen.changes.iter().map(move |change| (&seen.id, change)))
+    }
+
+    /// Whether something was not asked since what it lives in stands and has to be started first.
+    pub fn is_partial(&self) -> bool {
+        self.first_fault().is_none() && self.resources.iter().any(|seen| matches!(seen.look, Look::Behind(_)))
     }
 
     /// What looking at a resource gave.
@@ -129,13 +135,19 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
             _ => outputs.has(Outputs::CLUSTER_ACCESS),
         };
         match &seen.look {
-            Look::Failed(_) | Look::Behind(_) => return Standing::Settled(Look::Behind(other.clone())),
             Look::After(first) => return Standing::Settled(Look::After(first.clone())),
-            Look::Seen(_) if !reachable => return Standing::Settled(Look::After(other.clone())),
-            Look::Seen(_) => {}
+            Look::Seen(_) if reachable => {}
+            Look::Seen(_) if is_to_be_made(seen) => return Standing::Settled(Look::After(other.clone())),
+            _ => return Standing::Settled(Look::Behind(other.clone())),
         }
     }
     Standing::Go
+}
+
+/// Whether nothing can be inside: it is not there, or it is made anew.
+fn is_to_be_made(seen: &Observed) -> bool {
+    let made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
+    seen.look == Look::Seen(State::Absent) || seen.changes.iter().any(made)
 }
 
 fn unasked(node: &Node, look: Look) -> Observed {

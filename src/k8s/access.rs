@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use http::HeaderValue;
-use http::header::USER_AGENT;
+use http::header::{HeaderValue, USER_AGENT};
 use kube::Config;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 
@@ -14,13 +13,14 @@ pub(super) async fn connect(access: &ClusterAccess) -> Result<kube::Client, Faul
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut config = config(access, &attempted).await?;
     config.default_retry = false;
-    // Audit logs say who asked.
     let agent = HeaderValue::from_static(concat!("berth/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_mins(1));
-    kube::Client::try_from(config)
-        .map_err(|error| Fault::new(FaultKind::Invalid, attempted, super::fault::in_plain_words(&error)))
+    kube::Client::try_from(config).map_err(|error| {
+        Fault::new(FaultKind::Denied, attempted, error.to_string())
+            .hint("the kubeconfig's user names a file or a program for its credentials: look at those")
+    })
 }
 
 async fn config(access: &ClusterAccess, attempted: &str) -> Result<Config, Fault> {
@@ -46,17 +46,20 @@ async fn config(access: &ClusterAccess, attempted: &str) -> Result<Config, Fault
 }
 
 async fn from_kubeconfig(path: &std::path::Path, context: &str, attempted: &str) -> Result<Config, Fault> {
-    let invalid = |reason: String| {
-        Fault::new(FaultKind::Invalid, attempted, reason).hint(format!(
-            "see the contexts with `kubectl config get-contexts --kubeconfig {}`",
-            path.display()
-        ))
+    let shown = path.display();
+    // kube's own words name the file that is missing, which may be one that the kubeconfig names.
+    let fault = |kind, error: &dyn std::error::Error, hint: String| {
+        Fault::new(kind, attempted, error.to_string()).hint(hint)
     };
-    let file = Kubeconfig::read_from(path).map_err(|error| invalid(super::fault::in_plain_words(&error)))?;
+    let file = Kubeconfig::read_from(path).map_err(|error| {
+        let hint = format!("look at `{shown}`: `cluster.existing.kubeconfig` of the profile names it");
+        fault(FaultKind::Invalid, &error, hint)
+    })?;
     let options = KubeConfigOptions { context: Some(context.to_string()), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(file, &options)
-        .await
-        .map_err(|error| invalid(super::fault::in_plain_words(&error)))
+    Config::from_custom_kubeconfig(file, &options).await.map_err(|error| {
+        let hint = format!("see the contexts with `kubectl config get-contexts --kubeconfig {shown}`");
+        fault(FaultKind::Invalid, &error, hint)
+    })
 }
 
 /// Base64 of a PEM text, as kubeconfigs carry it.

@@ -98,7 +98,7 @@ pub(super) fn compare_one(
 /// The manager, and the path, that applies one of `fields` besides berth.
 fn foreign_holder(live: &Live, fields: &[FieldChange]) -> Option<(String, String)> {
     live.others.iter().find_map(|(manager, held)| {
-        let field = fields.iter().find(|field| field.to.is_some() && holds(held, &field.path))?;
+        let field = fields.iter().find(|field| field.to.is_some() && holds(held, &field.path, &live.body))?;
         Some((manager.clone(), field.path.clone()))
     })
 }

@@ -26,7 +26,6 @@ const PAGE: u32 = 5000;
 #[derive(Clone)]
 pub(super) struct Client {
     inner: kube::Client,
-    server: String,
     limiter: Limiter,
 }
 
@@ -39,7 +38,7 @@ enum Payload<'a> {
 impl Client {
     pub(super) async fn connect(access: &ClusterAccess) -> Result<Self, Fault> {
         let inner = super::access::connect(access).await?;
-        Ok(Self { inner, server: access.server.clone(), limiter: Limiter::new(MOST_IN_FLIGHT) })
+        Ok(Self { inner, limiter: Limiter::new(MOST_IN_FLIGHT) })
     }
 
     /// Whether the answer behind `fault` was 404.
@@ -241,16 +240,11 @@ impl Client {
         let request = request.map_err(|error| Fault::new(FaultKind::Bug, attempted, error.to_string()))?;
         let _place = self.limiter.enter().await;
         let answer = flow.within(ANSWER_LIMIT, attempted, async {
-            let response = self
-                .inner
-                .send(request)
-                .await
-                .map_err(|error| fault::from_transport(attempted, &self.server, &error))?;
+            let response =
+                self.inner.send(request).await.map_err(|error| fault::from_transport(attempted, &error))?;
             let (head, body) = response.into_parts();
-            let body = body
-                .collect_bytes()
-                .await
-                .map_err(|error| fault::from_transport(attempted, &self.server, &error))?;
+            let body =
+                body.collect_bytes().await.map_err(|error| fault::from_transport(attempted, &error))?;
             if head.status.is_success() {
                 return Ok(body.to_vec());
             }

@@ -19,12 +19,12 @@ pub(super) fn removed_fields(wanted: &Value, applied: &str, live: &Value) -> Vec
     found
 }
 
-/// Whether the manager that applied `fields` (in the form of `fieldsV1`) holds the field at `path`,
-/// as it stands in a [`FieldChange`].
-pub(super) fn holds(fields: &str, path: &str) -> bool {
+/// Whether the manager that applied `fields` (in the form of `fieldsV1`) holds the field of `live` at
+/// `path`, as it stands in a [`FieldChange`].
+pub(super) fn holds(fields: &str, path: &str, live: &Value) -> bool {
     let mut held = Vec::new();
     if let Ok(Value::Object(fields)) = serde_json::from_str(fields) {
-        walk_applied(&mut Path::default(), &fields, None, None, &mut held);
+        walk_applied(&mut Path::default(), &fields, None, Some(live), &mut held);
     }
     held.iter().any(|field| field.path == path || path.starts_with(&format!("{}.", field.path)))
 }
@@ -207,7 +207,7 @@ fn walk_applied(
         }
         let label = match mark {
             "f" => name.to_string(),
-            _ => format!("[{}]", item_label(name)),
+            _ => format!("[{}]", item_label(name, child(live).as_ref())),
         };
         let below = below.as_object();
         let deeper = below.filter(|below| below.keys().any(|key| key.contains(':')));
@@ -238,7 +238,11 @@ fn item_with_keys<'a>(items: &'a [Value], keys: &str) -> Option<&'a Value> {
     })
 }
 
-fn item_label(keys: &str) -> String {
+/// An item of a list by its name, as in [`compare_lists`], or else by what tells it from the others.
+fn item_label(keys: &str, item: Option<&Value>) -> String {
+    if let Some(name) = item.and_then(|item| item.get("name")?.as_str()) {
+        return name.to_string();
+    }
     match serde_json::from_str(keys) {
         Ok(Value::Object(keys)) => match keys.get("name").and_then(Value::as_str) {
             Some(name) => name.to_string(),
@@ -327,7 +331,18 @@ mod tests {
     #[test]
     fn the_holder_of_a_field_is_known() {
         let fields = json!({"f:spec": {"f:replicas": {}, "f:template": {"f:metadata": {}}}}).to_string();
-        assert!(holds(&fields, "spec.replicas"));
-        assert!(!holds(&fields, "spec.selector"));
+        let live = json!({"spec": {"replicas": 1}});
+        assert!(holds(&fields, "spec.replicas", &live));
+        assert!(!holds(&fields, "spec.selector", &live));
+    }
+
+    #[test]
+    fn the_holder_of_an_item_is_known_by_the_items_name() {
+        let port = |target: &str| json!({"spec": {"ports": [{"name": "web", "port": 80, "protocol": "TCP", "targetPort": target}]}});
+        let found = differing_fields(&port("web"), &port("admin"));
+        let fields = json!({"f:spec": {"f:ports": {
+            "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:targetPort": {}}}}});
+        assert_eq!(paths(&found), ["spec.ports[web].targetPort"]);
+        assert!(holds(&fields.to_string(), &found[0].path, &port("admin")));
     }
 }

@@ -54,7 +54,12 @@ fn classify(status: StatusCode, refusal: &Refusal) -> (FaultKind, Option<String>
     let message = refusal.message.as_str();
     let hint = |text: &str| Some(text.to_string());
     match status.as_u16() {
-        401 => (FaultKind::Denied, hint("the credentials are missing or expired: sign in again")),
+        401 => (
+            FaultKind::Denied,
+            hint(
+                "the credentials are missing, expired or of another cluster: sign in again, and check this machine's clock",
+            ),
+        ),
         403 if message.contains("status unknown for quota") => (FaultKind::Transient, None),
         403 if message.contains("because it is being terminated") => (FaultKind::Transient, None),
         403 if message.contains("exceeded quota") => (FaultKind::Quota, None),
@@ -82,7 +87,7 @@ fn is_manager_conflict(refusal: &Refusal) -> bool {
 }
 
 /// The fault behind a call that got no answer.
-pub(super) fn from_transport(attempted: &str, server: &str, error: &kube::Error) -> Fault {
+pub(super) fn from_transport(attempted: &str, error: &kube::Error) -> Fault {
     let words = in_plain_words(error);
     let lower = words.to_lowercase();
     if lower.contains("certificate") && (lower.contains("expired") || lower.contains("not valid")) {
@@ -98,7 +103,7 @@ pub(super) fn from_transport(attempted: &str, server: &str, error: &kube::Error)
         return Fault::new(FaultKind::Denied, attempted, words)
             .hint("run the credential plugin of the kubeconfig by hand to see why it fails");
     }
-    Fault::new(FaultKind::Transient, attempted, format!("no answer from {server}: {words}"))
+    Fault::new(FaultKind::Transient, attempted, format!("no answer: {words}"))
         .hint("check that the cluster runs and that this machine reaches it")
 }
 

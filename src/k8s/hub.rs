@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,6 +39,9 @@ pub struct HubSettings {
     /// Work on a part of the environment alone: nothing is removed for having left the profile.
     pub partial: bool,
 }
+
+/// How long a cluster may take to say its version, all attempts together.
+const FIRST_CONTACT: Duration = Duration::from_secs(8);
 
 /// How often the shared namespace may vanish while a run opens it for writing.
 const REOPENED: u32 = 5;
@@ -99,8 +103,20 @@ impl Hub {
         }
         let client = self.client(access).await?;
         let attempted = format!("ask {} for its version", access.server);
-        let body = client.get(flow, Patience::BRIEF, "/version").await?;
-        let unexpected = |reason: String| Fault::new(FaultKind::Invalid, attempted.clone(), reason);
+        let asked = client.get(flow, Patience::BRIEF, "/version");
+        let body = flow.within(FIRST_CONTACT, &attempted, asked).await.map_err(|fault| {
+            let unanswered = fault.is_retryable() && fault.hint.is_none();
+            let fault = Fault { attempted: attempted.clone(), ..fault };
+            if unanswered {
+                fault.hint("check that the cluster runs and that this machine reaches it")
+            } else {
+                fault
+            }
+        })?;
+        let unexpected = |reason: String| {
+            Fault::new(FaultKind::Invalid, attempted.clone(), reason)
+                .hint("check the address: something else than a Kubernetes API server answers there")
+        };
         let body = body.ok_or_else(|| unexpected("it is no Kubernetes API server".to_string()))?;
         let version: Version =
             serde_json::from_slice(&body).map_err(|error| unexpected(error.to_string()))?;
@@ -152,6 +168,12 @@ impl Hub {
     pub async fn list_all(&self, kind: &Kind, flow: &Flow) -> Result<Vec<Live>, Fault> {
         let found = self.list(kind, "", flow).await?;
         Ok(found.into_values().map(Arc::unwrap_or_clone).collect())
+    }
+
+    /// All objects of `kind` with this owner's label, listed afresh.
+    pub(super) async fn list_labelled(&self, kind: &Kind, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
+        let found = self.list(kind, &self.settings.owner.selector(), flow).await?;
+        Ok(found.into_values().collect())
     }
 
     async fn list(

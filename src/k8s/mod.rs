@@ -19,6 +19,7 @@ mod object;
 mod provided;
 mod ready;
 mod records;
+mod remains;
 mod set;
 
 pub use finish::finish;

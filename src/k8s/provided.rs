@@ -10,6 +10,9 @@ use crate::base::{Fault, ResourceId};
 use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::flow::Patience;
 
+/// Where to see whether any pod runs.
+const A_RUNNING_POD: &str = "/api/v1/pods?limit=1&fieldSelector=status.phase%3DRunning";
+
 /// Something that somebody else brings to the cluster: looked at, waited for, never touched.
 pub struct Provided {
     id: ResourceId,
@@ -19,8 +22,8 @@ pub struct Provided {
 }
 
 impl Provided {
-    /// What works once the list at `path` of the hub's cluster has items
-    /// (`/apis/metrics.k8s.io/v1beta1/nodes`), under the name `id`.
+    /// What works once the list at `path` of the hub's cluster has items, as far as pods run that
+    /// it could tell of (`/apis/metrics.k8s.io/v1beta1/nodes`), under the name `id`.
     pub fn new(id: ResourceId, needs: Vec<Need>, hub: Arc<Hub>, path: String) -> Self {
         Self { id, needs, hub, path }
     }
@@ -45,9 +48,17 @@ impl Resource for Provided {
             const ONCE: Patience = Patience { retries: 0, ..Patience::BRIEF };
             connect(&self.hub, cx).await?;
             let waiting = |why: &str| State::Progressing(format!("{} {why}", self.path));
-            let state = match self.hub.connected()?.get(&cx.flow, ONCE, &self.path).await {
+            let client = self.hub.connected()?;
+            let state = match client.get(&cx.flow, ONCE, &self.path).await {
                 Ok(Some(list)) if has_items(&list) => State::Ready,
-                Ok(Some(_)) => waiting("is empty so far"),
+                Ok(Some(_)) => {
+                    let pods = client.get(&cx.flow, Patience::STEADY, A_RUNNING_POD).await?;
+                    if pods.is_some_and(|pods| has_items(&pods)) {
+                        waiting("is empty so far")
+                    } else {
+                        State::Ready
+                    }
+                }
                 Ok(None) => waiting("is not there yet"),
                 Err(fault) if fault.is_retryable() => waiting("does not answer yet"),
                 Err(fault) => return Err(fault),

@@ -49,8 +49,15 @@ impl Resource for Records {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             connect(&self.hub, cx).await?;
-            let found = read(&self.hub, &cx.flow).await?;
-            Ok(Seen::new(if found.is_some() { State::Ready } else { State::Absent }))
+            if read(&self.hub, &cx.flow).await?.is_some() {
+                return Ok(Seen::new(State::Ready));
+            }
+            let path = object_path(&namespace_kind(), None, NAMESPACE);
+            let namespace = get(self.hub.connected()?, &cx.flow, &namespace_kind(), &path).await?;
+            Ok(Seen::new(match namespace {
+                Some(live) if live.going => State::Progressing(format!("{} is going", live.title())),
+                _ => State::Absent,
+            }))
         }
         .boxed()
     }
@@ -189,6 +196,11 @@ async fn remove_namespace_if_unused(client: &Client, flow: &Flow) -> Result<(), 
 
 fn built_in(api_version: &str, kind: &str) -> Kind {
     known_kind(api_version, kind).expect("the kinds of the records are in the table of built-in kinds")
+}
+
+/// The kinds of the records themselves.
+pub(super) fn kinds() -> [Kind; 2] {
+    [config_map_kind(), lease_kind()]
 }
 
 fn namespace_kind() -> Kind {

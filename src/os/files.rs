@@ -9,10 +9,12 @@ use crate::base::{Fault, FaultKind};
 
 /// Makes `folder` and its parents, readable for the user alone.
 pub fn make_private_folder(folder: &Path) -> Result<(), Fault> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    // Another run may remove an empty parent right after it was made.
+    builder
         .create(folder)
+        .or_else(|_| builder.create(folder))
         .map_err(|error| fault("create folder", folder, &error))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .map_err(|error| fault("protect folder", folder, &error))
@@ -120,9 +122,16 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, Fault> {
 pub fn fault(verb: &str, path: &Path, error: &io::Error) -> Fault {
     let attempted = format!("{verb} `{}`", path.display());
     let (kind, hint) = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            (FaultKind::Denied, Some("check the owner and mode of that path".to_string()))
+        io::ErrorKind::PermissionDenied => {
+            (FaultKind::Invalid, Some("check the owner and mode of that path".to_string()))
         }
+        io::ErrorKind::ReadOnlyFilesystem => (
+            FaultKind::Invalid,
+            Some(
+                "make that file system writable, or keep berth's files elsewhere: `XDG_STATE_HOME`"
+                    .to_string(),
+            ),
+        ),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (FaultKind::Quota, Some("make room on that disk and run the same command again".to_string()))
         }

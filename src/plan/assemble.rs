@@ -60,6 +60,8 @@ pub fn fingerprint(resolved: &Value, shape: &str) -> String {
 
 /// The graph of all resources of `environment`.
 pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assembly, Fault> {
+    // First of all: whatever else may be wrong, on this provider nothing can be made right.
+    providers::check(environment)?;
     let Rendering { mut sets, provided: brought, mut notes } = render(environment)?;
     if settings.partial && !settings.tenants.is_empty() {
         keep_tenants(&mut sets, &settings.tenants);
@@ -101,7 +103,8 @@ pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assemb
     for (addon, path) in brought {
         let id = ResourceId::new(format!("addon/{addon}"));
         let stays = if inner == Removal::Itself { Removal::Kept } else { inner };
-        graph.add(Box::new(Provided::new(id, needs.clone(), Arc::clone(&hub), path)), stays);
+        // It may have nothing to tell before the others' pods run.
+        graph.add(Box::new(Provided::new(id, leftover_needs.clone(), Arc::clone(&hub), path)), stays);
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
     Ok(Assembly { graph, hub, notes })

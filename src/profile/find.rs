@@ -67,7 +67,7 @@ pub struct NotFound {
 pub fn find(name_or_file: &str, folder: &Path) -> Result<Found, NotFound> {
     if name_or_file.contains('/') || is_yaml(name_or_file) {
         let path = Path::new(name_or_file);
-        if path.exists() {
+        if is_there(path) {
             return Ok(Found::file(path));
         }
         return Err(NotFound {
@@ -77,7 +77,7 @@ pub fn find(name_or_file: &str, folder: &Path) -> Result<Found, NotFound> {
         });
     }
     let file = folder.join(format!("{name_or_file}.yaml"));
-    if !name_or_file.is_empty() && file.is_file() {
+    if !name_or_file.is_empty() && is_there(&file) && !file.is_dir() {
         return Ok(Found::file(&file));
     }
     let shown = format!("shipped/{name_or_file}.yaml");
@@ -89,6 +89,12 @@ pub fn find(name_or_file: &str, folder: &Path) -> Result<Found, NotFound> {
     }
     let hint = hint(name_or_file, folder);
     Err(NotFound { name: name_or_file.to_string(), file, hint })
+}
+
+/// Whether there is something, or may be: where looking is forbidden, reading says so. A file that is merely
+/// hidden shall not be replaced by a shipped one of its name.
+fn is_there(path: &Path) -> bool {
+    path.try_exists().unwrap_or_else(|error| error.kind() != std::io::ErrorKind::NotADirectory)
 }
 
 fn hint(name: &str, folder: &Path) -> String {
@@ -108,4 +114,19 @@ pub fn shipped() -> Vec<&'static str> {
         SHIPPED.files().filter_map(|file| file.path().to_str()?.strip_suffix(".yaml")).collect();
     names.sort_unstable();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shipped_profile_never_stands_in_for_a_file_that_cannot_be_looked_at() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert!(find("lab", folder.path()).is_ok_and(|found| found.is_shipped()));
+        // A link to itself is there and leads nowhere, for every user.
+        let file = folder.path().join("lab.yaml");
+        std::os::unix::fs::symlink(&file, &file).expect("the folder is ours");
+        assert_eq!(find("lab", folder.path()), Ok(Found::file(&file)));
+    }
 }

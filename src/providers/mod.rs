@@ -52,6 +52,15 @@ impl Provided {
     }
 }
 
+/// Refuses an environment whose cluster this build can neither make nor use.
+pub fn check(environment: &Environment) -> Result<(), Fault> {
+    match &environment.cluster {
+        _ if environment.rehearsal => Ok(()),
+        ClusterSpec::Kwok(_) | ClusterSpec::Existing(_) => Ok(()),
+        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) | ClusterSpec::Kind(_) => Err(unavailable(environment)),
+    }
+}
+
 /// The cluster of `environment` and its node groups. A rehearsal is played by kwok, whatever is declared.
 pub fn provide(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Result<Provided, Fault> {
     match &environment.cluster {

@@ -3,6 +3,9 @@
 use super::words::{count, cut};
 use super::{Paint, Table};
 
+/// So many things are named: one is enough to see what holds the rest.
+const MOST_ROWS: usize = 40;
+
 /// What still carries the owner mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Inventory {
@@ -14,7 +17,7 @@ pub struct Inventory {
 
 impl Inventory {
     /// The inventory as text.
-    pub fn text(&self, environment: &str, paint: Paint, columns: usize) -> String {
+    pub fn text(&self, environment: &str, paint: Paint) -> String {
         let mut text = String::new();
         if self.left.is_empty() {
             let but = if self.kept.is_empty() { "" } else { " but what is kept" };
@@ -28,11 +31,15 @@ impl Inventory {
         }
         for (rows, word) in [(&self.left, "left"), (&self.kept, "kept")] {
             let mut table = Table::new();
-            for (what, why) in rows {
+            for (what, why) in rows.iter().take(MOST_ROWS) {
                 table.row([word, what.as_str(), why.as_str()]);
             }
             for line in table.lines(|_, _, cell| cell) {
-                text.push_str(&format!("  {}\n", cut(&line, columns.saturating_sub(2))));
+                // What holds a thing has to be read whole, however wide the terminal is.
+                text.push_str(&format!("  {}\n", cut(&line, usize::MAX)));
+            }
+            if rows.len() > MOST_ROWS {
+                text.push_str(&format!("  and {} more\n", count(rows.len() - MOST_ROWS, "thing")));
             }
         }
         text
@@ -46,17 +53,15 @@ mod tests {
     #[test]
     fn an_inventory_says_that_nothing_is_left_or_what() {
         let mut inventory = Inventory::default();
-        assert_eq!(inventory.text("lab", Paint::PLAIN, 80), "lab is gone: nothing is left\n");
+        assert_eq!(inventory.text("lab", Paint::PLAIN), "lab is gone: nothing is left\n");
         inventory.kept.push(("registry ecr".to_string(), "`--registries` removes it".to_string()));
         assert_eq!(
-            inventory.text("lab", Paint::PLAIN, 80),
+            inventory.text("lab", Paint::PLAIN),
             "lab is gone: nothing is left but what is kept\n  kept  registry ecr  `--registries` removes it\n"
         );
         inventory.left.push(("Namespace shop".to_string(), "a finalizer holds it".to_string()));
         assert!(
-            inventory
-                .text("lab", Paint::PLAIN, 80)
-                .starts_with("1 thing of lab left:\n  left  Namespace shop")
+            inventory.text("lab", Paint::PLAIN).starts_with("1 thing of lab left:\n  left  Namespace shop")
         );
     }
 }

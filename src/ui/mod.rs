@@ -1,8 +1,8 @@
 //! **Owns** everything that people and programs read: the printer, progress, plans, status,
 //! reports, faults, tables and words.
-//! **May name** base, flow, engine.
+//! **May name** base, flow, engine, plan.
 //! **Never** decides anything: what is shown, in which colour and how wide enters as values.
-//! **Start reading at** [`Printer`], then [`plan::Plan`] and [`progress`].
+//! **Start reading at** [`Printer`], then [`plan`] and [`progress`].
 
 mod complaint;
 pub mod inventory;

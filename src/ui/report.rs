@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::plan::About;
+use super::plan::title;
 use super::words::{self, count, duration, resource};
 use super::{Complaint, Paint, Table};
 use crate::base::{Fault, FaultKind, Layer, Note};
 use crate::engine::Outcome;
+use crate::plan::About;
 
 /// What the end of a run is told with.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ impl Report<'_> {
         let mut text = String::new();
         if self.is_whole() {
             let verb = if self.outcome.changed { "stands" } else { "stands, nothing had to change" };
-            let line = format!("{} {verb}", self.about.title());
+            let line = format!("{} {verb}", title(self.about));
             let accepted = match self.outcome.accepted {
                 Some(accepted) if self.took > accepted + Duration::from_secs(1) => {
                     format!(", everything accepted after {}", duration(accepted))
@@ -136,9 +137,9 @@ impl Report<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::tests::about;
     use super::*;
     use crate::base::ResourceId;
+    use crate::plan::samples::about;
 
     fn report<'a>(about: &'a About, outcome: &'a Outcome, reach: &'a [(String, String)]) -> Report<'a> {
         Report {

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::plan::{About, state_words};
+use super::plan::title;
 use super::words::{count, cut, item, resource};
 use super::{Paint, Table};
 use crate::base::Note;
 use crate::engine::{Look, State, Survey};
+use crate::plan::{About, state_words};
 
 /// The version of the status JSON; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -62,7 +63,7 @@ impl Status {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }
                 "after" => ("absent", None),
-                "behind" => ("unknown", detail.map(|other| format!("`{other}` could not be asked"))),
+                "behind" => ("unknown", detail.map(|other| format!("`{other}` does not answer"))),
                 other => (other, detail),
             };
             Standing {
@@ -99,7 +100,7 @@ impl Status {
             let detail = cut(standing.detail.as_deref().unwrap_or_default(), room);
             table.row([standing.title.as_str(), standing.state, &detail]);
         }
-        let mut lines = vec![paint.strong(&self.about.title())];
+        let mut lines = vec![paint.strong(&title(&self.about))];
         lines.extend(table.lines(|row, column, text| match (row, column) {
             (0, _) => paint.faint(&text),
             (_, 1) => match text.trim_end() {
@@ -138,9 +139,9 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::tests::{about, mixed, observed, survey};
     use super::*;
     use crate::base::{Change, ChangeKind};
+    use crate::plan::samples::{about, mixed, observed, survey};
 
     #[test]
     fn every_resource_has_its_state_and_reason() {

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod bad_clusters;
+mod bad_machines;
 mod command_line;
 mod documents;
 mod floors;
@@ -17,9 +19,12 @@ mod laws;
 mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;
+mod laws_remains;
+mod laws_stopped;
 mod laws_together;
 mod profiles;
 mod providers;
+mod questions;
 mod reference;
 mod rendering;
 mod stage;

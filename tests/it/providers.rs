@@ -257,10 +257,17 @@ async fn what_stands_and_cannot_be_started_is_replaced_only_as_planned() {
     let Some(stage) = Stage::new("lost") else { return };
     let made = stage.up().await;
     assert!(made.failed.is_empty(), "{:?}", made.failed);
-    std::fs::remove_file(stage.dirs().kubeconfig(&stage.environment.owner)).expect("removed");
-    assert_eq!(only(&stage.plan().await), (State::Ready, vec![ChangeKind::Update]));
-    assert!(stage.up().await.failed.is_empty());
-    assert_eq!(only(&stage.plan().await), (State::Ready, Vec::new()));
+    let kubeconfig = stage.dirs().kubeconfig(&stage.environment.owner);
+    let damages: [&dyn Fn() -> std::io::Result<()>; 3] =
+        [&|| std::fs::remove_file(&kubeconfig), &|| std::fs::write(&kubeconfig, b"\x00\xff{{{"), &|| {
+            std::fs::write(&kubeconfig, "apiVersion: v1\nkind: Con")
+        }];
+    for damage in damages {
+        damage().expect("it is ours");
+        assert_eq!(only(&stage.plan().await), (State::Ready, vec![ChangeKind::Update]));
+        assert!(stage.up().await.failed.is_empty());
+        assert_eq!(only(&stage.plan().await), (State::Ready, Vec::new()));
+    }
 
     std::fs::remove_file(stage.cluster_folder().join("pki/admin.key")).expect("removed");
     let (found, changes) = only(&stage.plan().await);

@@ -7,12 +7,12 @@ use super::super::session::{Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::super::work::work;
-use super::print;
+use super::{print, unknown};
 use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
 use crate::flow::{Cancel, Flow};
 use crate::ui::inventory::Inventory;
 use crate::ui::report::Report;
-use crate::ui::{Table, words};
+use crate::ui::{self, Table, words};
 
 /// `berth down [ENV]`
 pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure> {
@@ -43,6 +43,10 @@ pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure
 async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Result<Exit, Failure> {
     let settings = session.settings;
     let survey = session.survey(signals).await?;
+    if session.cluster_stays() {
+        // What lies in it has to be taken out one by one, and can only be when it can be asked.
+        unknown(&survey)?;
+    }
     let goes = going(session, &survey);
     if !goes.is_empty() {
         announce(session, &goes)?;
@@ -61,15 +65,14 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
     };
     settings.printer.talk(&report.down(settings.printer.talk_paint, settings.printer.width));
     if exit != Exit::Done {
+        if outcome.changed && session.cluster_stays() && signals.stopped_by().is_none() {
+            tell(session, &inventory(session, &outcome).await?)?;
+        }
         return Ok(exit);
     }
     let inventory = inventory(session, &outcome).await?;
     forget_context(session).await?;
-    if !settings.json() {
-        let text =
-            inventory.text(&session.about.environment, settings.printer.data_paint, settings.printer.width);
-        print(settings, &text)?;
-    }
+    tell(session, &inventory)?;
     Ok(if inventory.left.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
@@ -100,7 +103,7 @@ fn announce(session: &Session<'_>, goes: &[(String, &'static str)]) -> Result<()
         return Ok(());
     }
     let paint = settings.printer.data_paint;
-    let mut text = format!("{}\n", paint.strong(&format!("{} would go:", session.about.title())));
+    let mut text = format!("{}\n", paint.strong(&format!("{} would go:", ui::plan::title(&session.about))));
     let mut table = Table::new();
     for (resource, state) in goes {
         table.row(["-", "delete", resource, &format!("({state})")]);
@@ -124,14 +127,13 @@ async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> 
         ));
     }
     let answer = prompt::ask(&format!("Type `{name}` to remove it:"), session.settings, signals).await?;
-    if answer == *name {
-        return Ok(());
-    }
-    Err(Failure::refused(
-        "not confirmed, nothing was removed",
-        format!("the answer was not `{name}`"),
-        "try again",
-    ))
+    let why = match answer {
+        Some(answer) if answer == *name => return Ok(()),
+        Some(_) => format!("the answer was not `{name}`"),
+        None => "there was no answer".to_string(),
+    };
+    let again = format!("`{}` asks again", session.again("down"));
+    Err(Failure::refused("not confirmed, nothing was removed", why, again))
 }
 
 /// What still carries the mark, and what stays on purpose.
@@ -144,6 +146,19 @@ async fn inventory(session: &Session<'_>, outcome: &Outcome) -> Result<Inventory
     }
     inventory.left = session.remains().await?;
     Ok(inventory)
+}
+
+/// Shows the inventory; beside a stream of events only when something is left.
+fn tell(session: &Session<'_>, inventory: &Inventory) -> Result<(), Failure> {
+    let printer = session.settings.printer;
+    let name = &session.about.environment;
+    if !session.settings.json() {
+        return print(session.settings, &inventory.text(name, printer.data_paint));
+    }
+    if !inventory.left.is_empty() {
+        printer.talk(&inventory.text(name, printer.talk_paint));
+    }
+    Ok(())
 }
 
 /// Takes the environment's context out of the user's kubeconfig, if it is there.

@@ -5,7 +5,8 @@ use super::super::saved::SavedPlan;
 use super::super::session::Session;
 use super::super::settings::Settings;
 use super::{print, print_json, unknown};
-use crate::ui::plan::Plan;
+use crate::plan::Plan;
+use crate::ui;
 
 /// `berth plan [ENV]`
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Failure> {
@@ -21,12 +22,21 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     let plan = Plan::of(&survey, session.about.clone(), session.left_out());
     match (settings.json(), arguments.markdown) {
         (true, _) => print_json(settings, &plan)?,
-        (false, true) => print(settings, &plan.markdown())?,
-        (false, false) => print(settings, &plan.text(settings.printer.data_paint, settings.printer.width))?,
+        (false, true) => print(settings, &ui::plan::markdown(&plan))?,
+        (false, false) => {
+            print(settings, &ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width))?;
+        }
     }
     unknown(&survey)?;
     let changes = !plan.is_empty();
     if let Some(path) = &arguments.out {
+        if survey.is_partial() {
+            return Err(Failure::refused(
+                "the plan is not kept: it is not whole",
+                "what is in a stopped cluster is known once it runs",
+                format!("`{}` starts it; then plan again", session.again("up")),
+            ));
+        }
         SavedPlan::new(arguments, plan).write(path)?;
         settings.printer.talk(&format!(
             "the plan is in `{0}`: `berth up {0}` makes exactly these changes",

@@ -9,10 +9,10 @@ use super::super::signals::Signals;
 use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
 use crate::base::ChangeKind;
-use crate::engine::{Outcome, converge};
-use crate::ui::plan::Plan;
+use crate::engine::{Outcome, Survey, converge, converge_seen};
+use crate::plan::Plan;
 use crate::ui::report::Report;
-use crate::ui::words;
+use crate::ui::{self, words};
 
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
@@ -32,14 +32,23 @@ async fn raise(
     saved: Option<&SavedPlan>,
     signals: &Signals,
 ) -> Result<Exit, Failure> {
-    let settings = session.settings;
-    let survey = session.survey(signals).await?;
-    // What is not rehearsed is said once, at the end.
-    let plan = Plan::of(&survey, session.about.clone(), Vec::new());
-    if !settings.json() && !survey.is_clean() {
-        print(settings, &format!("{}\n", plan.text(settings.printer.data_paint, settings.printer.width)))?;
+    let mut survey = session.survey(signals).await?;
+    if survey.is_partial() && saved.is_none() {
+        // What is in a stopped cluster is known once it runs: so it is started before anything is decided.
+        show(session, &survey)?;
+        let started = work(session, "up", &survey, signals, async |graph, run| {
+            converge_seen(graph, &survey, run).await
+        });
+        let (outcome, exit) = started.await?;
+        if exit != Exit::Done {
+            report(session, &outcome)?;
+            return Ok(exit);
+        }
+        survey = session.survey(signals).await?;
     }
+    // A plan with holes cannot be acted on, so there is nothing to show but what was in the way.
     unknown(&survey)?;
+    let plan = show(session, &survey)?;
     if let Some(saved) = saved {
         saved.hold(&plan)?;
     }
@@ -50,6 +59,18 @@ async fn raise(
     .await?;
     report(session, &outcome)?;
     Ok(exit)
+}
+
+/// Shows what would change, if anything would.
+fn show(session: &Session<'_>, survey: &Survey) -> Result<Plan, Failure> {
+    let settings = session.settings;
+    // What is not rehearsed is said once, at the end.
+    let plan = Plan::of(survey, session.about.clone(), Vec::new());
+    if !settings.json() && !survey.is_clean() {
+        let printer = &settings.printer;
+        print(settings, &format!("{}\n", ui::plan::text(&plan, printer.data_paint, printer.width)))?;
+    }
+    Ok(plan)
 }
 
 /// Refuses when somebody else's things are in the way; asks when something that stands would be lost.
@@ -90,12 +111,14 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         ));
     }
     let question = format!("{things} that stands now would be lost. Go on? [y/N]");
-    match prompt::ask(&question, session.settings, signals).await?.to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => {
-            Err(Failure::refused("not confirmed, nothing was changed", "the answer was not `y`", "try again"))
-        }
-    }
+    let answer = prompt::ask(&question, session.settings, signals).await?;
+    let why = match answer.map(|answer| answer.to_lowercase()).as_deref() {
+        Some("y" | "yes") => return Ok(()),
+        Some(_) => "the answer was not `y`",
+        None => "there was no answer",
+    };
+    let again = format!("`{}` asks again", session.again("up"));
+    Err(Failure::refused("not confirmed, nothing was changed", why, again))
 }
 
 /// The last words: what stands, how to reach it, how long it took.

@@ -10,6 +10,7 @@ use super::step::{self, Make, RestoreKubeconfig, Start};
 use super::verdict::{Sight, Verdict, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, Note, Owner, ResourceId};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
+use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::os::FileLock;
 use crate::profile::Environment;
@@ -63,7 +64,7 @@ impl ClusterResource {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
             }
             Verdict::Lost(why) => self.to_make(State::Broken(why.clone()), ChangeKind::Replace, Some(why)),
-            Verdict::Stopped(stopped) => self.to_start(&stopped),
+            Verdict::Stopped(stopped) => self.to_start(&stopped, cx).await?,
             Verdict::Running => self.ask(cx).await?,
         };
         seen.notes.extend(note_on_version(inner.declared, &sight));
@@ -85,16 +86,23 @@ impl ClusterResource {
         seen
     }
 
-    fn to_start(&self, stopped: &[&str]) -> Seen {
+    /// While the API server of a cluster still answers, what is in it can be looked at.
+    async fn to_start(&self, stopped: &[&str], cx: &Cx) -> Result<Seen, Fault> {
         let state = State::Broken(format!("stopped: {}", stopped.join(", ")));
         let change = Change::new(ChangeKind::Start, self.subject()).because(stopped.join(", "));
-        Seen::new(state).to_change(vec![change], Start { inner: Arc::clone(&self.inner) })
+        let seen = Seen::new(state).to_change(vec![change], Start { inner: Arc::clone(&self.inner) });
+        Ok(match self.inner.answering_access(&cx.flow).await? {
+            Some(access) => seen.output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access))),
+            None => seen,
+        })
     }
 
     /// Asks the API server of a cluster whose processes all run.
     async fn ask(&self, cx: &Cx) -> Result<Seen, Fault> {
-        let (access, is_kept) = match Kubeconfig::read(&self.inner.folder.kubeconfig())? {
-            Some(kubeconfig) => (kubeconfig.access()?, true),
+        // One that somebody damaged is as good as none: it can be written again.
+        let kept = Kubeconfig::read(&self.inner.folder.kubeconfig()).ok().flatten();
+        let (access, is_kept) = match kept.and_then(|kubeconfig| kubeconfig.access().ok()) {
+            Some(access) => (access, true),
             None => (self.inner.access_from_kwokctl().await?, false),
         };
         if !self.inner.hub.is_ready(&access, &cx.flow).await? {
@@ -105,12 +113,20 @@ impl ClusterResource {
         if is_kept {
             return Ok(seen);
         }
-        let change = Change::new(ChangeKind::Update, self.subject()).because("its kubeconfig is gone");
+        let change =
+            Change::new(ChangeKind::Update, self.subject()).because("its kubeconfig is gone or damaged");
         Ok(seen.to_change(vec![change], RestoreKubeconfig { inner: Arc::clone(&self.inner), access }))
     }
 }
 
 impl Inner {
+    /// How to reach the API server, when it is known and answers.
+    pub(super) async fn answering_access(&self, flow: &Flow) -> Result<Option<ClusterAccess>, Fault> {
+        let kept = Kubeconfig::read(&self.folder.kubeconfig()).ok().flatten();
+        let Some(access) = kept.and_then(|kubeconfig| kubeconfig.access().ok()) else { return Ok(None) };
+        Ok(self.hub.is_ready(&access, flow).await?.then_some(access))
+    }
+
     async fn sight(&self) -> Result<Sight, Fault> {
         let mark = Mark::read(&self.folder.mark())?;
         let running = processes::running(&self.folder.programs()).await?;

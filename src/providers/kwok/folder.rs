@@ -138,10 +138,14 @@ pub struct Mark {
 impl Mark {
     /// The mark at `path`; `None` when there is none.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, Fault> {
-        let Some(text) = files::read_if_there(path)? else { return Ok(None) };
+        let hint = "move that file away and run the same command again";
+        let text = files::read_if_there(path).map_err(|fault| match fault.hint {
+            Some(_) => fault,
+            None => fault.hint(hint),
+        })?;
+        let Some(text) = text else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Fault::new(FaultKind::Invalid, format!("read `{}`", path.display()), error.to_string())
-                .hint("move that file away and run the same command again")
+            Fault::new(FaultKind::Invalid, format!("read `{}`", path.display()), error.to_string()).hint(hint)
         })
     }
 

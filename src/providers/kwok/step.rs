@@ -18,6 +18,9 @@ use crate::flow::{Flow, Notice, Patience};
 use crate::os::{FileLock, Finished, Held, Program, files};
 use crate::providers::tools::Tools;
 
+/// What every system says when a disk is full.
+const NO_SPACE: &str = "no space left on device";
+
 /// Makes the cluster from nothing, or anew.
 ///
 /// If this dies half way, the mark says "not finished", and the next run makes it anew; a kwokctl
@@ -68,9 +71,9 @@ impl Step for RestoreKubeconfig {
 
 impl Inner {
     async fn make(&self, cx: &Cx) -> Result<(), Fault> {
-        let tools = self.search.tools()?;
-        let kubernetes = tools.kubernetes().await?;
-        self.folder.make()?;
+        let tools = self.search.tools().map_err(Fault::untouched)?;
+        let kubernetes = tools.kubernetes().await.map_err(Fault::untouched)?;
+        self.folder.make().map_err(Fault::untouched)?;
         let lock = self.lock("create cluster", cx)?;
         let mut mark = Mark {
             owner: self.owner.clone(),
@@ -110,9 +113,15 @@ impl Inner {
     }
 
     async fn start(&self, cx: &Cx) -> Result<(), Fault> {
-        let tools = self.search.tools()?;
+        let tools = self.search.tools().map_err(Fault::untouched)?;
         let lock = self.lock("start cluster", cx)?;
         let attempt = || async {
+            // After an orderly shutdown an API server may live on and never serve again; kwokctl would
+            // take it for one that runs.
+            if self.answering_access(&cx.flow).await?.is_none() {
+                let programs = self.folder.programs();
+                processes::end(&processes::running(&programs).await?, &programs, &cx.flow).await?;
+            }
             processes::settle(&self.folder.cluster_folder(), &cx.flow).await?;
             let kwokctl = tools
                 .kwokctl(&self.folder.kwok, &self.folder.cache)
@@ -133,6 +142,13 @@ impl Inner {
                     Ok(()) => {}
                     // A first Ctrl-C lets what runs come to its end.
                     Err(fault) if fault.kind == FaultKind::Cancelled => return std::future::pending().await,
+                    Err(fault) if fault.kind == FaultKind::Deadline => {
+                        return Err(Fault {
+                            attempted: format!("run `kwokctl {command}`"),
+                            reason: format!("{}, and kwokctl had not ended", fault.reason),
+                            ..fault
+                        });
+                    }
                     Err(fault) => return Err(fault),
                 }
             }
@@ -142,6 +158,9 @@ impl Inner {
                 let finished = finished?;
                 if !finished.succeeded() {
                     return Err(failed(command, &finished, &self.folder));
+                }
+                if let Some(part) = self.folder.missing_part() {
+                    return Err(made_nothing(command, part));
                 }
                 self.check_that_started_run(command, flow).await
             }
@@ -196,6 +215,17 @@ impl Inner {
         let log = self.folder.cluster_folder().join("logs").join(format!("{component}.log"));
         let text = files::read_if_there(&log)?.unwrap_or_default();
         let said = || text.lines().filter(|line| !line.trim().is_empty());
+        if text.contains(NO_SPACE) {
+            return Err(Fault::new(
+                FaultKind::Quota,
+                format!("run `kwokctl {command}`"),
+                format!("{component} has ended: {NO_SPACE}"),
+            )
+            .hint(format!(
+                "make room on the disk of `{}` and run the same command again",
+                self.folder.kwok.display()
+            )));
+        }
         let panic = said().find(|line| line.starts_with("panic: "));
         let last = panic.or(said().next_back()).unwrap_or("it wrote nothing");
         // Somebody else was quicker to take its port, or the machine is too busy: worth another try.
@@ -234,7 +264,18 @@ pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
 async fn wait_for_leftover(folder: &Folder, flow: &Flow) -> Result<(), Fault> {
     while let Some(held) = FileLock::holder(&folder.lock())? {
         flow.report(Notice::Waiting(format!("waiting for {}", held.by)));
-        flow.pause(Duration::from_millis(100), "wait for kwokctl").await?;
+        let paused = flow.pause(Duration::from_millis(100), "remove the cluster").await;
+        paused.map_err(|fault| match fault.kind {
+            FaultKind::Deadline => Fault {
+                reason: format!("{}, and what an earlier run left still runs: {}", fault.reason, held.by),
+                hint: Some(format!(
+                    "end what holds `{}` open, and run the same command again",
+                    folder.lock().display()
+                )),
+                ..fault
+            },
+            _ => fault,
+        })?;
     }
     Ok(())
 }
@@ -247,6 +288,13 @@ pub(super) fn failed(command: &str, finished: &Finished, folder: &Folder) -> Fau
         if words.contains("address already in use") { FaultKind::Transient } else { FaultKind::Invalid };
     Fault::new(kind, format!("run `kwokctl {command}`"), words)
         .hint(format!("logs are in `{}`", folder.cluster_folder().join("logs").display()))
+}
+
+/// The fault of a kwokctl that claims success and made no cluster.
+fn made_nothing(command: &str, part: &str) -> Fault {
+    let reason = format!("it ended well, and the cluster has no {part}");
+    Fault::new(FaultKind::Invalid, format!("run `kwokctl {command}`"), reason)
+        .hint("see which program that is with `berth doctor`; `--tools` names a folder with another one")
 }
 
 /// What kwokctl said last on standard error, its last error first; its lines are JSON there.

@@ -1,6 +1,7 @@
-use super::Plan;
 use super::text::mark;
+use super::{summary, title};
 use crate::base::Change;
+use crate::plan::Plan;
 use crate::ui::words::count;
 
 /// From so many rows on, the table is folded.
@@ -8,58 +9,56 @@ const FOLDED_FROM: usize = 20;
 /// So many rows are shown; a comment on a pull request has an end.
 const MOST_ROWS: usize = 200;
 
-impl Plan {
-    /// The plan as Markdown for a comment on a pull request.
-    pub fn markdown(&self) -> String {
-        let mut text = format!("### berth plan: `{}`\n\n**{}**\n", self.about.title(), self.summary.text());
-        let destructive: Vec<&Change> = self.destructive().collect();
-        if !destructive.is_empty() {
-            text.push_str("\n> **Would be lost:**\n");
-            for change in destructive.iter().take(MOST_ROWS) {
-                text.push_str(&format!("> - {} `{}`\n", mark(change.kind).1, code(&change.subject)));
-            }
+/// The plan as Markdown for a comment on a pull request.
+pub fn markdown(plan: &Plan) -> String {
+    let mut text = format!("### berth plan: `{}`\n\n**{}**\n", title(&plan.about), summary(&plan.summary));
+    let destructive: Vec<&Change> = plan.destructive().collect();
+    if !destructive.is_empty() {
+        text.push_str("\n> **Would be lost:**\n");
+        for change in destructive.iter().take(MOST_ROWS) {
+            text.push_str(&format!("> - {} `{}`\n", mark(change.kind).1, code(&change.subject)));
         }
-        let rows: Vec<String> = self
-            .resources
-            .iter()
-            .flat_map(|planned| planned.changes.iter().map(move |change| (planned, change)))
-            .map(|(planned, change)| {
-                let (symbol, verb) = mark(change.kind);
-                format!(
-                    "| `{symbol}` {verb} | {} | `{}` | {} |\n",
-                    planned.id,
-                    code(&change.subject),
-                    details(change)
-                )
-            })
-            .collect();
-        if !rows.is_empty() {
-            let folded = rows.len() >= FOLDED_FROM;
-            if folded {
-                text.push_str(&format!("\n<details><summary>{}</summary>\n", count(rows.len(), "change")));
-            }
-            text.push_str("\n| Change | Resource | What | Details |\n|---|---|---|---|\n");
-            text.extend(rows.iter().take(MOST_ROWS).map(String::as_str));
-            if rows.len() > MOST_ROWS {
-                text.push_str(&format!("\nand {} more.\n", count(rows.len() - MOST_ROWS, "change")));
-            }
-            if folded {
-                text.push_str("\n</details>\n");
-            }
-        }
-        for planned in
-            self.resources.iter().filter(|planned| matches!(planned.state.as_str(), "unknown" | "behind"))
-        {
-            let detail = planned.detail.as_deref().unwrap_or_default();
-            text.push_str(&format!("\n> `{}` is not known: {}\n", planned.id, cell(detail)));
-        }
-        let notes = self.resources.iter().flat_map(|planned| &planned.notes).chain(&self.not_rehearsed);
-        for (index, note) in notes.enumerate() {
-            let gap = if index == 0 { "\n" } else { "" };
-            text.push_str(&format!("{gap}- {}: {}\n", cell(&note.topic), cell(&note.text)));
-        }
-        text
     }
+    let rows: Vec<String> = plan
+        .resources
+        .iter()
+        .flat_map(|planned| planned.changes.iter().map(move |change| (planned, change)))
+        .map(|(planned, change)| {
+            let (symbol, verb) = mark(change.kind);
+            format!(
+                "| `{symbol}` {verb} | {} | `{}` | {} |\n",
+                planned.id,
+                code(&change.subject),
+                details(change)
+            )
+        })
+        .collect();
+    if !rows.is_empty() {
+        let folded = rows.len() >= FOLDED_FROM;
+        if folded {
+            text.push_str(&format!("\n<details><summary>{}</summary>\n", count(rows.len(), "change")));
+        }
+        text.push_str("\n| Change | Resource | What | Details |\n|---|---|---|---|\n");
+        text.extend(rows.iter().take(MOST_ROWS).map(String::as_str));
+        if rows.len() > MOST_ROWS {
+            text.push_str(&format!("\nand {} more.\n", count(rows.len() - MOST_ROWS, "change")));
+        }
+        if folded {
+            text.push_str("\n</details>\n");
+        }
+    }
+    for planned in
+        plan.resources.iter().filter(|planned| matches!(planned.state.as_str(), "unknown" | "behind"))
+    {
+        let detail = planned.detail.as_deref().unwrap_or_default();
+        text.push_str(&format!("\n> `{}` is not known: {}\n", planned.id, cell(detail)));
+    }
+    let notes = plan.resources.iter().flat_map(|planned| &planned.notes).chain(&plan.not_rehearsed);
+    for (index, note) in notes.enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        text.push_str(&format!("{gap}- {}: {}\n", cell(&note.topic), cell(&note.text)));
+    }
+    text
 }
 
 fn details(change: &Change) -> String {
@@ -85,8 +84,8 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{about, mixed};
     use super::*;
+    use crate::plan::samples::{about, mixed};
 
     #[test]
     fn a_plan_reads_as_a_comment() {
@@ -109,7 +108,7 @@ mod tests {
 
 - kept, cordoned: namespace `old-ns` of tenant `old`
 ";
-        assert_eq!(Plan::of(&mixed(), about(), Vec::new()).markdown(), expected);
+        assert_eq!(markdown(&Plan::of(&mixed(), about(), Vec::new())), expected);
     }
 
     #[test]

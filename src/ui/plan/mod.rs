@@ -1,321 +1,69 @@
-//! What `plan` shows: as text, as JSON that a later `up FILE` can be held to, and as Markdown.
+//! A plan for people: as text, as Markdown for a pull request, and the words of its parts.
 
 mod markdown;
 mod text;
 
-use serde::{Deserialize, Serialize};
+use super::words::{list, number};
+use crate::plan::{About, Difference, Summary};
 
-use crate::base::{Change, ChangeKind, Note};
-use crate::engine::{Look, State, Survey};
+pub use markdown::markdown;
+pub use text::text;
 
-/// The version of the plan's JSON; it grows when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// What would change in an environment, in a stable order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Plan {
-    /// [`SCHEMA_VERSION`].
-    pub schema: u32,
-    /// What the plan is of.
-    pub about: About,
-    /// How many changes of each kind there are.
-    pub summary: Summary,
-    /// One entry per resource, in the order in which they are built.
-    pub resources: Vec<Planned>,
-    /// What a rehearsal leaves out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_rehearsed: Vec<Note>,
+/// What a plan or a status is of: `lab-rehearsal (kind, rehearsed)`.
+pub fn title(about: &About) -> String {
+    let rehearsed = if about.rehearsal { ", rehearsed" } else { "" };
+    format!("{} ({}{rehearsed})", about.environment, about.provider)
 }
 
-/// What a plan or a status is of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct About {
-    /// The environment's name.
-    pub environment: String,
-    /// The owner mark.
-    pub owner: String,
-    /// The declared provider.
-    pub provider: String,
-    /// Whether kwok plays the cluster.
-    pub rehearsal: bool,
-    /// What `up` has to be given to get this environment: `lab`, `envs/prod.yaml`.
-    pub profile: String,
-    /// A hash of the composed profile, of the options that shape a plan and of berth's version.
-    pub fingerprint: String,
-    /// The version of berth.
-    pub version: String,
+/// `3 to create, 1 to update, 0 to delete`, and the other kinds where there are any.
+pub fn summary(summary: &Summary) -> String {
+    let mut text = format!("{} to create, {} to update", number(summary.create), number(summary.update));
+    for (many, what) in [(summary.adopt, "adopt"), (summary.start, "start"), (summary.replace, "replace")] {
+        if many > 0 {
+            text.push_str(&format!(", {} to {what}", number(many)));
+        }
+    }
+    text.push_str(&format!(", {} to delete", number(summary.delete)));
+    if summary.conflict > 0 {
+        text.push_str(&format!(", {} in conflict", number(summary.conflict)));
+    }
+    text
 }
 
-impl About {
-    /// `lab-rehearsal (kind, rehearsed)`.
-    pub fn title(&self) -> String {
-        let rehearsed = if self.rehearsal { ", rehearsed" } else { "" };
-        format!("{} ({}{rehearsed})", self.environment, self.provider)
-    }
-}
-
-/// How many changes of each kind there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Things to make.
-    pub create: usize,
-    /// Things to change in place.
-    pub update: usize,
-    /// Things to take over.
-    pub adopt: usize,
-    /// Things to start again.
-    pub start: usize,
-    /// Things to remove and make anew.
-    pub replace: usize,
-    /// Things to remove.
-    pub delete: usize,
-    /// Things of somebody else that are in the way.
-    pub conflict: usize,
-}
-
-impl Summary {
-    fn of<'a>(changes: impl Iterator<Item = &'a Change>) -> Self {
-        let mut summary = Self::default();
-        for change in changes {
-            *match change.kind {
-                ChangeKind::Create => &mut summary.create,
-                ChangeKind::Update => &mut summary.update,
-                ChangeKind::Adopt => &mut summary.adopt,
-                ChangeKind::Start => &mut summary.start,
-                ChangeKind::Replace => &mut summary.replace,
-                ChangeKind::Delete => &mut summary.delete,
-                ChangeKind::Conflict => &mut summary.conflict,
-            } += 1;
+/// In what a plan made now is another one than the one of `earlier`.
+pub fn difference(difference: &Difference, earlier: &About) -> String {
+    match difference {
+        Difference::Environment => {
+            format!("it is of environment `{}`, owner `{}`", earlier.environment, earlier.owner)
         }
-        summary
-    }
-
-    /// `3 to create, 1 to update, 0 to delete`, and the other kinds where there are any.
-    pub fn text(&self) -> String {
-        use super::words::number;
-        let mut text = format!("{} to create, {} to update", number(self.create), number(self.update));
-        for (many, what) in [(self.adopt, "adopt"), (self.start, "start"), (self.replace, "replace")] {
-            if many > 0 {
-                text.push_str(&format!(", {} to {what}", number(many)));
-            }
+        Difference::Inputs => "the profile, the options or berth itself changed since".to_string(),
+        Difference::World(ids) if ids.is_empty() => {
+            "it has resources that are no longer in the profile".to_string()
         }
-        text.push_str(&format!(", {} to delete", number(self.delete)));
-        if self.conflict > 0 {
-            text.push_str(&format!(", {} in conflict", number(self.conflict)));
+        Difference::World(ids) => {
+            let ids: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
+            format!("what stands changed since: {}", list(&ids))
         }
-        text
-    }
-}
-
-/// What the plan says of one resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planned {
-    /// Its id: `addon/traefik`.
-    pub id: String,
-    /// The layer of the platform that it belongs to.
-    pub layer: String,
-    /// `ready`, `progressing`, `broken`, `absent`; `after` and `behind` when it could not be asked
-    /// because of another one; `unknown` when asking failed.
-    pub state: String,
-    /// Where it is, why it is broken, or which other resource comes first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-    /// How it differs from the profile.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Change>,
-    /// What the user should know besides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<Note>,
-}
-
-impl Plan {
-    /// The plan that a survey amounts to.
-    pub fn of(survey: &Survey, about: About, not_rehearsed: Vec<Note>) -> Self {
-        let mut resources: Vec<(crate::base::Layer, Planned)> = survey
-            .resources
-            .iter()
-            .map(|seen| {
-                let (state, detail) = state_words(&seen.look);
-                let layer = seen.id.layer();
-                let planned = Planned {
-                    id: seen.id.to_string(),
-                    layer: layer.to_string(),
-                    state: state.to_string(),
-                    detail,
-                    changes: seen.changes.clone(),
-                    notes: seen.notes.clone(),
-                };
-                (layer, planned)
-            })
-            .collect();
-        resources
-            .sort_by(|(one, first), (other, second)| one.cmp(other).then_with(|| first.id.cmp(&second.id)));
-        Self {
-            schema: SCHEMA_VERSION,
-            about,
-            summary: Summary::of(survey.changes().map(|(_, change)| change)),
-            resources: resources.into_iter().map(|(_, planned)| planned).collect(),
-            not_rehearsed,
-        }
-    }
-
-    /// All changes that lose something which stands now.
-    pub fn destructive(&self) -> impl Iterator<Item = &Change> {
-        self.resources
-            .iter()
-            .flat_map(|planned| &planned.changes)
-            .filter(|change| change.kind.is_destructive())
-    }
-
-    /// Whether nothing would change.
-    pub fn is_empty(&self) -> bool {
-        self.resources.iter().all(|planned| planned.changes.is_empty())
-    }
-
-    /// In what this plan, made now, is another one than `earlier`; nothing when they are the same.
-    pub fn differs_from(&self, earlier: &Self) -> Option<String> {
-        if self.about.environment != earlier.about.environment || self.about.owner != earlier.about.owner {
-            return Some(format!(
-                "it is of environment `{}`, owner `{}`",
-                earlier.about.environment, earlier.about.owner
-            ));
-        }
-        if self.about.fingerprint != earlier.about.fingerprint {
-            return Some("the profile, the options or berth itself changed since".to_string());
-        }
-        let all = |plan: &Self| -> Vec<(String, Vec<Change>)> {
-            plan.resources.iter().map(|planned| (planned.id.clone(), planned.changes.clone())).collect()
-        };
-        let (now, then) = (all(self), all(earlier));
-        if now == then {
-            return None;
-        }
-        let changed: Vec<String> =
-            now.iter().filter(|entry| !then.contains(entry)).map(|(id, _)| format!("`{id}`")).collect();
-        Some(match changed.as_slice() {
-            [] => "it has resources that are no longer in the profile".to_string(),
-            ids => format!("what stands changed since: {}", super::words::list(ids)),
-        })
-    }
-}
-
-/// The state of what was looked at in one word, and its detail.
-pub(super) fn state_words(look: &Look) -> (&'static str, Option<String>) {
-    match look {
-        Look::Seen(State::Ready) => ("ready", None),
-        Look::Seen(State::Absent) => ("absent", None),
-        Look::Seen(State::Progressing(status)) => ("progressing", Some(status.clone())),
-        Look::Seen(State::Broken(reason)) => ("broken", Some(reason.clone())),
-        Look::After(first) => ("after", Some(first.to_string())),
-        Look::Behind(other) => ("behind", Some(other.to_string())),
-        Look::Failed(fault) => ("unknown", Some(fault.to_string())),
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::base::{Fault, FaultKind, FieldChange, ResourceId};
-    use crate::engine::{Observed, Outputs};
+    use crate::plan::samples::about;
 
-    pub(in crate::ui) fn about() -> About {
-        About {
-            environment: "lab-rehearsal".to_string(),
-            owner: "7f3k2q9d".to_string(),
-            provider: "kind".to_string(),
-            rehearsal: true,
-            profile: "lab".to_string(),
-            fingerprint: "f00d".to_string(),
-            version: "0.1.0".to_string(),
-        }
-    }
-
-    pub(in crate::ui) fn observed(id: &str, look: Look, changes: Vec<Change>) -> Observed {
-        Observed { id: ResourceId::new(id), look, changes, notes: Vec::new() }
-    }
-
-    pub(in crate::ui) fn survey(resources: Vec<Observed>) -> Survey {
-        Survey { resources, outputs: Outputs::default() }
-    }
-
-    pub(in crate::ui) fn mixed() -> Survey {
-        let cluster = ResourceId::new("cluster/kwok/lab-rehearsal");
-        let mut tenants = observed(
-            "tenants",
-            Look::Seen(State::Ready),
-            vec![
-                Change::new(ChangeKind::Delete, "RoleBinding old-ns/admin")
-                    .because("no longer in the profile"),
-                Change::new(ChangeKind::Update, "ResourceQuota checkout-ns/quota").fields(vec![
-                    FieldChange {
-                        path: "spec.hard.requests.cpu".to_string(),
-                        from: Some("10".to_string()),
-                        to: Some("8".to_string()),
-                    },
-                    FieldChange {
-                        path: "spec.hard.pods".to_string(),
-                        from: None,
-                        to: Some("50".to_string()),
-                    },
-                ]),
-                Change::new(ChangeKind::Conflict, "Namespace shop").because("made by somebody else"),
-            ],
+    #[test]
+    fn a_plan_that_no_longer_fits_says_why() {
+        let words = |ids: &[&str]| {
+            let ids = ids.iter().map(ToString::to_string).collect();
+            difference(&Difference::World(ids), &about())
+        };
+        assert_eq!(
+            difference(&Difference::Environment, &about()),
+            "it is of environment `lab-rehearsal`, owner `7f3k2q9d`"
         );
-        tenants.notes.push(Note::new("kept, cordoned", "namespace `old-ns` of tenant `old`"));
-        survey(vec![
-            observed("cluster/kwok/lab-rehearsal", Look::Seen(State::Ready), Vec::new()),
-            tenants,
-            observed(
-                "addon/traefik",
-                Look::After(cluster.clone()),
-                vec![
-                    Change::new(ChangeKind::Create, "7 objects").because("after cluster/kwok/lab-rehearsal"),
-                ],
-            ),
-            observed(
-                "addon/metallb",
-                Look::Failed(Fault::new(FaultKind::Denied, "list pods", "forbidden")),
-                Vec::new(),
-            ),
-        ])
-    }
-
-    #[test]
-    fn a_plan_survives_its_file() {
-        let plan = Plan::of(&mixed(), about(), vec![Note::new("not rehearsed", "registry")]);
-        let text = serde_json::to_string(&plan).expect("plain values");
-        assert_eq!(serde_json::from_str::<Plan>(&text).expect("its own text"), plan);
-    }
-
-    #[test]
-    fn resources_are_in_the_order_in_which_they_are_built() {
-        let plan = Plan::of(&mixed(), about(), Vec::new());
-        let ids: Vec<&str> = plan.resources.iter().map(|planned| planned.id.as_str()).collect();
-        assert_eq!(ids, ["cluster/kwok/lab-rehearsal", "addon/metallb", "addon/traefik", "tenants"]);
-    }
-
-    #[test]
-    fn a_plan_is_held_to_its_changes_and_its_profile() {
-        let earlier = Plan::of(&mixed(), about(), Vec::new());
-        assert_eq!(earlier.differs_from(&earlier), None);
-
-        let other_profile = About { fingerprint: "beef".to_string(), ..about() };
-        let now = Plan::of(&mixed(), other_profile, Vec::new());
-        assert!(now.differs_from(&earlier).expect("differs").contains("profile"));
-
-        let mut world = mixed();
-        world.resources[1].changes.pop();
-        let now = Plan::of(&world, about(), Vec::new());
-        assert_eq!(now.differs_from(&earlier).as_deref(), Some("what stands changed since: `tenants`"));
-    }
-
-    #[test]
-    fn a_state_that_moves_on_is_no_other_plan() {
-        let earlier = Plan::of(&mixed(), about(), Vec::new());
-        let mut world = mixed();
-        world.resources[0].look = Look::Seen(State::Progressing("1 of 2 ready".to_string()));
-        assert_eq!(Plan::of(&world, about(), Vec::new()).differs_from(&earlier), None);
+        assert!(difference(&Difference::Inputs, &about()).contains("profile"));
+        assert_eq!(words(&["addon/a", "tenants"]), "what stands changed since: `addon/a` and `tenants`");
+        assert_eq!(words(&[]), "it has resources that are no longer in the profile");
     }
 }

@@ -1,5 +1,6 @@
-use super::{Plan, Planned};
+use super::{summary, title};
 use crate::base::{Change, ChangeKind};
+use crate::plan::{Plan, Planned};
 use crate::ui::words::{count, cut, item, list, number, pad, width};
 use crate::ui::{Paint, Table};
 
@@ -8,87 +9,84 @@ const TOGETHER_FROM: usize = 13;
 /// How many names are shown of things that are shown together.
 const NAMES_SHOWN: usize = 3;
 
-impl Plan {
-    /// The plan as text of at most `columns` columns, without the profile's unchanged parts.
-    pub fn text(&self, paint: Paint, columns: usize) -> String {
-        if self.is_empty() && self.troubles().next().is_none() {
-            let mut lines = vec![format!("no changes: {} is as its profile says", self.about.title())];
-            self.end(&mut lines, paint, columns);
-            return lines.join("\n") + "\n";
-        }
-        let mut lines = vec![paint.strong(&format!("plan for {}", self.about.title()))];
-        let mut last_layer = "";
-        for planned in &self.resources {
-            if planned.changes.is_empty() && !is_trouble(planned) {
-                continue;
-            }
-            if planned.layer != last_layer {
-                lines.push(String::new());
-                lines.push(paint.strong(&planned.layer));
-                last_layer = &planned.layer;
-            }
-            self.resource(planned, &mut lines, paint, columns);
-        }
-        self.end(&mut lines, paint, columns);
-        lines.push(String::new());
-        let destructive: Vec<&Change> = self.destructive().collect();
-        if !destructive.is_empty() {
-            lines.push(
-                paint.bad(&format!("{} that stands now would be lost:", count(destructive.len(), "thing"))),
-            );
-            let own: Vec<_> = destructive.iter().map(|change| (None, *change)).collect();
-            lines.extend(rows(&own, paint, columns));
-        }
-        lines.push(paint.strong(&self.summary.text()));
-        lines.join("\n") + "\n"
+/// The plan as text of at most `columns` columns, without the profile's unchanged parts.
+pub fn text(plan: &Plan, paint: Paint, columns: usize) -> String {
+    if plan.is_empty() && troubles(plan).next().is_none() {
+        let mut lines = vec![format!("no changes: {} is as its profile says", title(&plan.about))];
+        end(plan, &mut lines, paint, columns);
+        return lines.join("\n") + "\n";
     }
-
-    fn troubles(&self) -> impl Iterator<Item = &Planned> {
-        self.resources.iter().filter(|planned| is_trouble(planned))
-    }
-
-    fn resource(&self, planned: &Planned, lines: &mut Vec<String>, paint: Paint, columns: usize) {
-        let siblings = self.resources.iter().filter(|other| other.layer == planned.layer).count();
-        // Alone in its layer, a thing that was looked at needs no name: its changes have theirs.
-        let named = siblings > 1 || planned.state == "after";
-        let label = planned.id.split_once('/').map(|(_, rest)| rest).filter(|_| named);
-        if is_trouble(planned) {
-            let detail = planned.detail.as_deref().unwrap_or_default();
-            let text = match planned.state.as_str() {
-                "behind" => format!("not asked, since `{detail}` could not be"),
-                "broken" => format!("broken, {detail}"),
-                _ => format!("not known, {detail}"),
-            };
-            let subject = label.map_or_else(|| text.clone(), |label| format!("{label}: {text}"));
-            lines.push(format!("    {} {}", paint.bad("!"), cut(&subject, columns.saturating_sub(6))));
+    let mut lines = vec![paint.strong(&format!("plan for {}", title(&plan.about)))];
+    let mut last_layer = "";
+    for planned in &plan.resources {
+        if planned.changes.is_empty() && !is_trouble(planned) {
+            continue;
         }
-        let own: Vec<(Option<&str>, &Change)> =
-            planned.changes.iter().map(|change| (label, change)).collect();
+        if planned.layer != last_layer {
+            lines.push(String::new());
+            lines.push(paint.strong(&planned.layer));
+            last_layer = &planned.layer;
+        }
+        resource(plan, planned, &mut lines, paint, columns);
+    }
+    end(plan, &mut lines, paint, columns);
+    lines.push(String::new());
+    let destructive: Vec<&Change> = plan.destructive().collect();
+    if !destructive.is_empty() {
+        lines.push(
+            paint.bad(&format!("{} that stands now would be lost:", count(destructive.len(), "thing"))),
+        );
+        let own: Vec<_> = destructive.iter().map(|change| (None, *change)).collect();
         lines.extend(rows(&own, paint, columns));
     }
+    lines.push(paint.strong(&summary(&plan.summary)));
+    lines.join("\n") + "\n"
+}
 
-    /// Notes: what is kept, what should be known, what is not rehearsed.
-    fn end(&self, lines: &mut Vec<String>, paint: Paint, columns: usize) {
-        let mut notes: Vec<_> = self.resources.iter().flat_map(|planned| &planned.notes).collect();
-        notes.extend(&self.not_rehearsed);
-        let mut topics: Vec<&str> = Vec::new();
-        for note in &notes {
-            if !topics.contains(&note.topic.as_str()) {
-                topics.push(&note.topic);
-            }
+fn troubles(plan: &Plan) -> impl Iterator<Item = &Planned> {
+    plan.resources.iter().filter(|planned| is_trouble(planned))
+}
+
+fn resource(plan: &Plan, planned: &Planned, lines: &mut Vec<String>, paint: Paint, columns: usize) {
+    let siblings = plan.resources.iter().filter(|other| other.layer == planned.layer).count();
+    // Alone in its layer, a thing that was looked at needs no name: its changes have theirs.
+    let named = siblings > 1 || planned.state == "after";
+    let label = planned.id.split_once('/').map(|(_, rest)| rest).filter(|_| named);
+    if is_trouble(planned) {
+        let detail = planned.detail.as_deref().unwrap_or_default();
+        let text = match planned.state.as_str() {
+            "behind" => format!("not looked at, since `{detail}` does not answer"),
+            "broken" => format!("broken, {detail}"),
+            _ => format!("not known, {detail}"),
+        };
+        let subject = label.map_or_else(|| text.clone(), |label| format!("{label}: {text}"));
+        lines.push(format!("    {} {}", paint.bad("!"), cut(&subject, columns.saturating_sub(6))));
+    }
+    let own: Vec<(Option<&str>, &Change)> = planned.changes.iter().map(|change| (label, change)).collect();
+    lines.extend(rows(&own, paint, columns));
+}
+
+/// Notes: what is kept, what should be known, what is not rehearsed.
+fn end(plan: &Plan, lines: &mut Vec<String>, paint: Paint, columns: usize) {
+    let mut notes: Vec<_> = plan.resources.iter().flat_map(|planned| &planned.notes).collect();
+    notes.extend(&plan.not_rehearsed);
+    let mut topics: Vec<&str> = Vec::new();
+    for note in &notes {
+        if !topics.contains(&note.topic.as_str()) {
+            topics.push(&note.topic);
         }
-        for topic in topics {
-            lines.push(String::new());
-            lines.push(paint.strong(topic));
-            let texts: Vec<&str> =
-                notes.iter().filter(|note| note.topic == topic).map(|note| note.text.as_str()).collect();
-            for text in texts.iter().take(TOGETHER_FROM) {
-                lines.extend(item(text, columns).lines().map(str::to_string));
-            }
-            if texts.len() > TOGETHER_FROM {
-                let more = number(texts.len() - TOGETHER_FROM);
-                lines.push(paint.faint(&format!("  and {more} more, listed by `--output json`")));
-            }
+    }
+    for topic in topics {
+        lines.push(String::new());
+        lines.push(paint.strong(topic));
+        let texts: Vec<&str> =
+            notes.iter().filter(|note| note.topic == topic).map(|note| note.text.as_str()).collect();
+        for text in texts.iter().take(TOGETHER_FROM) {
+            lines.extend(item(text, columns).lines().map(str::to_string));
+        }
+        if texts.len() > TOGETHER_FROM {
+            let more = number(texts.len() - TOGETHER_FROM);
+            lines.push(paint.faint(&format!("  and {more} more, listed by `--output json`")));
         }
     }
 }
@@ -208,10 +206,11 @@ fn fields(change: &Change, paint: Paint, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{about, mixed, observed, survey};
+
     use super::*;
     use crate::base::Note;
     use crate::engine::{Look, State};
+    use crate::plan::samples::{about, mixed, observed, survey};
 
     #[test]
     fn changes_are_grouped_by_layer_with_symbols_and_words() {
@@ -240,14 +239,14 @@ not rehearsed
     - delete   RoleBinding old-ns/admin  (no longer in the profile)
 1 to create, 1 to update, 1 to delete, 1 in conflict
 ";
-        assert_eq!(plan.text(Paint::PLAIN, 80), expected);
+        assert_eq!(text(&plan, Paint::PLAIN, 80), expected);
     }
 
     #[test]
     fn nothing_to_change_is_one_line() {
         let world = survey(vec![observed("tenants", Look::Seen(State::Ready), Vec::new())]);
         assert_eq!(
-            Plan::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80),
+            text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80),
             "no changes: lab-rehearsal (kind, rehearsed) is as its profile says\n"
         );
     }
@@ -272,7 +271,7 @@ tenants
 
 2,000 to create, 0 to update, 0 to delete
 ";
-        assert_eq!(Plan::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80), expected);
+        assert_eq!(text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80), expected);
     }
 
     #[test]
@@ -285,7 +284,7 @@ tenants
             },
         ]);
         let world = survey(vec![observed("tenants", Look::Seen(State::Ready), vec![change])]);
-        for line in Plan::of(&world, about(), Vec::new()).text(Paint::PLAIN, 72).lines() {
+        for line in text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 72).lines() {
             assert!(width(line) <= 72, "{line}");
         }
     }

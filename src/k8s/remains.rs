@@ -1,0 +1,91 @@
+use std::collections::BTreeSet;
+
+use futures::future::try_join_all;
+use serde_json::Value;
+
+use super::hub::Hub;
+use super::live::Live;
+use super::object::Kind;
+use super::records;
+use crate::base::{Fault, label};
+use crate::flow::Flow;
+
+impl Hub {
+    /// Everything in the cluster that carries our mark, listed afresh: its title, and what is known of
+    /// why it is still there. Of every kind that this run knows to have been used, and of the records.
+    /// What others copied our labels to does not count.
+    pub async fn remains(&self, flow: &Flow) -> Result<Vec<(String, String)>, Fault> {
+        let mut kinds: BTreeSet<Kind> = self.recorded_kinds(flow).await?.clone();
+        kinds.extend(self.settings().kinds.iter().cloned());
+        kinds.extend(records::kinds());
+        let found = try_join_all(kinds.iter().map(|kind| self.list_labelled(kind, flow))).await?;
+        let ours = found.iter().flatten().filter(|live| self.is_ours(live));
+        Ok(ours.map(|live| (live.title(), why_it_is_there(live))).collect())
+    }
+
+    /// Whether berth made it. The records are not applied but made: their place and name tell.
+    fn is_ours(&self, live: &Live) -> bool {
+        let owner = &self.settings().owner;
+        let is_record = live.namespace.as_deref() == Some(records::NAMESPACE)
+            && live.name == records::name(owner)
+            && live.label(label::OWNER) == Some(owner.id.as_str());
+        is_record || live.is_of(owner)
+    }
+}
+
+fn why_it_is_there(live: &Live) -> String {
+    if live.namespace.as_deref() == Some(records::NAMESPACE) {
+        return "a record of the run, it goes last".to_string();
+    }
+    if !live.going {
+        return "it still stands".to_string();
+    }
+    let held_by: Vec<&str> =
+        items(&live.body["metadata"]["finalizers"]).filter_map(|finalizer| finalizer.as_str()).collect();
+    if !held_by.is_empty() {
+        return format!("it is going, held by finalizer {}", held_by.join(", "));
+    }
+    // A namespace says what in it holds it.
+    let told = items(&live.body["status"]["conditions"]).find(|condition| {
+        let remaining = ["NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure"];
+        condition["status"] == "True" && remaining.iter().any(|kind| condition["type"] == *kind)
+    });
+    match told.and_then(|condition| condition["message"].as_str()) {
+        Some(message) => format!("it is going: {message}"),
+        None => "it is going".to_string(),
+    }
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::k8s::known_kind;
+
+    #[test]
+    fn what_holds_a_thing_that_goes_is_said() {
+        let kind = known_kind("v1", "Namespace").expect("built in");
+        let why = |finalizers: &[&str], going: Option<&str>, conditions: Value| {
+            let metadata = json!({"name": "shop", "deletionTimestamp": going, "finalizers": finalizers});
+            let mut body = json!({"metadata": metadata, "status": {"conditions": conditions}});
+            if going.is_none() {
+                body["metadata"].as_object_mut().expect("made here").remove("deletionTimestamp");
+            }
+            why_it_is_there(&Live::new(&kind, body))
+        };
+        let going = Some("2026-11-21T00:00:00Z");
+        let content = json!([
+            {"type": "NamespaceContentRemaining", "status": "False", "message": "no"},
+            {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "a.example/b in 1 instance"},
+        ]);
+        assert_eq!(why(&["kubernetes"], None, json!([])), "it still stands");
+        assert_eq!(why(&[], going, json!([])), "it is going");
+        assert_eq!(why(&["a.example/b"], going, json!([])), "it is going, held by finalizer a.example/b");
+        assert_eq!(why(&[], going, content), "it is going: a.example/b in 1 instance");
+    }
+}
