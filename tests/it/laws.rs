@@ -69,6 +69,14 @@ fn every_write_carries_the_field_manager_and_the_mark() {
             assert!(request.uri.contains("fieldValidation=Strict"), "{}", request.uri);
         }
     }
+    let of_its_tenants = |event: &serde_json::Value| {
+        let namespace = event["objectRef"]["namespace"].as_str().unwrap_or_default();
+        event["verb"] == "patch" && namespace.starts_with(&environment.name)
+    };
+    let events = environment.plane.audit_log();
+    let agents: Vec<&str> =
+        events.iter().filter(|event| of_its_tenants(event)).filter_map(|e| e["userAgent"].as_str()).collect();
+    assert!(agents.iter().any(|agent| agent.starts_with("berth/")), "the audit log names {agents:?}");
 }
 
 #[test]
