@@ -1,6 +1,6 @@
 //! The end of `down`: what is left of an environment, found by its owner mark.
 
-use super::words::{count, cut};
+use super::words::{count, tame};
 use super::{Paint, Table};
 
 /// What still carries the owner mark.
@@ -33,7 +33,7 @@ impl Inventory {
             }
             for line in table.lines(|_, _, cell| cell) {
                 // What holds a thing has to be read whole, however wide the terminal is.
-                text.push_str(&format!("  {}\n", cut(&line, usize::MAX)));
+                text.push_str(&format!("  {}\n", tame(&line)));
             }
         }
         text

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::plan::title;
-use super::words::{count, cut, item, resource};
+use super::words::{count, item, resource, tame, wrap};
 use super::{Paint, Table};
 use crate::base::Note;
 use crate::engine::{Look, State, Survey};
@@ -97,13 +97,17 @@ impl Status {
         let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
         let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
         for standing in self.resources.iter().filter(|standing| standing.state != "none") {
-            let detail = cut(standing.detail.as_deref().unwrap_or_default(), room);
-            table.row([standing.title.as_str(), standing.state, &detail]);
+            let lines = wrap(&tame(standing.detail.as_deref().unwrap_or_default()), room);
+            table.row([standing.title.as_str(), standing.state, lines.first().map_or("", String::as_str)]);
+            for line in lines.iter().skip(1) {
+                table.row(["", "", line]);
+            }
         }
         let mut lines = vec![paint.strong(&title(&self.about))];
         lines.extend(table.lines(|row, column, text| match (row, column) {
             (0, _) => paint.faint(&text),
             (_, 1) => match text.trim_end() {
+                "" => text,
                 "ready" => paint.good(&text),
                 "broken" | "unknown" => paint.bad(&text),
                 _ => paint.notice(&text),
