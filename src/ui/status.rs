@@ -97,7 +97,15 @@ impl Status {
         let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
         let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
         for standing in self.resources.iter().filter(|standing| standing.state != "none") {
-            let lines = wrap(&tame(standing.detail.as_deref().unwrap_or_default()), room);
+            // A fault that several have is told once.
+            let same = |other: &&Standing| other.state == "unknown" && other.detail == standing.detail;
+            let detail = match self.resources.iter().find(same) {
+                Some(first) if standing.state == "unknown" && first.id != standing.id => {
+                    format!("as {}", first.title)
+                }
+                _ => tame(standing.detail.as_deref().unwrap_or_default()),
+            };
+            let lines = wrap(&detail, room);
             table.row([standing.title.as_str(), standing.state, lines.first().map_or("", String::as_str)]);
             for line in lines.iter().skip(1) {
                 table.row(["", "", line]);
@@ -135,6 +143,9 @@ impl Status {
             return format!("nothing of it stands: `berth up {name}{rehearse}` makes it");
         }
         let all = count(shown().count(), "resource");
+        if shown().all(|standing| standing.state == "unknown") {
+            return format!("how it is, is not known: none of {all} could be asked");
+        }
         format!(
             "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
         )
@@ -170,7 +181,7 @@ tenants                     differs  3 changes to make
             observed("leftovers", Look::Seen(State::Absent), Vec::new()),
         ]);
         let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80);
-        assert!(!text.contains("leftovers") && text.contains("everything is ready"), "{text}");
+        assert!(!text.contains("left the profile") && text.contains("everything is ready"), "{text}");
     }
 
     #[test]

@@ -63,9 +63,15 @@ pub fn list<T: AsRef<str>>(items: &[T]) -> String {
 
 /// A resource as people call it: `cluster kwok/lab`, `node groups`, `addon traefik`.
 pub fn resource(id: &ResourceId) -> String {
-    match id.as_str().split_once('/') {
+    resource_name(id.as_str())
+}
+
+/// [`resource`] of an id in a plan.
+pub fn resource_name(id: &str) -> String {
+    match id.split_once('/') {
+        None if id == "leftovers" => "what left the profile".to_string(),
         Some((layer, rest)) => format!("{} {rest}", layer.replace('-', " ")),
-        None => id.as_str().replace('-', " "),
+        None => id.replace('-', " "),
     }
 }
 

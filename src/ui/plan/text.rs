@@ -1,4 +1,4 @@
-use super::{summary, title};
+use super::{is_hidden, title, verdict};
 use crate::base::{Change, ChangeKind};
 use crate::plan::{Plan, Planned};
 use crate::ui::words::{item, list, number, pad, tame, things, width, wrap};
@@ -21,17 +21,29 @@ pub fn text(plan: &Plan, paint: Paint, columns: usize) -> String {
         return lines.join("\n") + "\n";
     }
     let mut lines = vec![paint.strong(&format!("plan for {}", title(&plan.about)))];
-    let mut last_layer = "";
+    let shared = shared_troubles(plan);
+    if !shared.is_empty() {
+        lines.push(String::new());
+        lines.push(paint.strong("not known"));
+    }
+    for (text, who) in &shared {
+        let line = format!("{}: {text}", list(who));
+        lines.extend(hanging(&format!("    {} ", paint.bad("!")), 6, &line, columns));
+    }
+    let mut last_heading = "";
     for planned in &plan.resources {
-        if planned.changes.is_empty() && !is_trouble(planned) {
+        let trouble = is_trouble(planned).then(|| trouble_of(planned));
+        let trouble = trouble.filter(|text| shared.iter().all(|(known, _)| known != text));
+        if planned.changes.is_empty() && trouble.is_none() {
             continue;
         }
-        if planned.layer != last_layer {
+        let heading = heading(planned);
+        if heading != last_heading {
             lines.push(String::new());
-            lines.push(paint.strong(&planned.layer));
-            last_layer = &planned.layer;
+            lines.push(paint.strong(heading));
+            last_heading = heading;
         }
-        resource(plan, planned, &mut lines, paint, columns);
+        resource(plan, planned, trouble.as_deref(), &mut lines, paint, columns);
     }
     end(plan, &mut lines, paint, columns);
     lines.push(String::new());
@@ -46,7 +58,7 @@ pub fn text(plan: &Plan, paint: Paint, columns: usize) -> String {
         let own: Vec<_> = destructive.iter().map(|change| (None, *change)).collect();
         lines.extend(rows(&own, paint, columns));
     }
-    lines.push(paint.strong(&summary(&plan.summary)));
+    lines.extend(wrap(&verdict(plan), columns).iter().map(|line| paint.strong(line)));
     lines.join("\n") + "\n"
 }
 
@@ -54,19 +66,48 @@ fn troubles(plan: &Plan) -> impl Iterator<Item = &Planned> {
     plan.resources.iter().filter(|planned| is_trouble(planned))
 }
 
-fn resource(plan: &Plan, planned: &Planned, lines: &mut Vec<String>, paint: Paint, columns: usize) {
-    let siblings = plan.resources.iter().filter(|other| other.layer == planned.layer).count();
+/// What a resource's changes stand under.
+fn heading(planned: &Planned) -> &str {
+    if planned.id == "leftovers" { "no longer in the profile" } else { &planned.layer }
+}
+
+/// Troubles that several resources have alike, each once, with who has it.
+fn shared_troubles(plan: &Plan) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for planned in plan.resources.iter().filter(|planned| is_hidden(planned)) {
+        let (text, who) = (trouble_of(planned), super::super::words::resource_name(&planned.id));
+        match all.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, more)) => more.push(who),
+            None => all.push((text, vec![who])),
+        }
+    }
+    all.retain(|(_, who)| who.len() > 1);
+    all
+}
+
+fn trouble_of(planned: &Planned) -> String {
+    let detail = planned.detail.as_deref().unwrap_or_default();
+    match planned.state.as_str() {
+        "behind" => format!("not asked, since `{detail}` could not be"),
+        "broken" => format!("broken, {detail}"),
+        _ => format!("not known, {detail}"),
+    }
+}
+
+fn resource(
+    plan: &Plan,
+    planned: &Planned,
+    trouble: Option<&str>,
+    lines: &mut Vec<String>,
+    paint: Paint,
+    columns: usize,
+) {
+    let siblings = plan.resources.iter().filter(|other| heading(other) == heading(planned)).count();
     // Alone in its layer, a thing that was looked at needs no name: its changes have theirs.
     let named = siblings > 1 || planned.state == "after";
     let label = planned.id.split_once('/').map(|(_, rest)| rest).filter(|_| named);
-    if is_trouble(planned) {
-        let detail = planned.detail.as_deref().unwrap_or_default();
-        let text = match planned.state.as_str() {
-            "behind" => format!("not asked, since `{detail}` could not be"),
-            "broken" => format!("broken, {detail}"),
-            _ => format!("not known, {detail}"),
-        };
-        let subject = label.map_or_else(|| text.clone(), |label| format!("{label}: {text}"));
+    if let Some(text) = trouble {
+        let subject = label.map_or_else(|| text.to_string(), |label| format!("{label}: {text}"));
         lines.extend(hanging(&format!("    {} ", paint.bad("!")), 6, &subject, columns));
     }
     let own: Vec<(Option<&str>, &Change)> = planned.changes.iter().map(|change| (label, change)).collect();
@@ -99,8 +140,7 @@ fn end(plan: &Plan, lines: &mut Vec<String>, paint: Paint, columns: usize) {
 }
 
 fn is_trouble(planned: &Planned) -> bool {
-    matches!(planned.state.as_str(), "unknown" | "behind")
-        || planned.state == "broken" && planned.changes.is_empty()
+    is_hidden(planned) || planned.state == "broken" && planned.changes.is_empty()
 }
 
 /// The symbol and the word of a kind of change.
@@ -277,7 +317,7 @@ not rehearsed
 
 1 thing that stands now would be lost:
     - delete   RoleBinding old-ns/admin  (no longer in the profile)
-1 to create, 1 to update, 1 to delete, 1 in conflict
+1 to create, 1 to update, 1 to delete, 1 in conflict; 1 of 4 resources could not be asked
 ";
         assert_eq!(text(&plan, Paint::PLAIN, 80), expected);
     }
@@ -349,6 +389,31 @@ tenants
         let text = text(&plan, Paint::PLAIN, usize::MAX);
         assert!(text.contains(&"no route to the host ".repeat(10).trim()), "{text}");
         assert!(text.contains(&format!("Namespace shop  ({})", "somebody ".repeat(20).trim())), "{text}");
+    }
+
+    #[test]
+    fn a_fault_that_all_have_is_told_once_and_nothing_is_counted() {
+        let fault =
+            || Look::Failed(crate::base::Fault::new(crate::base::FaultKind::Denied, "ask", "forbidden"));
+        let unknown = ["node-groups", "tenants", "leftovers"].map(|id| observed(id, fault(), Vec::new()));
+        let expected = "\
+plan for lab-rehearsal (kind, rehearsed)
+
+not known
+    ! node groups, tenants and what left the profile: not known, cannot ask: forbidden
+
+the plan is not known: 3 of 3 resources could not be asked
+";
+        let plan = Plan::of(&survey(Vec::from(unknown)), about(), Vec::new());
+        assert_eq!(text(&plan, Paint::PLAIN, 100), expected);
+    }
+
+    #[test]
+    fn what_left_the_profile_has_its_own_heading() {
+        let gone = Change::new(ChangeKind::Delete, "Namespace old");
+        let world = survey(vec![observed("leftovers", Look::Seen(State::Ready), vec![gone])]);
+        let text = text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80);
+        assert!(text.contains("\n\nno longer in the profile\n    - delete   Namespace old\n"), "{text}");
     }
 
     #[test]
