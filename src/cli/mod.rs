@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
 fn complain(failure: &Failure, settings: &Settings) {
     settings.printer.talk(&failure.text);
     for complaint in &failure.complaints {
-        settings.printer.talk(&complaint.text(settings.printer.talk_paint, settings.printer.width));
+        settings.printer.talk(&complaint.text(settings.printer.talk_paint, settings.printer.talk_width));
     }
 }
 

@@ -106,11 +106,13 @@ impl Settings {
             && !surroundings.dumb_terminal
             && !surroundings.ci
             && global.verbose == 0;
+        let talk_width = surroundings.columns.unwrap_or(WIDTH_ELSEWHERE).clamp(40, 160);
         Self {
             printer: Printer {
                 data_paint: Paint::when(surroundings.stdout_is_terminal && !calm),
                 talk_paint: Paint::when(surroundings.stderr_is_terminal && !calm),
-                width: surroundings.columns.unwrap_or(WIDTH_ELSEWHERE).clamp(40, 160),
+                width: if surroundings.stdout_is_terminal { talk_width } else { usize::MAX },
+                talk_width,
             },
             output: global.output,
             progress: match global.progress {
@@ -213,6 +215,15 @@ mod tests {
         assert_eq!(settings.progress, Progress::Tty);
         assert_eq!(settings.printer.talk_paint, Paint::COLOURED);
         assert!(settings.can_ask);
+    }
+
+    #[test]
+    fn lines_end_at_the_width_of_a_terminal_and_nowhere_else() {
+        let narrow = Surroundings { columns: Some(72), ..terminal() };
+        assert_eq!(Settings::new(&GLOBAL, narrow.clone()).printer.width, 72);
+        let piped = Surroundings { stdout_is_terminal: false, ..narrow };
+        let printer = Settings::new(&GLOBAL, piped).printer;
+        assert_eq!((printer.width, printer.talk_width), (usize::MAX, 72));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a name to a profile: a file, or one that ships in the binary.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
@@ -101,10 +102,11 @@ fn hint(name: &str, folder: &Path) -> String {
     // A folder that cannot be listed offers no names; the missing file is what is reported.
     let own = names_in(folder).unwrap_or_default();
     let own = own.iter().filter_map(|file| file.strip_suffix(".yaml"));
-    let names: Vec<&str> = own.chain(shipped()).collect();
+    // A profile in the folder stands in front of a shipped one of the same name.
+    let names: BTreeSet<&str> = own.chain(shipped()).collect();
     match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("`berth init {name}` writes one; there are {}", names.join(", ")),
+        None => format!("`berth init {name}` writes one; there are {}", Vec::from_iter(names).join(", ")),
     }
 }
 

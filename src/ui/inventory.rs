@@ -1,6 +1,6 @@
 //! The end of `down`: what is left of an environment, found by its owner mark.
 
-use super::words::{count, cut};
+use super::words::{count, tame};
 use super::{Paint, Table};
 
 /// So many things are named: one is enough to see what holds the rest.
@@ -36,7 +36,7 @@ impl Inventory {
             }
             for line in table.lines(|_, _, cell| cell) {
                 // What holds a thing has to be read whole, however wide the terminal is.
-                text.push_str(&format!("  {}\n", cut(&line, usize::MAX)));
+                text.push_str(&format!("  {}\n", tame(&line)));
             }
             if rows.len() > MOST_ROWS {
                 text.push_str(&format!("  and {} more\n", count(rows.len() - MOST_ROWS, "thing")));

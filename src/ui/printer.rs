@@ -9,8 +9,11 @@ pub struct Printer {
     pub data_paint: Paint,
     /// The colours of standard error.
     pub talk_paint: Paint,
-    /// How many columns a line may have.
+    /// How many columns a line of standard output may have: no end of them off a terminal, where
+    /// nothing shall be broken or cut.
     pub width: usize,
+    /// How many columns a line of standard error may have.
+    pub talk_width: usize,
 }
 
 impl Printer {

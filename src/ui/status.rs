@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::plan::title;
-use super::words::{count, cut, item, resource};
+use super::words::{count, item, resource, tame, wrap};
 use super::{Paint, Table};
 use crate::base::Note;
 use crate::engine::{Look, State, Survey};
@@ -97,13 +97,25 @@ impl Status {
         let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
         let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
         for standing in self.resources.iter().filter(|standing| standing.state != "none") {
-            let detail = cut(standing.detail.as_deref().unwrap_or_default(), room);
-            table.row([standing.title.as_str(), standing.state, &detail]);
+            // A fault that several have is told once.
+            let same = |other: &&Standing| other.state == "unknown" && other.detail == standing.detail;
+            let detail = match self.resources.iter().find(same) {
+                Some(first) if standing.state == "unknown" && first.id != standing.id => {
+                    format!("as {}", first.title)
+                }
+                _ => tame(standing.detail.as_deref().unwrap_or_default()),
+            };
+            let lines = wrap(&detail, room);
+            table.row([standing.title.as_str(), standing.state, lines.first().map_or("", String::as_str)]);
+            for line in lines.iter().skip(1) {
+                table.row(["", "", line]);
+            }
         }
         let mut lines = vec![paint.strong(&title(&self.about))];
         lines.extend(table.lines(|row, column, text| match (row, column) {
             (0, _) => paint.faint(&text),
             (_, 1) => match text.trim_end() {
+                "" => text,
                 "ready" => paint.good(&text),
                 "broken" | "unknown" => paint.bad(&text),
                 _ => paint.notice(&text),
@@ -131,6 +143,9 @@ impl Status {
             return format!("nothing of it stands: `berth up {name}{rehearse}` makes it");
         }
         let all = count(shown().count(), "resource");
+        if shown().all(|standing| standing.state == "unknown") {
+            return format!("how it is, is not known: none of {all} could be asked");
+        }
         format!(
             "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
         )
@@ -166,7 +181,7 @@ tenants                     differs  3 changes to make
             observed("leftovers", Look::Seen(State::Absent), Vec::new()),
         ]);
         let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80);
-        assert!(!text.contains("leftovers") && text.contains("everything is ready"), "{text}");
+        assert!(!text.contains("left the profile") && text.contains("everything is ready"), "{text}");
     }
 
     #[test]

@@ -44,6 +44,11 @@ pub fn count(value: usize, noun: &str) -> String {
     format!("{} {}", number(value), if value == 1 { noun } else { &plural })
 }
 
+/// `1 thing is`, `2 things are`: a count of things with the words that go with one and with many.
+pub fn things(value: usize, one: &str, many: &str) -> String {
+    format!("{} {}", count(value, "thing"), if value == 1 { one } else { many })
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub fn list<T: AsRef<str>>(items: &[T]) -> String {
     match items {
@@ -58,9 +63,15 @@ pub fn list<T: AsRef<str>>(items: &[T]) -> String {
 
 /// A resource as people call it: `cluster kwok/lab`, `node groups`, `addon traefik`.
 pub fn resource(id: &ResourceId) -> String {
-    match id.as_str().split_once('/') {
+    resource_name(id.as_str())
+}
+
+/// [`resource`] of an id in a plan.
+pub fn resource_name(id: &str) -> String {
+    match id.split_once('/') {
+        None if id == "leftovers" => "what left the profile".to_string(),
         Some((layer, rest)) => format!("{} {rest}", layer.replace('-', " ")),
-        None => id.as_str().replace('-', " "),
+        None => id.replace('-', " "),
     }
 }
 
@@ -74,10 +85,14 @@ pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// `text` in at most `columns` columns, with `…` where it was cut. Control characters, which could
-/// move the cursor, become spaces.
+/// `text` on one line: control characters, which could move the cursor, become spaces.
+pub fn tame(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `text` in at most `columns` columns, with `…` where it was cut, and [tame](tame()).
 pub fn cut(text: &str, columns: usize) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = tame(text);
     if width(&text) <= columns {
         return text;
     }
@@ -157,6 +172,12 @@ mod tests {
         assert_eq!(count(1_234_567, "object"), "1,234,567 objects");
         assert_eq!(count(2, "policy"), "2 policies");
         assert_eq!(count(2, "day"), "2 days");
+    }
+
+    #[test]
+    fn a_verb_goes_with_its_count() {
+        assert_eq!(things(1, "is", "are"), "1 thing is");
+        assert_eq!(things(2, "is", "are"), "2 things are");
     }
 
     #[test]

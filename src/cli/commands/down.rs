@@ -63,7 +63,7 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
         not_rehearsed: &[],
         resume: &resume,
     };
-    settings.printer.talk(&report.down(settings.printer.talk_paint, settings.printer.width));
+    settings.printer.talk(&report.down(settings.printer.talk_paint, settings.printer.talk_width));
     if exit != Exit::Done {
         if outcome.changed && session.cluster_stays() && signals.stopped_by().is_none() {
             tell(session, &inventory(session, &outcome).await?)?;

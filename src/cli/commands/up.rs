@@ -89,7 +89,7 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         let more = conflicts.len() - 1;
         let others = if more == 0 { String::new() } else { format!("; and {}", words::count(more, "other")) };
         return Err(Failure::refused(
-            format!("{} is in the way, nothing was changed", words::count(conflicts.len(), "thing")),
+            format!("{} in the way, nothing was changed", words::things(conflicts.len(), "is", "are")),
             format!("{first}{others}"),
             format!(
                 "`{} --adopt` takes over what somebody else made, `--force-conflicts` fields that another \
@@ -102,15 +102,15 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
     if lost == 0 || yes {
         return Ok(());
     }
-    let things = words::count(lost, "thing");
+    let things = words::things(lost, "that stands", "that stand");
     if !session.settings.can_ask {
         return Err(Failure::refused(
-            format!("{things} that stands now would be lost, and nobody is here to be asked"),
+            format!("{things} now would be lost, and nobody is here to be asked"),
             "standard input is no terminal",
             format!("`{} --yes`, once you have looked at the plan", session.again("up")),
         ));
     }
-    let question = format!("{things} that stands now would be lost. Go on? [y/N]");
+    let question = format!("{things} now would be lost. Go on? [y/N]");
     let answer = prompt::ask(&question, session.settings, signals).await?;
     let why = match answer.map(|answer| answer.to_lowercase()).as_deref() {
         Some("y" | "yes") => return Ok(()),
@@ -139,7 +139,7 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let whole = outcome.failed.is_empty() && outcome.not_started.is_empty();
     if !whole {
         // What failed is said to people, also where the events carry it.
-        settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.width));
+        settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.talk_width));
     } else if !settings.json() {
         print(settings, &report.up(settings.printer.data_paint, settings.printer.width))?;
     }

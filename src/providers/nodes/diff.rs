@@ -11,6 +11,9 @@ use crate::profile::Taint;
 /// The annotation on a node that berth cordoned in order to remove it.
 pub(super) const LEAVING: &str = "berth.dev/leaving";
 
+/// How many of the nodes that go are named.
+const NAMES_SHOWN: usize = 10;
+
 /// What has to be done so that the nodes are as wanted.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
@@ -110,7 +113,10 @@ fn diff_group(
     if fields.is_empty() && missing.is_empty() && extra.is_empty() {
         return;
     }
-    found.remove.extend(newest_first(extra));
+    let extra = newest_first(extra);
+    let parts: Vec<String> = reason.into_iter().chain((!extra.is_empty()).then(|| leaving(&extra))).collect();
+    let reason = (!parts.is_empty()).then(|| parts.join("; "));
+    found.remove.extend(extra);
     let kind = match (standing.is_empty(), is_replaced) {
         (true, _) => ChangeKind::Create,
         (false, true) => ChangeKind::Replace,
@@ -119,6 +125,16 @@ fn diff_group(
     let mut change = Change::new(kind, subject(&group.name)).fields(fields);
     change.reason = reason;
     found.changes.push(change);
+}
+
+/// `general-3, general-2 go`, in the order in which they go.
+fn leaving(nodes: &[Arc<Live>]) -> String {
+    let names: Vec<&str> = nodes.iter().take(NAMES_SHOWN).map(|node| node.name.as_str()).collect();
+    let verb = if nodes.len() == 1 { "goes" } else { "go" };
+    match nodes.len() - names.len() {
+        0 => format!("{} {verb}", names.join(", ")),
+        more => format!("{} and {more} more {verb}", names.join(", ")),
+    }
 }
 
 /// Adds those of `more` that are not in `fields` yet: all nodes of a group differ alike.
@@ -283,6 +299,7 @@ mod tests {
             (ChangeKind::Update, "node group general", vec![("nodes", Some("12"), Some("9"))])
         );
         assert_eq!(names(&found.remove), ["general-11", "general-10", "general-9"]);
+        assert_eq!(found.changes[0].reason.as_deref(), Some("general-11, general-10, general-9 go"));
         assert!(found.apply.is_empty());
     }
 

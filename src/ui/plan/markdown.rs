@@ -1,8 +1,8 @@
 use super::text::mark;
-use super::{summary, title};
+use super::{is_hidden, title, verdict};
 use crate::base::Change;
 use crate::plan::Plan;
-use crate::ui::words::count;
+use crate::ui::words::{count, list};
 
 /// From so many rows on, the table is folded.
 const FOLDED_FROM: usize = 20;
@@ -11,7 +11,7 @@ const MOST_ROWS: usize = 200;
 
 /// The plan as Markdown for a comment on a pull request.
 pub fn markdown(plan: &Plan) -> String {
-    let mut text = format!("### berth plan: `{}`\n\n**{}**\n", title(&plan.about), summary(&plan.summary));
+    let mut text = format!("### berth plan: `{}`\n\n**{}**\n", title(&plan.about), verdict(plan));
     let destructive: Vec<&Change> = plan.destructive().collect();
     if !destructive.is_empty() {
         text.push_str("\n> **Would be lost:**\n");
@@ -47,11 +47,18 @@ pub fn markdown(plan: &Plan) -> String {
             text.push_str("\n</details>\n");
         }
     }
-    for planned in
-        plan.resources.iter().filter(|planned| matches!(planned.state.as_str(), "unknown" | "behind"))
-    {
+    let mut told: Vec<(String, Vec<String>)> = Vec::new();
+    for planned in plan.resources.iter().filter(|planned| is_hidden(planned)) {
         let detail = planned.detail.as_deref().unwrap_or_default();
-        text.push_str(&format!("\n> `{}` is not known: {}\n", planned.id, cell(detail)));
+        let id = format!("`{}`", planned.id);
+        match told.iter_mut().find(|(known, _)| known == detail) {
+            Some((_, ids)) => ids.push(id),
+            None => told.push((detail.to_string(), vec![id])),
+        }
+    }
+    for (detail, ids) in told {
+        let verb = if ids.len() == 1 { "is" } else { "are" };
+        text.push_str(&format!("\n> {} {verb} not known: {}\n", list(&ids), cell(&detail)));
     }
     let notes = plan.resources.iter().flat_map(|planned| &planned.notes).chain(&plan.not_rehearsed);
     for (index, note) in notes.enumerate() {
@@ -92,7 +99,7 @@ mod tests {
         let expected = "\
 ### berth plan: `lab-rehearsal (kind, rehearsed)`
 
-**1 to create, 1 to update, 1 to delete, 1 in conflict**
+**1 to create, 1 to update, 1 to delete, 1 in conflict; 1 of 4 resources not known**
 
 > **Would be lost:**
 > - delete `RoleBinding old-ns/admin`

@@ -3,8 +3,8 @@
 mod markdown;
 mod text;
 
-use super::words::{list, number};
-use crate::plan::{About, Difference, Summary};
+use super::words::{count, list, number};
+use crate::plan::{About, Difference, Plan, Planned, Summary};
 
 pub use markdown::markdown;
 pub use text::text;
@@ -28,6 +28,25 @@ pub fn summary(summary: &Summary) -> String {
         text.push_str(&format!(", {} in conflict", number(summary.conflict)));
     }
     text
+}
+
+/// [`summary`], and how much of the plan is not known.
+pub fn verdict(plan: &Plan) -> String {
+    let hidden = plan.resources.iter().filter(|planned| is_hidden(planned)).count();
+    if hidden == 0 {
+        return summary(&plan.summary);
+    }
+    let of = format!("{hidden} of {} not known", count(plan.resources.len(), "resource"));
+    if plan.is_empty() {
+        format!("the plan is not known: {of}")
+    } else {
+        format!("{}; {of}", summary(&plan.summary))
+    }
+}
+
+/// Whether it is not known how the resource is.
+fn is_hidden(planned: &Planned) -> bool {
+    matches!(planned.state.as_str(), "unknown" | "behind")
 }
 
 /// In what a plan made now is another one than the one of `earlier`.

@@ -1,13 +1,17 @@
-use super::{summary, title};
+use super::{is_hidden, title, verdict};
 use crate::base::{Change, ChangeKind};
 use crate::plan::{Plan, Planned};
-use crate::ui::words::{count, cut, item, list, number, pad, width};
+use crate::ui::words::{item, list, number, pad, tame, things, width, wrap};
 use crate::ui::{Paint, Table};
 
 /// From so many changes of one kind in one resource on, they are shown together.
 const TOGETHER_FROM: usize = 13;
 /// How many names are shown of things that are shown together.
 const NAMES_SHOWN: usize = 3;
+/// How far in a change stands, behind its symbol and its word.
+const INDENT: usize = 15;
+/// Off a terminal lines have no end, and a table that is this wide is no table any more.
+const WIDEST_TABLE: usize = 160;
 
 /// The plan as text of at most `columns` columns, without the profile's unchanged parts.
 pub fn text(plan: &Plan, paint: Paint, columns: usize) -> String {
@@ -17,29 +21,44 @@ pub fn text(plan: &Plan, paint: Paint, columns: usize) -> String {
         return lines.join("\n") + "\n";
     }
     let mut lines = vec![paint.strong(&format!("plan for {}", title(&plan.about)))];
-    let mut last_layer = "";
+    let shared = shared_troubles(plan);
+    if !shared.is_empty() {
+        lines.push(String::new());
+        lines.push(paint.strong("not known"));
+    }
+    for (text, who) in &shared {
+        let line = format!("{}: {text}", list(who));
+        lines.extend(hanging(&format!("    {} ", paint.bad("!")), 6, &line, columns));
+    }
+    let mut last_heading = "";
     for planned in &plan.resources {
-        if planned.changes.is_empty() && !is_trouble(planned) {
+        let trouble = is_trouble(planned).then(|| trouble_of(planned));
+        let trouble = trouble.filter(|text| shared.iter().all(|(known, _)| known != text));
+        if planned.changes.is_empty() && trouble.is_none() {
             continue;
         }
-        if planned.layer != last_layer {
+        let heading = heading(planned);
+        if heading != last_heading {
             lines.push(String::new());
-            lines.push(paint.strong(&planned.layer));
-            last_layer = &planned.layer;
+            lines.push(paint.strong(heading));
+            last_heading = heading;
         }
-        resource(plan, planned, &mut lines, paint, columns);
+        resource(plan, planned, trouble.as_deref(), &mut lines, paint, columns);
     }
     end(plan, &mut lines, paint, columns);
     lines.push(String::new());
     let destructive: Vec<&Change> = plan.destructive().collect();
     if !destructive.is_empty() {
         lines.push(
-            paint.bad(&format!("{} that stands now would be lost:", count(destructive.len(), "thing"))),
+            paint.bad(&format!(
+                "{} now would be lost:",
+                things(destructive.len(), "that stands", "that stand")
+            )),
         );
         let own: Vec<_> = destructive.iter().map(|change| (None, *change)).collect();
         lines.extend(rows(&own, paint, columns));
     }
-    lines.push(paint.strong(&summary(&plan.summary)));
+    lines.extend(wrap(&verdict(plan), columns).iter().map(|line| paint.strong(line)));
     lines.join("\n") + "\n"
 }
 
@@ -47,20 +66,49 @@ fn troubles(plan: &Plan) -> impl Iterator<Item = &Planned> {
     plan.resources.iter().filter(|planned| is_trouble(planned))
 }
 
-fn resource(plan: &Plan, planned: &Planned, lines: &mut Vec<String>, paint: Paint, columns: usize) {
-    let siblings = plan.resources.iter().filter(|other| other.layer == planned.layer).count();
+/// What a resource's changes stand under.
+fn heading(planned: &Planned) -> &str {
+    if planned.id == "leftovers" { "no longer in the profile" } else { &planned.layer }
+}
+
+/// Troubles that several resources have alike, each once, with who has it.
+fn shared_troubles(plan: &Plan) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for planned in plan.resources.iter().filter(|planned| is_hidden(planned)) {
+        let (text, who) = (trouble_of(planned), super::super::words::resource_name(&planned.id));
+        match all.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, more)) => more.push(who),
+            None => all.push((text, vec![who])),
+        }
+    }
+    all.retain(|(_, who)| who.len() > 1);
+    all
+}
+
+fn trouble_of(planned: &Planned) -> String {
+    let detail = planned.detail.as_deref().unwrap_or_default();
+    match planned.state.as_str() {
+        "behind" => format!("not looked at, since `{detail}` does not answer"),
+        "broken" => format!("broken, {detail}"),
+        _ => format!("not known, {detail}"),
+    }
+}
+
+fn resource(
+    plan: &Plan,
+    planned: &Planned,
+    trouble: Option<&str>,
+    lines: &mut Vec<String>,
+    paint: Paint,
+    columns: usize,
+) {
+    let siblings = plan.resources.iter().filter(|other| heading(other) == heading(planned)).count();
     // Alone in its layer, a thing that was looked at needs no name: its changes have theirs.
     let named = siblings > 1 || planned.state == "after";
     let label = planned.id.split_once('/').map(|(_, rest)| rest).filter(|_| named);
-    if is_trouble(planned) {
-        let detail = planned.detail.as_deref().unwrap_or_default();
-        let text = match planned.state.as_str() {
-            "behind" => format!("not looked at, since `{detail}` does not answer"),
-            "broken" => format!("broken, {detail}"),
-            _ => format!("not known, {detail}"),
-        };
-        let subject = label.map_or_else(|| text.clone(), |label| format!("{label}: {text}"));
-        lines.push(format!("    {} {}", paint.bad("!"), cut(&subject, columns.saturating_sub(6))));
+    if let Some(text) = trouble {
+        let subject = label.map_or_else(|| text.to_string(), |label| format!("{label}: {text}"));
+        lines.extend(hanging(&format!("    {} ", paint.bad("!")), 6, &subject, columns));
     }
     let own: Vec<(Option<&str>, &Change)> = planned.changes.iter().map(|change| (label, change)).collect();
     lines.extend(rows(&own, paint, columns));
@@ -92,8 +140,7 @@ fn end(plan: &Plan, lines: &mut Vec<String>, paint: Paint, columns: usize) {
 }
 
 fn is_trouble(planned: &Planned) -> bool {
-    matches!(planned.state.as_str(), "unknown" | "behind")
-        || planned.state == "broken" && planned.changes.is_empty()
+    is_hidden(planned) || planned.state == "broken" && planned.changes.is_empty()
 }
 
 /// The symbol and the word of a kind of change.
@@ -136,29 +183,46 @@ fn rows(changes: &[(Option<&str>, &Change)], paint: Paint, columns: usize) -> Ve
                 Some(label) => format!("{label}: {}", change.subject),
                 None => change.subject.clone(),
             };
-            lines.push(row(kind, &subject, change.reason.as_deref(), paint, columns));
+            lines.extend(row(kind, &subject, change.reason.as_deref(), paint, columns));
             lines.extend(fields(change, paint, columns));
         }
         if shown < same.len() {
             let more = format!("{} more, listed by `--output json`", number(same.len() - shown));
-            lines.push(row(kind, &more, None, paint, columns));
+            lines.extend(row(kind, &more, None, paint, columns));
         }
     }
     lines
 }
 
-fn row(kind: ChangeKind, subject: &str, reason: Option<&str>, paint: Paint, columns: usize) -> String {
+/// One change. A reason that does not fit behind it stands below it, whole.
+fn row(kind: ChangeKind, subject: &str, reason: Option<&str>, paint: Paint, columns: usize) -> Vec<String> {
     let (symbol, verb) = mark(kind);
-    let head = paint.change(kind, &format!("  {symbol:>3} {verb:<8}"));
-    let room = columns.saturating_sub(15).max(20);
-    let subject = cut(subject, room);
-    let left = room.saturating_sub(width(&subject) + 2);
-    match reason {
-        Some(reason) if left > 10 => {
-            format!("{head} {subject}  {}", paint.faint(&cut(&format!("({reason})"), left)))
-        }
-        _ => format!("{head} {subject}"),
+    let head = format!("{} ", paint.change(kind, &format!("  {symbol:>3} {verb:<8}")));
+    let subject = tame(subject);
+    let Some(reason) = reason.map(|reason| format!("({})", tame(reason))) else {
+        return hanging(&head, INDENT, &subject, columns);
+    };
+    if INDENT + width(&subject) + 2 + width(&reason) <= columns {
+        return vec![format!("{head}{subject}  {}", paint.faint(&reason))];
     }
+    let mut lines = hanging(&head, INDENT, &subject, columns);
+    lines.extend(
+        wrap(&reason, room(columns, INDENT))
+            .iter()
+            .map(|line| format!("{}{}", pad("", INDENT), paint.faint(line))),
+    );
+    lines
+}
+
+/// `text` behind `head`, which takes `indent` columns; where it goes on it is as far in.
+fn hanging(head: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
+    let lines = wrap(&tame(text), room(columns, indent));
+    let front = |index| if index == 0 { head.to_string() } else { pad("", indent) };
+    lines.iter().enumerate().map(|(index, line)| format!("{}{line}", front(index))).collect()
+}
+
+fn room(columns: usize, indent: usize) -> usize {
+    columns.saturating_sub(indent).max(20)
 }
 
 /// Many changes of one kind, by the kind of object where the subjects say it: `Namespace × 1,000`.
@@ -189,19 +253,35 @@ fn together(kind: ChangeKind, same: &[(Option<&str>, &Change)], paint: Paint, co
         };
         row(kind, &format!("{label}{subject}"), None, paint, columns)
     };
-    groups.iter().map(line).collect()
+    groups.iter().flat_map(line).collect()
 }
 
 fn fields(change: &Change, paint: Paint, columns: usize) -> Vec<String> {
+    let values = change.fields.iter().map(|field| {
+        let value = |value: &Option<String>| tame(value.as_deref().unwrap_or("(unset)"));
+        (field.path.clone(), value(&field.from), format!("-> {}", value(&field.to)))
+    });
+    let values: Vec<(String, String, String)> = values.collect();
     let mut table = Table::new();
-    for field in &change.fields {
-        let from = field.from.as_deref().unwrap_or("(unset)");
-        let to = field.to.as_deref().unwrap_or("(unset)");
-        let room = columns.saturating_sub(15 + 7 + width(&field.path)) / 2;
-        table.row([field.path.clone(), cut(from, room.max(12)), format!("-> {}", cut(to, room.max(12)))]);
+    for (path, from, to) in &values {
+        table.row([path, from, to].map(String::as_str));
     }
-    let lines = table.lines(|_, column, text| if column == 0 { text } else { paint.notice(&text) });
-    lines.into_iter().map(|line| format!("{}{line}", pad("", 15))).collect()
+    let lines = table.lines(|_, _, text| text);
+    if lines.iter().all(|line| INDENT + width(line) <= columns.min(WIDEST_TABLE)) {
+        let painted = table.lines(|_, column, text| if column == 0 { text } else { paint.notice(&text) });
+        return painted.into_iter().map(|line| format!("{}{line}", pad("", INDENT))).collect();
+    }
+    // Side by side they would not fit: each value gets its own lines.
+    let mut lines = Vec::new();
+    for (path, from, to) in &values {
+        lines.push(format!("{}{path}", pad("", INDENT)));
+        for value in [from, to] {
+            for line in wrap(value, room(columns, INDENT + 2)) {
+                lines.push(format!("{}{}", pad("", INDENT + 2), paint.notice(&line)));
+            }
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -237,7 +317,7 @@ not rehearsed
 
 1 thing that stands now would be lost:
     - delete   RoleBinding old-ns/admin  (no longer in the profile)
-1 to create, 1 to update, 1 to delete, 1 in conflict
+1 to create, 1 to update, 1 to delete, 1 in conflict; 1 of 4 resources not known
 ";
         assert_eq!(text(&plan, Paint::PLAIN, 80), expected);
     }
@@ -274,18 +354,73 @@ tenants
         assert_eq!(text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80), expected);
     }
 
-    #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        let change = Change::new(ChangeKind::Update, "x".repeat(200)).because("y".repeat(90)).fields(vec![
-            crate::base::FieldChange {
-                path: "spec.template".to_string(),
-                from: Some("a".repeat(300)),
-                to: Some("b".repeat(300)),
-            },
+    fn with_long_words(change: Change) -> Plan {
+        let change = change.because("somebody ".repeat(20).trim()).fields(vec![crate::base::FieldChange {
+            path: "spec.template".to_string(),
+            from: Some("a b c ".repeat(50).trim().to_string()),
+            to: Some("d e f ".repeat(50).trim().to_string()),
+        }]);
+        let reason = "no route to the host ".repeat(10);
+        let failed =
+            Look::Failed(crate::base::Fault::new(crate::base::FaultKind::Denied, "ask", reason.trim()));
+        let world = survey(vec![
+            observed("tenants", Look::Seen(State::Ready), vec![change]),
+            observed("addon/metallb", failed, Vec::new()),
         ]);
-        let world = survey(vec![observed("tenants", Look::Seen(State::Ready), vec![change])]);
-        for line in text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 72).lines() {
+        Plan::of(&world, about(), Vec::new())
+    }
+
+    #[test]
+    fn on_a_terminal_long_reasons_are_wrapped_and_nothing_is_left_out() {
+        let plan = with_long_words(Change::new(ChangeKind::Update, "Namespace shop"));
+        let text = text(&plan, Paint::PLAIN, 72);
+        for line in text.lines() {
             assert!(width(line) <= 72, "{line}");
         }
+        assert!(!text.contains('…'), "{text}");
+        for (word, times) in [("somebody", 20), ("route", 10), ("a b c", 1)] {
+            assert!(text.matches(word).count() >= times, "{word} in {text}");
+        }
+    }
+
+    #[test]
+    fn off_a_terminal_a_reason_is_one_line() {
+        let plan = with_long_words(Change::new(ChangeKind::Update, "Namespace shop"));
+        let text = text(&plan, Paint::PLAIN, usize::MAX);
+        assert!(text.contains("no route to the host ".repeat(10).trim()), "{text}");
+        assert!(text.contains(&format!("Namespace shop  ({})", "somebody ".repeat(20).trim())), "{text}");
+    }
+
+    #[test]
+    fn a_fault_that_all_have_is_told_once_and_nothing_is_counted() {
+        let fault =
+            || Look::Failed(crate::base::Fault::new(crate::base::FaultKind::Denied, "ask", "forbidden"));
+        let unknown = ["node-groups", "tenants", "leftovers"].map(|id| observed(id, fault(), Vec::new()));
+        let expected = "\
+plan for lab-rehearsal (kind, rehearsed)
+
+not known
+    ! node groups, tenants and what left the profile: not known, cannot ask: forbidden
+
+the plan is not known: 3 of 3 resources not known
+";
+        let plan = Plan::of(&survey(Vec::from(unknown)), about(), Vec::new());
+        assert_eq!(text(&plan, Paint::PLAIN, 100), expected);
+    }
+
+    #[test]
+    fn what_left_the_profile_has_its_own_heading() {
+        let gone = Change::new(ChangeKind::Delete, "Namespace old");
+        let world = survey(vec![observed("leftovers", Look::Seen(State::Ready), vec![gone])]);
+        let text = text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80);
+        assert!(text.contains("\n\nno longer in the profile\n    - delete   Namespace old\n"), "{text}");
+    }
+
+    #[test]
+    fn two_things_stand_and_one_thing_stands() {
+        let changes = ["a", "b"].map(|name| Change::new(ChangeKind::Delete, format!("Namespace {name}")));
+        let world = survey(vec![observed("tenants", Look::Seen(State::Ready), changes.to_vec())]);
+        let text = text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80);
+        assert!(text.contains("2 things that stand now would be lost:"), "{text}");
     }
 }

@@ -113,8 +113,13 @@ impl Shared {
         if self.live {
             self.bar.println(line);
         } else {
-            crate::ui::Printer { data_paint: self.look.paint, talk_paint: self.look.paint, width: 0 }
-                .talk(line);
+            crate::ui::Printer {
+                data_paint: self.look.paint,
+                talk_paint: self.look.paint,
+                width: 0,
+                talk_width: 0,
+            }
+            .talk(line);
         }
     }
 
