@@ -1,3 +1,5 @@
+use serde_json::{Value, json};
+
 use crate::base::{Fault, FaultKind};
 use crate::engine::Outcome;
 use crate::ui::Complaint;
@@ -95,12 +97,32 @@ pub(super) struct Failure {
     pub(super) complaints: Vec<Complaint>,
     /// Text that is already in its final form: messages about a profile with their source lines.
     pub(super) text: String,
+    /// Whether standard output already carries the command's JSON.
+    pub(super) answered: bool,
 }
 
 impl Failure {
     /// A failure with one complaint.
     pub(super) fn new(exit: Exit, complaint: Complaint) -> Self {
-        Self { exit, complaints: vec![complaint], text: String::new() }
+        Self { exit, complaints: vec![complaint], text: String::new(), answered: false }
+    }
+
+    /// The same failure of a command that has written its result.
+    pub(super) fn answered(self) -> Self {
+        Self { answered: true, ..self }
+    }
+
+    /// What standard output carries where JSON was asked for and there is no result.
+    pub(super) fn json(&self) -> Value {
+        let message = match self.complaints.first() {
+            Some(first) if self.text.is_empty() => format!("{}: {}", first.what, first.why.join(": ")),
+            _ => self.text.clone(),
+        };
+        let message = message.trim().trim_end_matches(':');
+        json!({
+            "schema": 1,
+            "error": {"exitCode": self.exit.code(), "message": message, "complaints": self.complaints},
+        })
     }
 
     /// A refusal: what is refused, why and what to type.

@@ -48,6 +48,10 @@ pub fn main() -> ExitCode {
 }
 
 fn complain(failure: &Failure, settings: &Settings) {
+    if settings.json() && !failure.answered {
+        // On one line, since it may follow events; when nobody reads it, the exit code still tells.
+        settings.printer.data(&failure.json().to_string()).ok();
+    }
     settings.printer.talk(&failure.text);
     for complaint in &failure.complaints {
         settings.printer.talk(&complaint.text(settings.printer.talk_paint, settings.printer.talk_width));

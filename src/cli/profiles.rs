@@ -58,7 +58,7 @@ pub(super) fn load_quietly(
 }
 
 fn failure(error: &ProfileError) -> Failure {
-    Failure { exit: Exit::Invalid, complaints: Vec::new(), text: error.to_string() }
+    Failure { exit: Exit::Invalid, complaints: Vec::new(), text: error.to_string(), answered: false }
 }
 
 /// The name of the one profile in `folder`, for a command that names none.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, Output, Progress};
@@ -49,7 +50,7 @@ impl Surroundings {
             cache_home: folder("XDG_CACHE_HOME"),
             search_path: variable("PATH").unwrap_or_default(),
             kubeconfig: variable("KUBECONFIG"),
-            user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".to_string()),
+            user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
                 .or_else(|| kernel_name.map(|name| name.trim().to_string()))
                 .unwrap_or_else(|| "this machine".to_string()),
@@ -181,6 +182,12 @@ impl Settings {
             (None, None) => Err(homeless("find your kubeconfig", "KUBECONFIG")),
         }
     }
+}
+
+/// The user where no variable names one: `uid 1000`, the owner of the process's own files.
+fn nameless() -> String {
+    std::fs::metadata("/proc/self")
+        .map_or_else(|_| "unknown".to_string(), |found| format!("uid {}", found.uid()))
 }
 
 /// The columns and rows of the terminal, as they are now.

@@ -2,15 +2,17 @@ use super::{Paint, words};
 use crate::base::{Fault, ResourceId};
 
 /// What went wrong, as it is told: what was attempted, on what, why it failed, what to type next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Complaint {
     /// What could not be done: ``cannot apply Service `traefik/traefik` ``.
     pub what: String,
     /// The resource that it happened to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
     /// Why, outermost cause first.
     pub why: Vec<String>,
     /// What to type or change next.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 

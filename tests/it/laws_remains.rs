@@ -24,6 +24,20 @@ fn an_object_that_a_finalizer_holds_is_named_and_no_success_is_claimed() {
 }
 
 #[test]
+fn down_names_what_goes_out_of_a_cluster_that_stays_before_it_asks() {
+    let environment = Environment::new("law-names");
+    environment.up().expect(0);
+    let refused = environment.run("down", &[]).expect(8);
+    let namespaces: Vec<String> =
+        environment.platform().titles().into_iter().filter(|title| title.starts_with("Namespace ")).collect();
+    assert!(!namespaces.is_empty());
+    for namespace in namespaces {
+        assert!(refused.stdout.contains(&format!("{namespace}, with all in it")), "{}", refused.said());
+    }
+    environment.down().expect(0);
+}
+
+#[test]
 fn an_object_of_ours_that_no_set_knows_is_found_by_its_mark() {
     let environment = Environment::new("law-stray");
     environment.up().expect(0);

@@ -104,9 +104,11 @@ fn text(checks: &[Check], settings: &Settings) -> String {
         _ => cell,
     });
     let mut text = String::new();
-    for (line, check) in lines.iter().zip(checks) {
+    for (index, (line, check)) in lines.iter().zip(checks).enumerate() {
         text.push_str(&format!("{line}\n"));
-        if let Some(remedy) = &check.remedy {
+        // One remedy for several checks in a row is told behind the last.
+        let again = checks.get(index + 1).is_some_and(|next| next.remedy == check.remedy);
+        if let Some(remedy) = check.remedy.as_ref().filter(|_| !again) {
             text.push_str(&format!("      next  {remedy}\n"));
         }
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::super::args::{Down, Leave};
 use super::super::exit::{Exit, Failure};
 use super::super::merge;
@@ -49,7 +51,7 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
     }
     let goes = going(session, &survey);
     if !goes.is_empty() {
-        announce(session, &goes)?;
+        announce(session, &goes, &contents(session).await?)?;
         confirm(session, arguments, signals).await?;
     }
     let (outcome, exit) =
@@ -97,7 +99,41 @@ fn going(session: &Session<'_>, survey: &Survey) -> Vec<(String, &'static str)> 
         .collect()
 }
 
-fn announce(session: &Session<'_>, goes: &[(String, &'static str)]) -> Result<(), Failure> {
+/// What goes out of a cluster that stays, by name: namespaces with all in them, and what lies in none of
+/// those. Nothing where the whole cluster goes.
+async fn contents(session: &Session<'_>) -> Result<Vec<String>, Failure> {
+    if !session.cluster_stays() || session.settings.json() {
+        return Ok(Vec::new());
+    }
+    let titles: Vec<String> = session
+        .remains()
+        .await?
+        .into_iter()
+        .filter(|(_, where_or_why)| where_or_why != "on this machine")
+        .map(|(title, _)| title)
+        .collect();
+    Ok(grouped(&titles))
+}
+
+/// Namespaces first, then what lies outside of them.
+fn grouped(titles: &[String]) -> Vec<String> {
+    let namespaces: BTreeSet<&str> =
+        titles.iter().filter_map(|title| title.strip_prefix("Namespace ")).collect();
+    let is_inside = |title: &&String| {
+        let place = title.split_once(' ').and_then(|(_, name)| name.split_once('/'));
+        place.is_some_and(|(namespace, _)| namespaces.contains(namespace))
+    };
+    let outside: BTreeSet<&String> =
+        titles.iter().filter(|title| !is_inside(title) && !title.starts_with("Namespace ")).collect();
+    let inside = namespaces.iter().map(|name| format!("Namespace {name}, with all in it"));
+    inside.chain(outside.into_iter().cloned()).collect()
+}
+
+fn announce(
+    session: &Session<'_>,
+    goes: &[(String, &'static str)],
+    contents: &[String],
+) -> Result<(), Failure> {
     let settings = session.settings;
     if settings.json() {
         return Ok(());
@@ -110,6 +146,12 @@ fn announce(session: &Session<'_>, goes: &[(String, &'static str)]) -> Result<()
     }
     for line in table.lines(|_, column, cell| if column < 2 { paint.bad(&cell) } else { cell }) {
         text.push_str(&format!("  {line}\n"));
+    }
+    if !contents.is_empty() {
+        text.push_str(&format!("{}\n", paint.strong("out of the cluster, which stays:")));
+    }
+    for content in contents {
+        text.push_str(&format!("  {}  {}\n", paint.bad("-"), words::tame(content)));
     }
     print(settings, &text)
 }
@@ -170,4 +212,18 @@ async fn forget_context(session: &Session<'_>) -> Result<(), Failure> {
         session.settings.printer.talk(&format!("context `{name}` is out of `{}`", path.display()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_stands_for_all_in_it() {
+        let titles = ["RoleBinding shop/admin", "ClusterRole editor", "Namespace shop", "ConfigMap other/a"];
+        assert_eq!(
+            grouped(&titles.map(str::to_string)),
+            ["Namespace shop, with all in it", "ClusterRole editor", "ConfigMap other/a"]
+        );
+    }
 }

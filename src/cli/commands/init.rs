@@ -3,10 +3,12 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::BufRead;
 use std::path::Path;
 
+use serde_json::json;
+
 use super::super::args::{Init, Provider};
 use super::super::exit::{Exit, Failure};
 use super::super::settings::Settings;
-use super::print;
+use super::{print, print_json};
 use crate::base::{Fault, FaultKind};
 use crate::os::files;
 use crate::profile::{InitAnswers, InitCluster, json_schema, starter};
@@ -23,6 +25,7 @@ pub(super) fn run(arguments: &Init, settings: &Settings) -> Result<Exit, Failure
         return Err(there_already(&path));
     }
     let cluster = cluster(arguments, settings)?;
+    let is_kwok = matches!(cluster, InitCluster::Kwok);
     let answers = InitAnswers {
         name: name.clone(),
         id: random_id(),
@@ -39,10 +42,16 @@ pub(super) fn run(arguments: &Init, settings: &Settings) -> Result<Exit, Failure
         Some(super::super::args::Target::PROFILES) => String::new(),
         _ => format!(" --profiles {}", arguments.profiles.display()),
     };
+    // kwok is its own rehearsal.
+    let rehearse = if is_kwok { "" } else { " --rehearse" };
     settings.printer.talk(&format!(
-        "next: `berth plan {name}{folder} --rehearse`, then `berth up {name}{folder} --rehearse`"
+        "next: `berth plan {name}{folder}{rehearse}`, then `berth up {name}{folder}{rehearse}`"
     ));
-    print(settings, &path.display().to_string())?;
+    if settings.json() {
+        print_json(settings, &json!({"schema": 1, "profile": path.display().to_string()}))?;
+    } else {
+        print(settings, &path.display().to_string())?;
+    }
     Ok(Exit::Done)
 }
 

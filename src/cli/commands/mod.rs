@@ -58,7 +58,7 @@ fn unknown(survey: &Survey) -> Result<(), Failure> {
                 .into_iter()
                 .map(|(fault, ids)| Complaint { on: Some(words::list(&ids)), ..Complaint::of(fault) })
                 .collect();
-            Err(Failure { exit, complaints, text: String::new() })
+            Err(Failure { exit, complaints, text: String::new(), answered: false })
         }
         None => Ok(()),
     }

@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
             print(settings, &ui::plan::text(&plan, settings.printer.data_paint, settings.printer.width))?;
         }
     }
-    unknown(&survey)?;
+    unknown(&survey).map_err(Failure::answered)?;
     let changes = !plan.is_empty();
     if let Some(path) = &arguments.out {
         if survey.is_partial() {

@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     } else {
         print(settings, &status.text(settings.printer.data_paint, settings.printer.width))?;
     }
-    unknown(&survey)?;
+    unknown(&survey).map_err(Failure::answered)?;
     let broken = status.resources.iter().any(|standing| standing.state == "broken");
     Ok(if broken { Exit::Failed } else { Exit::Done })
 }

@@ -22,7 +22,12 @@ pub(super) fn run(arguments: &Validate, settings: &Settings) -> Result<Exit, Fai
                     &json!({"valid": false, "errors": error.errors, "warnings": error.warnings}),
                 )?;
             }
-            return Err(Failure { exit: Exit::Invalid, complaints: Vec::new(), text: error.to_string() });
+            return Err(Failure {
+                exit: Exit::Invalid,
+                complaints: Vec::new(),
+                text: error.to_string(),
+                answered: true,
+            });
         }
     };
     for warning in &chosen.warnings {

@@ -319,7 +319,7 @@ not rehearsed
     - delete   RoleBinding old-ns/admin  (no longer in the profile)
 1 to create, 1 to update, 1 to delete, 1 in conflict; 1 of 4 resources not known
 ";
-        assert_eq!(text(&plan, Paint::PLAIN, 80), expected);
+        assert_eq!(text(&plan, Paint::PLAIN, 100), expected);
     }
 
     #[test]
