@@ -387,7 +387,7 @@ tenants
     fn off_a_terminal_a_reason_is_one_line() {
         let plan = with_long_words(Change::new(ChangeKind::Update, "Namespace shop"));
         let text = text(&plan, Paint::PLAIN, usize::MAX);
-        assert!(text.contains(&"no route to the host ".repeat(10).trim()), "{text}");
+        assert!(text.contains("no route to the host ".repeat(10).trim()), "{text}");
         assert!(text.contains(&format!("Namespace shop  ({})", "somebody ".repeat(20).trim())), "{text}");
     }
 
