@@ -185,6 +185,19 @@ fn events_are_one_json_object_per_line_from_the_schema_to_the_exit_code() {
 }
 
 #[test]
+fn a_failure_is_one_object_where_json_was_asked_for() {
+    let berth = Berth::new();
+    for command in ["plan", "status", "up", "down"] {
+        let failed = json(&berth.run(&[command, "nope", "--output", "json"]).expect(3));
+        assert_eq!(failed["schema"], 1);
+        assert_eq!(failed["error"]["exitCode"], 3);
+        assert!(failed["error"]["message"].as_str().is_some_and(|text| text.contains("no profile `nope`")));
+    }
+    let made = json(&berth.run(&["init", "lab", "--provider", "kwok", "--output", "json"]).expect(0));
+    assert_eq!(made["profile"], "profiles/lab.yaml");
+}
+
+#[test]
 fn a_new_profile_is_valid_and_never_overwrites_one() {
     let berth = Berth::new();
     for provider in ["kind", "kwok"] {
