@@ -167,7 +167,7 @@ fn change(path: &Path, from: Option<&Value>, to: Option<&Value>) -> FieldChange 
 
 /// A value on one line, shortened.
 fn shown(value: &Value) -> String {
-    const LONGEST: usize = 120;
+    const LONGEST: usize = 600;
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
