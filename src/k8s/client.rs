@@ -12,8 +12,9 @@ use crate::flow::{Flow, Limiter, Patience};
 /// berth's name as a field manager.
 pub(super) const MANAGER: &str = "berth";
 
-/// Requests in flight at once. Measured against a real API server: below 16 the round trip
-/// shows, above 64 nothing is gained (see docs/benchmarks.md).
+/// Requests in flight at once: enough to hide a round trip, and below the 49 places that an API server's
+/// default priority level has for all callers together (EKS best practices, "Kubernetes control plane").
+/// Halved when the server throttles.
 const MOST_IN_FLIGHT: usize = 32;
 
 /// No single answer may take longer than this.
