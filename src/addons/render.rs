@@ -5,7 +5,7 @@ use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::template;
 use crate::base::{Capability, Note, Platform};
-use crate::k8s::Object;
+use crate::k8s::{Kinds, Object};
 use crate::profile::AddonSpec;
 
 /// What one addon of a profile comes to on one platform.
@@ -85,15 +85,17 @@ impl Catalog {
             "version": version.version,
             "platform": self.platform_values(all, platform),
         });
-        let mut objects = Vec::new();
+        let mut documents = Vec::new();
         for manifest in &addon.manifests {
-            for document in template::documents(manifest, &values)? {
-                let object = Object::new(document)
-                    .map_err(|error| AddonError::file(&manifest.place, error.to_string()))?;
-                objects.push(object);
-            }
+            let rendered = template::documents(manifest, &values)?;
+            documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
-        Ok(objects)
+        let mut kinds = Kinds::default();
+        documents.iter().for_each(|(_, document)| kinds.learn(document));
+        let object = |(place, document)| {
+            Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
+        };
+        documents.into_iter().map(object).collect()
     }
 
     /// What templates see of the platform.

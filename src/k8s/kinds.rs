@@ -1,3 +1,7 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::object::Kind;
 
 /// Kinds that every supported Kubernetes serves: group, version, kind, plural, namespaced.
@@ -53,6 +57,24 @@ const BUILT_IN: &[(&str, &str, &str, &str, bool)] = &[
     ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true),
     ("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", false),
     ("storage.k8s.io", "v1", "StorageClass", "storageclasses", false),
+    ("", "v1", "PersistentVolume", "persistentvolumes", false),
+    ("", "v1", "PodTemplate", "podtemplates", true),
+    ("", "v1", "ReplicationController", "replicationcontrollers", true),
+    ("", "v1", "Endpoints", "endpoints", true),
+    ("apps", "v1", "ReplicaSet", "replicasets", true),
+    ("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true),
+    ("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", false),
+    ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true),
+    ("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema", "flowschemas", false),
+    (
+        "flowcontrol.apiserver.k8s.io",
+        "v1",
+        "PriorityLevelConfiguration",
+        "prioritylevelconfigurations",
+        false,
+    ),
+    ("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", false),
+    ("storage.k8s.io", "v1", "CSIDriver", "csidrivers", false),
 ];
 
 /// The kind called `kind` in `api_version` (`apps/v1`), when every supported Kubernetes serves it.
@@ -65,4 +87,39 @@ pub fn known_kind(api_version: &str, kind: &str) -> Option<Kind> {
         plural: row.3.to_string(),
         namespaced: row.4,
     })
+}
+
+/// The kinds that objects may have: those that every supported Kubernetes serves, and those that
+/// custom resource definitions of the same profile bring.
+#[derive(Debug, Clone, Default)]
+pub struct Kinds {
+    defined: BTreeMap<(String, String), Kind>,
+}
+
+impl Kinds {
+    /// Takes up the kinds that `body` defines, when it is a `CustomResourceDefinition`: one for each
+    /// version that is served.
+    pub fn learn(&mut self, body: &Value) {
+        if body["kind"] != "CustomResourceDefinition" {
+            return;
+        }
+        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let versions = body.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+        for version in versions.filter(|version| version["served"] == true) {
+            let kind = Kind {
+                group: text("/spec/group").to_string(),
+                version: version["name"].as_str().unwrap_or_default().to_string(),
+                kind: text("/spec/names/kind").to_string(),
+                plural: text("/spec/names/plural").to_string(),
+                namespaced: text("/spec/scope") == "Namespaced",
+            };
+            self.defined.insert((kind.api_version(), kind.kind.clone()), kind);
+        }
+    }
+
+    /// The kind called `kind` in `api_version`, when it is known.
+    pub fn find(&self, api_version: &str, kind: &str) -> Option<Kind> {
+        let defined = || self.defined.get(&(api_version.to_string(), kind.to_string())).cloned();
+        known_kind(api_version, kind).or_else(defined)
+    }
 }

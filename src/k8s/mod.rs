@@ -24,7 +24,7 @@ mod set;
 
 pub use finish::finish;
 pub use hub::{Hub, HubSettings, Server};
-pub use kinds::known_kind;
+pub use kinds::{Kinds, known_kind};
 pub use leftovers::Leftovers;
 pub use live::Live;
 pub use object::{Kind, Object, ObjectError, Wave};

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kinds::known_kind;
+use super::kinds::{Kinds, known_kind};
 
 /// The kind of a Kubernetes object, with what its address in the API needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,18 +34,21 @@ impl Kind {
             }
             ("admissionregistration.k8s.io", _) => Wave::Webhooks,
             ("", "Node") | ("rbac.authorization.k8s.io", "ClusterRole") => Wave::ClusterWide,
-            (_, kind) if kind.ends_with("Class") => Wave::ClusterWide,
+            (_, kind) if kind.ends_with("Class") && known(self) => Wave::ClusterWide,
             ("", "ResourceQuota") => Wave::Quotas,
             ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Wave::Bindings,
-            ("apps" | "batch" | "autoscaling" | "policy" | "apiregistration.k8s.io", _) | ("", "Pod") => {
-                Wave::Workloads
-            }
-            ("" | "rbac.authorization.k8s.io" | "networking.k8s.io" | "coordination.k8s.io", _) => {
-                Wave::Guards
-            }
+            ("apps" | "batch" | "autoscaling" | "policy" | "apiregistration.k8s.io", _)
+            | ("", "Pod" | "ReplicationController") => Wave::Workloads,
+            _ if known(self) => Wave::Guards,
             _ => Wave::CustomResources,
         }
     }
+}
+
+/// Whether every supported Kubernetes serves the kind: a group under `k8s.io` may also be that of a
+/// custom resource, such as `gateway.networking.k8s.io`.
+fn known(kind: &Kind) -> bool {
+    known_kind(&kind.api_version(), &kind.kind).is_some()
 }
 
 /// The order in which objects are applied; deleting goes the other way, webhooks first.
@@ -92,8 +95,11 @@ pub enum ObjectError {
     /// `apiVersion`, `kind` or `metadata.name` is missing.
     #[error("the object has no `{0}`")]
     Missing(&'static str),
-    /// The kind is not built in.
-    #[error("`{kind}` of `{api_version}` is no kind that every Kubernetes serves")]
+    /// The kind is not known.
+    #[error(
+        "`{kind}` of `{api_version}` is no kind that every Kubernetes serves, and no custom resource \
+         definition of the profile brings it"
+    )]
     UnknownKind {
         /// The object's `apiVersion`.
         api_version: String,
@@ -111,14 +117,20 @@ pub enum ObjectError {
 }
 
 impl Object {
-    /// The object that `body` describes.
+    /// The object of a built-in kind that `body` describes.
     pub fn new(body: Value) -> Result<Self, ObjectError> {
+        Self::of(body, &Kinds::default())
+    }
+
+    /// The object that `body` describes, of one of `kinds`.
+    pub fn of(body: Value, kinds: &Kinds) -> Result<Self, ObjectError> {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_string);
         let api_version = text("/apiVersion").ok_or(ObjectError::Missing("apiVersion"))?;
         let kind_name = text("/kind").ok_or(ObjectError::Missing("kind"))?;
         let name = text("/metadata/name").ok_or(ObjectError::Missing("metadata.name"))?;
         let namespace = text("/metadata/namespace");
-        let kind = known_kind(&api_version, &kind_name)
+        let kind = kinds
+            .find(&api_version, &kind_name)
             .ok_or(ObjectError::UnknownKind { api_version, kind: kind_name })?;
         let object = Self { kind, namespace, name, body };
         let problem = match (object.kind.namespaced, &object.namespace) {
