@@ -154,7 +154,7 @@ fn read_definition(place: &str, folder: &Path, text: &str) -> Result<Definition,
     if definition.versions.is_empty() {
         return Err(wrong("`versions` is empty".to_string()));
     }
-    if definition.options.kind != OptionType::Object {
+    if !definition.options.kind.is(OptionType::Object) {
         return Err(wrong("`options.type` is not `object`".to_string()));
     }
     definition

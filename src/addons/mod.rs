@@ -8,6 +8,7 @@
 mod catalog;
 mod definition;
 mod error;
+mod format;
 mod options;
 mod render;
 mod template;
@@ -15,5 +16,6 @@ mod template;
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
 pub use definition::{Ability, Definition, Minor, MinorRange, Providers, Rehearsal, Version, Way};
 pub use error::AddonError;
-pub use options::{Additional, OptionSchema, OptionType};
+pub use format::Format;
+pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use render::Rendered;
