@@ -4,6 +4,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::options::OptionSchema;
+use super::pools::PoolOptions;
 use crate::base::ProviderKind;
 
 /// The `apiVersion` of every `addon.yaml`.
@@ -34,6 +35,9 @@ pub struct Definition {
     pub answers: Option<String>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
+    /// Which of its options hold address pools, if any do.
+    #[serde(default)]
+    pub address_pools: Option<PoolOptions>,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.

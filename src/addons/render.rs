@@ -1,9 +1,10 @@
 use serde_json::{Value, json};
 
-use super::catalog::{Addon, Catalog};
+use super::catalog::{Addon, Catalog, path};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
-use super::template;
+use super::pools::Settled;
+use super::{rehearsal, template};
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::AddonSpec;
@@ -53,7 +54,22 @@ impl Catalog {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                rendered.objects = self.objects(addon, version, spec, all, platform)?;
+                let (objects, open) = self.objects(addon, version, spec, all, platform)?;
+                let mut parts = Vec::new();
+                rendered.objects = objects;
+                if platform.rehearsal {
+                    let (applied, left_out) = rehearsal::split(rendered.objects);
+                    rendered.objects = applied;
+                    parts = rehearsal::words(&left_out);
+                }
+                parts.extend(open.iter().map(|pool| {
+                    format!("pool {pool} (`auto`: chosen from the docker network when `up` makes it)")
+                }));
+                if !parts.is_empty() {
+                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
+                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
+                    rendered.notes.push(Note::new(topic, text));
+                }
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
@@ -70,6 +86,7 @@ impl Catalog {
         }
     }
 
+    /// The objects, and the names of address pools that wait for the network to be known.
     fn objects(
         &self,
         addon: &Addon,
@@ -77,10 +94,13 @@ impl Catalog {
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<Vec<Object>, AddonError> {
-        let path = format!("addons.{}", spec.name);
+    ) -> Result<(Vec<Object>, Vec<String>), AddonError> {
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
         let values = json!({
-            "options": addon.definition.options.complete(&path, &spec.options)?,
+            "options": options,
+            "pools": pools,
             "images": version.images,
             "version": version.version,
             "platform": self.platform_values(all, platform),
@@ -95,7 +115,8 @@ impl Catalog {
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
-        documents.into_iter().map(object).collect()
+        let objects = documents.into_iter().map(object).collect::<Result<_, _>>()?;
+        Ok((objects, open))
     }
 
     /// What templates see of the platform.
@@ -168,6 +189,7 @@ mod tests {
             load_balancer: Capability::Native,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         }
     }
 
