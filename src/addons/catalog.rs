@@ -6,6 +6,7 @@ use include_dir::{Dir, include_dir};
 use super::definition::{API_VERSION, Definition, KIND, Way};
 use super::error::{AddonError, nearest};
 use super::options::OptionType;
+use super::template::Templates;
 use crate::base::ProviderKind;
 use crate::os::files;
 use crate::profile::AddonSpec;
@@ -24,6 +25,7 @@ pub fn shipped_names() -> Vec<String> {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     addons: BTreeMap<String, Addon>,
+    pub(super) templates: Templates,
 }
 
 /// One addon: its definition and its manifests, as they stand in its folder.
@@ -49,7 +51,7 @@ pub struct Manifest {
 impl Catalog {
     /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
     pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
-        let mut catalog = Self { addons: BTreeMap::new() };
+        let mut catalog = Self { addons: BTreeMap::new(), templates: Templates::new() };
         for folder in SHIPPED.dirs() {
             catalog.add(shipped(folder)?)?;
         }

@@ -11,6 +11,7 @@ mod error;
 mod format;
 mod options;
 mod render;
+mod rules;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
@@ -19,3 +20,4 @@ pub use error::AddonError;
 pub use format::Format;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use render::Rendered;
+pub use rules::{Named, Rule};
