@@ -7,6 +7,7 @@ use super::definition::{API_VERSION, Definition, KIND, Way};
 use super::error::{AddonError, nearest};
 use super::options::OptionType;
 use super::source::Sources;
+use super::template::Templates;
 use crate::base::ProviderKind;
 use crate::os::files;
 use crate::profile::{AddonSource, AddonSpec};
@@ -27,6 +28,7 @@ pub struct Catalog {
     addons: BTreeMap<String, Addon>,
     /// What was fetched for addons that need it.
     pub(super) sources: Sources,
+    pub(super) templates: Templates,
 }
 
 /// One addon: its definition and its manifests, as they stand in its folder.
@@ -52,7 +54,8 @@ pub struct Manifest {
 impl Catalog {
     /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
     pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
-        let mut catalog = Self { addons: BTreeMap::new(), sources: Sources::absent() };
+        let mut catalog =
+            Self { addons: BTreeMap::new(), sources: Sources::absent(), templates: Templates::new() };
         for folder in SHIPPED.dirs() {
             catalog.add(shipped(folder)?)?;
         }
@@ -166,7 +169,7 @@ fn read_definition(place: &str, folder: &Path, text: &str) -> Result<Definition,
     if definition.versions.is_empty() {
         return Err(wrong("`versions` is empty".to_string()));
     }
-    if definition.options.kind != OptionType::Object {
+    if !definition.options.kind.is(OptionType::Object) {
         return Err(wrong("`options.type` is not `object`".to_string()));
     }
     definition

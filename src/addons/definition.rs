@@ -4,6 +4,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::options::OptionSchema;
+use super::rules::{Named, Rule};
 use crate::base::ProviderKind;
 
 /// The `apiVersion` of every `addon.yaml`.
@@ -34,6 +35,12 @@ pub struct Definition {
     pub answers: Option<String>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
+    /// What templates and rules need and options and platform say only together, in turn.
+    #[serde(default)]
+    pub values: Vec<Named>,
+    /// What a profile must not ask for besides.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.
@@ -111,6 +118,8 @@ impl TryFrom<String> for Minor {
 pub enum Ability {
     /// Services of type `LoadBalancer` get an address.
     LoadBalancer,
+    /// Hosts of `Ingress` objects are served at the address of its Service.
+    Ingress,
 }
 
 /// What each provider does with an addon.

@@ -4,7 +4,6 @@ use super::catalog::{Addon, Catalog};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::source::{SourceObjects, of_source};
-use super::template;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
@@ -26,6 +25,8 @@ pub struct Rendered {
     pub absent: bool,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
+    /// What it does for other addons and for the user.
+    pub provides: Vec<Ability>,
 }
 
 impl Catalog {
@@ -54,6 +55,7 @@ impl Catalog {
             provided: None,
             absent: false,
             notes: Vec::new(),
+            provides: addon.definition.provides.clone(),
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
@@ -86,6 +88,7 @@ impl Catalog {
             provided: None,
             absent: true,
             notes: Vec::new(),
+            provides: Vec::new(),
         };
         let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
         let mut kinds = Kinds::default();
@@ -107,15 +110,23 @@ impl Catalog {
         platform: &Platform,
     ) -> Result<Vec<Object>, AddonError> {
         let path = format!("addons.{}", spec.name);
-        let values = json!({
+        let mut values = json!({
             "options": addon.definition.options.complete(&path, &spec.options)?,
             "images": version.images,
             "version": version.version,
             "platform": self.platform_values(all, platform),
+            "values": {},
         });
+        let place = format!("{}/addon.yaml", addon.folder);
+        for named in &addon.definition.values {
+            named.add(self.templates.environment(), &mut values, &place)?;
+        }
+        for rule in &addon.definition.rules {
+            rule.check(self.templates.environment(), &values, &path, &place)?;
+        }
         let mut documents = Vec::new();
         for manifest in &addon.manifests {
-            let rendered = template::documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, &values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
@@ -277,10 +288,10 @@ mod tests {
         let alone = [spec("traefik", json!({}))];
         let with_metallb = [spec("traefik", json!({})), spec("metallb", json!({}))];
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
-        assert_eq!(service_type(&alone, Capability::ByAddon), "NodePort");
+        assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
-        assert_eq!(service_type(&with_metallb, Capability::Absent), "NodePort");
-        let asked = [spec("traefik", json!({"service": "ClusterIP"}))];
+        assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
+        let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
     }
 
