@@ -63,7 +63,9 @@ impl Catalog {
                     parts = rehearsal::words(&left_out);
                 }
                 parts.extend(open.iter().map(|pool| {
-                    format!("pool {pool} (`auto`: chosen from the docker network when `up` makes it)")
+                    format!(
+                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
+                    )
                 }));
                 if !parts.is_empty() {
                     let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
@@ -179,7 +181,7 @@ fn minor(platform: &Platform) -> Minor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ProviderKind;
+    use crate::base::{Network, ProviderKind, Subnet};
 
     fn platform(provider: ProviderKind) -> Platform {
         Platform {
@@ -263,7 +265,6 @@ mod tests {
     fn what_a_rehearsal_brings_or_cannot_have_is_noted_and_not_applied() {
         for (provider, name, topic) in [
             (ProviderKind::Gke, "metrics-server", "provided"),
-            (ProviderKind::Kind, "metallb", "not rehearsed"),
             (ProviderKind::Eks, "nvidia-device-plugin", "not rehearsed"),
         ] {
             let platform = Platform { rehearsal: true, ..platform(provider) };
@@ -273,6 +274,46 @@ mod tests {
             assert_eq!(note.topic, topic);
             assert!(note.text.starts_with(&format!("addon {name}: ")), "{}", note.text);
         }
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_out_what_a_webhook_guards_and_says_so_in_one_note() {
+        let platform = Platform { rehearsal: true, ..platform(ProviderKind::Kind) };
+        let given = render(&[spec("metallb", json!({"addresses": "192.0.2.240/28"}))], &platform);
+        let left_out = "addon metallb: ValidatingWebhookConfiguration metallb-webhook-configuration";
+        let pools = "IPAddressPool metallb-system/default, L2Advertisement metallb-system/default";
+        assert_eq!(given.notes, [Note::new("not rehearsed", format!("{left_out}, {pools}"))]);
+        let auto = render(&[spec("metallb", json!({}))], &platform);
+        let open = "pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(auto.notes, [Note::new("not rehearsed", format!("{left_out}, {open}"))]);
+        let kinds = |rendered: &Rendered| -> Vec<String> {
+            rendered.objects.iter().map(|object| object.kind.kind.clone()).collect()
+        };
+        assert_eq!(kinds(&given), kinds(&auto));
+        assert!(kinds(&auto).contains(&"DaemonSet".to_string()));
+        assert!(!kinds(&auto).iter().any(|kind| kind.contains("Webhook") || kind.contains("Pool")));
+    }
+
+    #[test]
+    fn a_pool_of_auto_is_left_open_until_its_network_is_known() {
+        let platform = platform(ProviderKind::Kind);
+        let auto = [spec("metallb", json!({}))];
+        let open = render(&auto, &platform);
+        let text = "addon metallb: pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(open.notes, [Note::new("left open", text)]);
+        assert!(!open.objects.iter().any(|object| object.kind.kind == "IPAddressPool"));
+        let network = Network {
+            title: "docker network `kind`".to_string(),
+            subnets: vec![Subnet { range: "172.18.0.0/16".parse().expect("a range"), gateway: None }],
+            used: Vec::new(),
+            taken: Vec::new(),
+            own: Vec::new(),
+            seed: "7f3k2q9d".to_string(),
+        };
+        let known = render(&auto, &Platform { network: Some(network), ..platform });
+        assert_eq!(known.notes, []);
+        let addresses = &find(&known, "IPAddressPool")["spec"]["addresses"];
+        assert_eq!(addresses.as_array().map(Vec::len), Some(1), "{addresses}");
     }
 
     #[test]
@@ -308,7 +349,8 @@ mod tests {
     fn every_shipped_addon_renders_or_says_why_not_on_every_provider_and_minor() {
         let catalog = catalog();
         for name in super::super::shipped_names() {
-            let spec = spec(&name, json!({}));
+            let addresses = json!({"addresses": "192.0.2.240/28"});
+            let spec = spec(&name, if name == "metallb" { addresses } else { json!({}) });
             for provider in [
                 ProviderKind::Eks,
                 ProviderKind::Gke,
