@@ -4,6 +4,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::options::OptionSchema;
+use super::pools::PoolOptions;
 use super::rules::{Named, Rule};
 use crate::base::ProviderKind;
 
@@ -41,6 +42,9 @@ pub struct Definition {
     /// What a profile must not ask for besides.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// Which of its options hold address pools, if any do.
+    #[serde(default)]
+    pub address_pools: Option<PoolOptions>,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.

@@ -10,6 +10,8 @@ mod definition;
 mod error;
 mod format;
 mod options;
+mod pools;
+mod rehearsal;
 mod render;
 mod rules;
 mod source;
@@ -20,6 +22,7 @@ pub use definition::{Ability, Definition, Minor, MinorRange, Providers, Rehearsa
 pub use error::AddonError;
 pub use format::Format;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
+pub use pools::PoolOptions;
 pub use render::Rendered;
 pub use rules::{Named, Rule};
 pub use source::{Document, HelmSearch, HelmVersion, Means, Sources};
