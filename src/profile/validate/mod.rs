@@ -5,6 +5,7 @@ mod access;
 mod addons;
 mod capacity;
 mod cluster;
+mod mirrors;
 mod names;
 mod node_groups;
 mod quota;
@@ -112,6 +113,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     let admins = groups.resolve(&mut check, &access.admins, &[Step::Key("access"), Step::Key("admins")]);
     let node_groups = node_groups::node_groups(&mut check, &mut file);
     let registry = registry::registry(&mut check, &file);
+    let mirrors = mirrors::mirrors(&mut check, &file);
     let addons = addons::addons(&mut check, &file, &inputs.options.known_addons);
     let tenants = tenants::tenants(&mut check, &mut file, &groups);
     capacity::check(&mut check, &node_groups, &tenants);
@@ -130,6 +132,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         admins,
         node_groups,
         registry,
+        mirrors,
         addons,
         addons_from: file.addons_from.iter().map(|path| path.0.clone()).collect(),
         tenants,
