@@ -5,6 +5,7 @@ use include_dir::{Dir, include_dir};
 
 use super::definition::{API_VERSION, Definition, KIND, Way};
 use super::error::{AddonError, nearest};
+use super::images::Mirrors;
 use super::options::OptionType;
 use crate::base::ProviderKind;
 use crate::os::files;
@@ -24,6 +25,7 @@ pub fn shipped_names() -> Vec<String> {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     addons: BTreeMap<String, Addon>,
+    mirrors: Mirrors,
 }
 
 /// One addon: its definition and its manifests, as they stand in its folder.
@@ -49,7 +51,7 @@ pub struct Manifest {
 impl Catalog {
     /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
     pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
-        let mut catalog = Self { addons: BTreeMap::new() };
+        let mut catalog = Self { addons: BTreeMap::new(), mirrors: Mirrors::default() };
         for folder in SHIPPED.dirs() {
             catalog.add(shipped(folder)?)?;
         }
@@ -66,6 +68,17 @@ impl Catalog {
             }
         }
         Ok(catalog)
+    }
+
+    /// The same, with images pulled from `mirrors`.
+    #[must_use]
+    pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+        Self { mirrors, ..self }
+    }
+
+    /// Where images are pulled from.
+    pub(super) fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
     }
 
     /// The names of all addons, sorted.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::options::OptionSchema;
 use crate::base::ProviderKind;
+use crate::profile::schema::ImageField;
 
 /// The `apiVersion` of every `addon.yaml`.
 pub const API_VERSION: &str = "berth.dev/v1alpha1";
@@ -32,6 +33,12 @@ pub struct Definition {
     /// `/apis/metrics.k8s.io/v1beta1/nodes`.
     #[serde(default)]
     pub answers: Option<String>,
+    /// What it wants of the rest of the environment.
+    #[serde(default)]
+    pub needs: Needs,
+    /// Where its objects name images, besides pods.
+    #[serde(default)]
+    pub image_fields: Vec<ImageField>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
     /// What each provider does with it.
@@ -111,6 +118,36 @@ impl TryFrom<String> for Minor {
 pub enum Ability {
     /// Services of type `LoadBalancer` get an address.
     LoadBalancer,
+}
+
+/// What an addon wants of the rest of an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Needs {
+    /// Somebody who gives Services of type `LoadBalancer` an address.
+    #[serde(default)]
+    pub load_balancer: Option<Want>,
+    /// Machines of this kind.
+    #[serde(default)]
+    pub node_group: Option<NodeGroupKind>,
+}
+
+/// How much an addon wants a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Want {
+    /// It does nothing without.
+    Required,
+    /// It does less without.
+    Optional,
+}
+
+/// Kinds of machines that addons are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeGroupKind {
+    /// With NVIDIA GPUs.
+    Gpu,
 }
 
 /// What each provider does with an addon.

@@ -8,12 +8,19 @@
 mod catalog;
 mod definition;
 mod error;
+mod images;
+mod needs;
 mod options;
+mod reference;
 mod render;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
-pub use definition::{Ability, Definition, Minor, MinorRange, Providers, Rehearsal, Version, Way};
+pub use definition::{
+    Ability, Definition, Minor, MinorRange, Needs, NodeGroupKind, Providers, Rehearsal, Version, Want, Way,
+};
 pub use error::AddonError;
+pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
+pub use needs::Met;
 pub use options::{Additional, OptionSchema, OptionType};
 pub use render::Rendered;

@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use super::catalog::{Addon, Catalog};
-use super::definition::{Ability, Minor, Rehearsal, Version, Way};
+use super::definition::{Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
+use super::images::Image;
 use super::template;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
@@ -21,6 +22,8 @@ pub struct Rendered {
     /// The path of a list in the cluster's API by whose items an addon that somebody else brings
     /// shows that it works.
     pub provided: Option<String>,
+    /// The images of its objects, also of those that a rehearsal leaves out.
+    pub images: Vec<Image>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
 }
@@ -46,6 +49,7 @@ impl Catalog {
             version: version.version.clone(),
             objects: Vec::new(),
             provided: None,
+            images: Vec::new(),
             notes: Vec::new(),
         };
         match course(addon, platform) {
@@ -53,12 +57,14 @@ impl Catalog {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                rendered.objects = self.objects(addon, version, spec, all, platform)?;
+                let objects = self.objects(addon, version, spec, all, platform)?;
+                (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                self.objects(addon, version, spec, all, platform)?;
+                let objects = self.objects(addon, version, spec, all, platform)?;
+                (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
             }
@@ -68,6 +74,17 @@ impl Catalog {
                 Ok(rendered)
             }
         }
+    }
+
+    /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
+    fn mirrored(
+        &self,
+        addon: &Addon,
+        mut objects: Vec<Object>,
+    ) -> Result<(Vec<Object>, Vec<Image>), AddonError> {
+        let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
+        let wrong = |problem: String| AddonError::file(&format!("{}/addon.yaml", addon.folder), problem);
+        Ok((objects, images.map_err(wrong)?))
     }
 
     fn objects(
@@ -100,12 +117,9 @@ impl Catalog {
 
     /// What templates see of the platform.
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
-        let gives_addresses = |spec: &AddonSpec| {
-            self.get(&spec.name).is_ok_and(|addon| addon.definition.provides.contains(&Ability::LoadBalancer))
-        };
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(gives_addresses),
+            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
             Capability::Absent | Capability::Unknown => false,
         };
         json!({

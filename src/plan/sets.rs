@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::addons::Catalog;
+use crate::addons::{Catalog, Mirrors, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
@@ -30,8 +30,11 @@ pub fn render(environment: &Environment) -> Result<Rendering, Fault> {
 }
 
 fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, Fault> {
-    let catalog = Catalog::load(&environment.addons_from)?;
+    let mirrors = Mirrors::new(&environment.mirrors);
+    let catalog = Catalog::load(&environment.addons_from)?.with_mirrors(mirrors);
     let rendered = catalog.render_all(&environment.addons, platform)?;
+    // Before anything changes: a pod whose image cannot be pulled is found out late.
+    check_mirrored(&rendered)?;
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
     for addon in rendered {
         rendering.notes.extend(addon.notes);

@@ -3,6 +3,7 @@
 mod access;
 mod eks;
 mod gke;
+mod image;
 mod local;
 mod node_group;
 mod registry;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 pub use access::{Access, GroupMapping};
 pub use eks::{EksCluster, EksEndpoint, EksLog, EksNetwork, EksSupport, Nat};
 pub use gke::{GkeChannel, GkeCluster, GkeEndpoint, GkeNetwork};
+pub use image::{ImageField, ImagePath};
 pub use local::{ExistingCluster, KindCluster, KindMount, KindPort, KwokCluster};
 pub use node_group::{
     Architecture, NodeCount, NodeGroupFile, NodeRange, ResourcesFile, TaintEffect, TaintFile,
