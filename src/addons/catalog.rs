@@ -86,6 +86,11 @@ impl Catalog {
         self.addons.keys().map(String::as_str)
     }
 
+    /// All addons, sorted by name.
+    pub fn addons(&self) -> impl Iterator<Item = &Addon> {
+        self.addons.values()
+    }
+
     /// The addon called `name`.
     pub fn get(&self, name: &str) -> Result<&Addon, AddonError> {
         self.addons.get(name).ok_or_else(|| AddonError::Unknown {

@@ -21,6 +21,6 @@ pub use definition::{
 };
 pub use error::AddonError;
 pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
-pub use needs::Met;
+pub use needs::Wanted;
 pub use options::{Additional, OptionSchema, OptionType};
 pub use render::Rendered;

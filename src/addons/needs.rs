@@ -1,48 +1,60 @@
-use super::catalog::{Addon, Catalog};
-use super::definition::{Ability, NodeGroupKind, Want};
+use std::fmt;
+
+use super::catalog::Catalog;
+use super::definition::{Ability, Needs, NodeGroupKind, Want};
 use crate::base::{Capability, Platform};
 use crate::profile::{AddonSpec, NodeGroup};
 
-/// Something that an addon wants of an environment, and who gives it there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Met {
-    /// `load balancer`, `node group with GPUs`.
-    pub what: &'static str,
-    /// Whether the addon does something without it.
-    pub optional: bool,
-    /// Who gives it: `the platform`, `metallb`, `node group gpu`; none when nobody is known to.
-    pub from: Option<String>,
+/// What addons can want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Somebody who gives Services of type `LoadBalancer` an address.
+    LoadBalancer,
+    /// Machines with NVIDIA GPUs.
+    Gpus,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LoadBalancer => "load balancer",
+            Self::Gpus => "node group with GPUs",
+        })
+    }
+}
+
+impl Needs {
+    /// What is wanted, each with whether the addon does something without it.
+    pub fn wanted(&self) -> Vec<(Wanted, bool)> {
+        let load_balancer = self.load_balancer.map(|want| (Wanted::LoadBalancer, want == Want::Optional));
+        let machines = self.node_group.map(|NodeGroupKind::Gpu| (Wanted::Gpus, false));
+        load_balancer.into_iter().chain(machines).collect()
+    }
 }
 
 impl Catalog {
-    /// What `addon` wants, and who gives it among the addons and node groups of a profile.
-    pub fn needs(
+    /// Who gives `wanted` among the platform, the addons and the node groups of a profile: `the platform`,
+    /// `metallb`, `node group gpu`; none when nobody is known to.
+    pub fn giver(
         &self,
-        addon: &Addon,
+        wanted: Wanted,
         all: &[AddonSpec],
         node_groups: &[NodeGroup],
         platform: &Platform,
-    ) -> Vec<Met> {
-        let mut met = Vec::new();
-        if let Some(want) = addon.definition.needs.load_balancer {
-            let native = platform.load_balancer == Capability::Native;
-            let from = || all.iter().find(|spec| self.gives_addresses(spec)).map(|spec| spec.name.clone());
-            met.push(Met {
-                what: "load balancer",
-                optional: want == Want::Optional,
-                from: if native { Some("the platform".to_string()) } else { from() },
-            });
+    ) -> Option<String> {
+        match wanted {
+            Wanted::LoadBalancer if platform.load_balancer == Capability::Native => {
+                Some("the platform".to_string())
+            }
+            Wanted::LoadBalancer => {
+                all.iter().find(|spec| self.gives_addresses(spec)).map(|spec| spec.name.clone())
+            }
+            Wanted::Gpus => {
+                let groups = node_groups.iter().filter(|group| group.resources.gpus > 0);
+                let names: Vec<&str> = groups.map(|group| group.name.as_str()).collect();
+                (!names.is_empty()).then(|| format!("node group {}", names.join(", ")))
+            }
         }
-        if let Some(NodeGroupKind::Gpu) = addon.definition.needs.node_group {
-            let groups: Vec<&str> = node_groups
-                .iter()
-                .filter(|group| group.resources.gpus > 0)
-                .map(|group| group.name.as_str())
-                .collect();
-            let from = (!groups.is_empty()).then(|| format!("node group {}", groups.join(", ")));
-            met.push(Met { what: "node group with GPUs", optional: false, from });
-        }
-        met
     }
 
     /// Whether an addon of a profile gives Services of type `LoadBalancer` an address.
@@ -58,7 +70,7 @@ mod tests {
     use super::*;
     use crate::base::ProviderKind;
 
-    fn needs(addon: &str, all: &[&str], load_balancer: Capability) -> Vec<Met> {
+    fn giver(wanted: Wanted, all: &[&str], load_balancer: Capability) -> Option<String> {
         let catalog = Catalog::load(&[]).expect("the shipped addons");
         let platform = Platform {
             provider: ProviderKind::Kind,
@@ -70,21 +82,28 @@ mod tests {
         };
         let spec = |name: &&str| AddonSpec { name: (*name).to_string(), options: json!({}) };
         let all: Vec<AddonSpec> = all.iter().map(spec).collect();
-        catalog.needs(catalog.get(addon).expect("ships"), &all, &[], &platform)
+        catalog.giver(wanted, &all, &[], &platform)
     }
 
     #[test]
     fn a_load_balancer_comes_from_the_platform_from_an_addon_or_from_nobody() {
-        let from = |all: &[&str], capability| needs("traefik", all, capability)[0].from.clone();
+        let from = |all: &[&str], capability| giver(Wanted::LoadBalancer, all, capability);
         assert_eq!(from(&["traefik"], Capability::Native).as_deref(), Some("the platform"));
         assert_eq!(from(&["traefik", "metallb"], Capability::ByAddon).as_deref(), Some("metallb"));
         assert_eq!(from(&["traefik"], Capability::ByAddon), None);
     }
 
     #[test]
-    fn gpus_come_from_node_groups() {
-        let met = needs("nvidia-device-plugin", &[], Capability::Unknown);
-        assert_eq!(met, [Met { what: "node group with GPUs", optional: false, from: None }]);
-        assert_eq!(needs("metrics-server", &[], Capability::Native), []);
+    fn gpus_come_from_node_groups_alone() {
+        assert_eq!(giver(Wanted::Gpus, &["nvidia-device-plugin"], Capability::Native), None);
+    }
+
+    #[test]
+    fn what_an_addon_wants_stands_in_its_definition() {
+        let catalog = Catalog::load(&[]).expect("the shipped addons");
+        let wanted = |name| catalog.get(name).expect("ships").definition.needs.wanted();
+        assert_eq!(wanted("traefik"), [(Wanted::LoadBalancer, true)]);
+        assert_eq!(wanted("nvidia-device-plugin"), [(Wanted::Gpus, false)]);
+        assert_eq!(wanted("metrics-server"), []);
     }
 }

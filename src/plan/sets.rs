@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::addons::{Catalog, Mirrors, check_mirrored};
+use crate::addons::{Catalog, Mirrors, Rendered, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
@@ -29,10 +29,17 @@ pub fn render(environment: &Environment) -> Result<Rendering, Fault> {
     Ok(rendering)
 }
 
-fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, Fault> {
+/// What the addons of `environment` come to, and the catalog that they are of. Images that no mirror is
+/// for are marked, not refused.
+pub fn render_addons(environment: &Environment) -> Result<(Catalog, Vec<Rendered>), Fault> {
     let mirrors = Mirrors::new(&environment.mirrors);
     let catalog = Catalog::load(&environment.addons_from)?.with_mirrors(mirrors);
-    let rendered = catalog.render_all(&environment.addons, platform)?;
+    let rendered = catalog.render_all(&environment.addons, &providers::platform(environment))?;
+    Ok((catalog, rendered))
+}
+
+fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, Fault> {
+    let (_, rendered) = render_addons(environment)?;
     // Before anything changes: a pod whose image cannot be pulled is found out late.
     check_mirrored(&rendered)?;
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };

@@ -1,3 +1,4 @@
+mod addon;
 mod scope;
 
 use std::path::PathBuf;
@@ -5,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
+pub(super) use addon::{Addon, AddonCommand, AddonImages, AddonList};
 pub(super) use scope::{Part, Time};
 
 /// Kubernetes platforms from one declarative profile per environment: cluster, node groups,
@@ -96,6 +98,8 @@ pub(super) enum Command {
     Init(Init),
     /// List the environments that this machine knows
     List,
+    /// Show the addons of an environment, or all that there are, and the images that they pull
+    Addon(Addon),
     /// Show where an environment's private kubeconfig is, or merge it into yours
     Kubeconfig(Kubeconfig),
     /// Check the tools, folders and settings that berth needs on this machine
@@ -356,7 +360,10 @@ mod tests {
     #[test]
     fn every_flag_and_command_is_described() {
         let mut undescribed = Vec::new();
-        for command in Arguments::command().get_subcommands() {
+        let root = Arguments::command();
+        let mut commands: Vec<&clap::Command> = root.get_subcommands().collect();
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
             if command.get_about().is_none() {
                 undescribed.push(command.get_name().to_string());
             }
