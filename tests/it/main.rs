@@ -12,6 +12,7 @@
 
 mod bad_clusters;
 mod bad_machines;
+mod catalog;
 mod command_line;
 mod documents;
 mod floors;
