@@ -3,10 +3,11 @@ use serde_json::{Value, json};
 use super::catalog::{Addon, Catalog};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
+use super::source::{SourceObjects, of_source};
 use super::template;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
-use crate::profile::AddonSpec;
+use crate::profile::{AddonSpec, Reach};
 
 /// What one addon of a profile comes to on one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Rendered {
     /// The path of a list in the cluster's API by whose items an addon that somebody else brings
     /// shows that it works.
     pub provided: Option<String>,
+    /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
+    pub absent: bool,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
 }
@@ -38,14 +41,18 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
+        if let Some(reach) = spec.source.reach() {
+            return self.render_source(spec, reach);
+        }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
-        let version = version_for(addon, platform)?;
+        let version = version_for(addon, spec, platform)?;
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: version.version.clone(),
             objects: Vec::new(),
             provided: None,
+            absent: false,
             notes: Vec::new(),
         };
         match course(addon, platform) {
@@ -68,6 +75,27 @@ impl Catalog {
                 Ok(rendered)
             }
         }
+    }
+
+    /// An addon from elsewhere, as far as it was fetched.
+    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+        let mut rendered = Rendered {
+            name: spec.name.clone(),
+            version: String::new(),
+            objects: Vec::new(),
+            provided: None,
+            absent: true,
+            notes: Vec::new(),
+        };
+        let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
+        let mut kinds = Kinds::default();
+        self.sources.documents().for_each(|document| kinds.learn(&document.body));
+        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        rendered.version.clone_from(&fetched.version);
+        rendered.objects = objects;
+        rendered.notes = notes;
+        rendered.absent = false;
+        Ok(rendered)
     }
 
     fn objects(
@@ -142,12 +170,31 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
     }
 }
 
-fn version_for<'a>(addon: &'a Addon, platform: &Platform) -> Result<&'a Version, AddonError> {
+/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
+fn version_for<'a>(
+    addon: &'a Addon,
+    spec: &AddonSpec,
+    platform: &Platform,
+) -> Result<&'a Version, AddonError> {
     let definition = &addon.definition;
-    definition.version_for(minor(platform)).ok_or_else(|| AddonError::Kubernetes {
+    let minor = minor(platform);
+    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
         name: definition.name.clone(),
-        minor: minor(platform).to_string(),
+        minor: minor.to_string(),
         newest: definition.versions.first().map(|version| version.kubernetes),
+    })?;
+    let Some(asked) = &spec.version else { return Ok(newest) };
+    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
+    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
+        name: definition.name.clone(),
+        asked: asked.clone(),
+        made_for: definition
+            .versions
+            .iter()
+            .find(|version| version.version == *asked)
+            .map(|version| version.kubernetes),
+        minor: minor.to_string(),
+        fitting: fitting().map(|version| version.version.clone()).collect(),
     })
 }
 
@@ -172,7 +219,7 @@ mod tests {
     }
 
     fn spec(name: &str, options: Value) -> AddonSpec {
-        AddonSpec { name: name.to_string(), options }
+        AddonSpec::of_catalog(name, options)
     }
 
     fn catalog() -> Catalog {
