@@ -188,14 +188,14 @@ fn read_folder(folder: &Path) -> Folder {
     let definition: Value = serde_saphyr::from_str(&definition).expect("YAML");
     let manifests = files(&folder.join("manifests"));
     let manifests = manifests.iter().map(|path| (path.display().to_string(), read(path))).collect();
-    let nothing = |name: &str, options: Value, derived| Variant {
+    let made_up = |name: &str, options: Value| Variant {
         name: name.to_string(),
         options,
         beside: Map::new(),
         only: Vec::new(),
-        derived,
+        derived: true,
     };
-    let mut variants = vec![nothing("defaults", json!({}), false)];
+    let mut variants = vec![made_up("defaults", json!({}))];
     for path in files(&root().join("tests/fixtures/addons").join(&name)) {
         let file: VariantFile = serde_saphyr::from_str(&read(&path))
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -209,7 +209,7 @@ fn read_folder(folder: &Path) -> Folder {
     }
     for (path, choice) in choices(&definition["options"], &[]) {
         let options = path.iter().rev().fold(choice.clone(), |inner, key| json!({ key: inner }));
-        variants.push(nothing(&format!("{}={choice}", path.join(".")), options, true));
+        variants.push(made_up(&format!("{}={choice}", path.join(".")), options));
     }
     Folder { name, definition, manifests, variants }
 }
