@@ -8,14 +8,21 @@
 mod catalog;
 mod definition;
 mod error;
+mod format;
 mod options;
+mod pools;
+mod rehearsal;
 mod render;
+mod rules;
 mod source;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
 pub use definition::{Ability, Definition, Minor, MinorRange, Providers, Rehearsal, Version, Way};
 pub use error::AddonError;
-pub use options::{Additional, OptionSchema, OptionType};
+pub use format::Format;
+pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
+pub use pools::PoolOptions;
 pub use render::Rendered;
+pub use rules::{Named, Rule};
 pub use source::{Document, HelmSearch, HelmVersion, Means, Sources};
