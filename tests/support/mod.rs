@@ -7,6 +7,7 @@ mod berth;
 mod control_plane;
 mod environment;
 mod inventory;
+pub mod openapi;
 pub mod paths;
 mod proxy;
 mod shim;
