@@ -26,6 +26,7 @@ mod laws_remains;
 mod laws_stopped;
 mod laws_together;
 mod profiles;
+mod proof_metrics;
 mod providers;
 mod questions;
 mod reference;
