@@ -297,3 +297,264 @@ fn no_room(path: &str, network: &Network) -> AddonError {
     let problem = format!("no free slice for `{AUTO}` in {} ({})", network.title, subnets(network));
     AddonError::option(path, problem, Some("give `addresses` of that network that nobody has".to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addons::Catalog;
+
+    fn read(options: Value, provider: ProviderKind) -> Result<Pools, AddonError> {
+        let catalog = Catalog::load(&[]).expect("the shipped addons");
+        let addon = catalog.get("metallb").expect("it ships");
+        let options = addon.definition.options.complete("addons.metallb", &options)?;
+        addon.pools("addons.metallb", &options, provider)
+    }
+
+    fn refusal<T: std::fmt::Debug>(result: Result<T, AddonError>) -> (String, String) {
+        let error = result.expect_err("refused");
+        (error.to_string(), error.hint().expect("a hint"))
+    }
+
+    fn range(text: &str) -> AddressRange {
+        text.parse().expect("a range")
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    /// The docker network of kind as it is on most machines, its IPv6 subnet first.
+    fn network() -> Network {
+        let subnet = |range_of: &str, gateway: &str| Subnet {
+            range: range(range_of),
+            gateway: Some(address(gateway)),
+        };
+        Network {
+            title: "docker network `kind`".to_string(),
+            subnets: vec![
+                subnet("fc00:f853:ccd:e793::/64", "fc00:f853:ccd:e793::1"),
+                subnet("172.18.0.0/16", "172.18.0.1"),
+            ],
+            used: vec![(address("172.18.0.2"), "container `dev-control-plane`".to_string())],
+            taken: vec![(range("172.18.255.64-172.18.255.95"), "cluster `other`".to_string())],
+            own: Vec::new(),
+            seed: "7f3k2q9d".to_string(),
+        }
+    }
+
+    fn settle(options: Value, network: &Network) -> Result<Settled, AddonError> {
+        read(options, ProviderKind::Kind)?.settle(Some(network))
+    }
+
+    fn addresses(settled: &Settled) -> Vec<&Value> {
+        settled.values.iter().map(|pool| &pool["addresses"]).collect()
+    }
+
+    #[test]
+    fn one_range_a_list_and_several_pools_are_read_with_their_defaults() {
+        let one = read(json!({"addresses": "192.0.2.240/28"}), ProviderKind::Existing).expect("read");
+        let one = one.settle(None).expect("settled");
+        assert_eq!(one.open, [""; 0]);
+        assert_eq!(
+            one.values,
+            [json!({"name": "default", "addresses": ["192.0.2.240/28"], "autoAssign": true,
+                    "avoidBuggyIPs": false, "namespaces": [], "serviceSelector": {}, "interfaces": []})]
+        );
+        let several = json!({"pools": [
+            {"name": "a", "addresses": ["192.0.2.10-192.0.2.20", "2001:db8::/120"], "namespaces": ["shop"]},
+            {"name": "b", "addresses": "192.0.2.32/28", "autoAssign": false},
+        ]});
+        let several = read(several, ProviderKind::Existing).expect("read").settle(None).expect("settled");
+        assert_eq!(
+            addresses(&several),
+            [&json!(["192.0.2.10-192.0.2.20", "2001:db8::/120"]), &json!(["192.0.2.32/28"])]
+        );
+        assert_eq!(several.values[0]["namespaces"], json!(["shop"]));
+        assert_eq!(several.values[1]["autoAssign"], false);
+    }
+
+    #[test]
+    fn what_is_wrong_without_a_network_names_its_place_and_what_to_write() {
+        let pool = |name: &str, addresses: Value| json!({"name": name, "addresses": addresses});
+        for (options, message, hint) in [
+            (
+                json!({"addresses": "192.0.2"}),
+                "`addons.metallb.addresses`: `192.0.2` is no range of addresses",
+                "write a block such as",
+            ),
+            (
+                json!({"pools": [pool("a", json!("192.0.2.0/28")), pool("b", json!(["192.0.2.20-192.0.2.16"]))]}),
+                "`addons.metallb.pools[1].addresses[0]`: `192.0.2.20-192.0.2.16` ends before it begins",
+                "write `192.0.2.16-192.0.2.20`",
+            ),
+            (
+                json!({"pools": [pool("a", json!("192.0.2.0/28")), pool("b", json!(["192.0.2.32/28", "192.0.2.15/32"]))]}),
+                "`addons.metallb.pools[1].addresses[1]`: 192.0.2.15/32 overlaps 192.0.2.0/28 of pool `a`",
+                "let each address",
+            ),
+            (
+                json!({"addresses": ["192.0.2.0/28", "192.0.2.8/29"]}),
+                "`addons.metallb.addresses[1]`: 192.0.2.8/29 overlaps 192.0.2.0/28 of pool `default`",
+                "let each address",
+            ),
+            (
+                json!({"pools": [pool("a", json!("192.0.2.0/28")), pool("a", json!("192.0.2.16/28"))]}),
+                "`addons.metallb.pools[1].name`: there is a pool `a` already",
+                "give it another name",
+            ),
+            (
+                json!({"addresses": "auto", "pools": [pool("a", json!("192.0.2.0/28"))]}),
+                "`addons.metallb.pools`: `addresses` says already which addresses there are",
+                "take one of `addresses` and `pools` out",
+            ),
+            (json!({"pools": []}), "`addons.metallb.pools`: 0 elements are too few", "write 1 or more"),
+            (
+                json!({"addresses": []}),
+                "`addons.metallb.addresses`: 0 elements are too few",
+                "write 1 or more",
+            ),
+            (
+                json!({"pools": [{"name": "a"}]}),
+                "`addons.metallb.pools[0]`: `addresses` is missing",
+                "add `addresses:`",
+            ),
+            (
+                json!({"pools": [pool("A_b", json!("192.0.2.0/28"))]}),
+                "`addons.metallb.pools[0].name`: `A_b` is no name of an object",
+                "use small letters",
+            ),
+        ] {
+            let (problem, help) = refusal(read(options, ProviderKind::Kind));
+            assert_eq!(problem, message);
+            assert!(help.starts_with(hint), "{problem}: {help}");
+        }
+    }
+
+    #[test]
+    fn auto_is_for_kind_only() {
+        for (options, path) in [
+            (json!({}), "addons.metallb"),
+            (json!({"addresses": "auto"}), "addons.metallb.addresses"),
+            (json!({"pools": [{"name": "a", "addresses": "auto"}]}), "addons.metallb.pools[0].addresses"),
+        ] {
+            assert!(read(options.clone(), ProviderKind::Kind).is_ok());
+            let (problem, help) = refusal(read(options, ProviderKind::Existing));
+            let wanted = "`auto` is a slice of the docker network of kind, and the cluster is on existing";
+            assert_eq!(problem, format!("`{path}`: {wanted}"));
+            assert!(help.starts_with("give `addresses`: a range of the nodes' network"), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_range_has_to_be_free_on_its_network() {
+        for (options, message, hint) in [
+            (
+                json!({"addresses": "192.0.2.0/28"}),
+                "192.0.2.0/28 lies outside of docker network `kind` (fc00:f853:ccd:e793::/64, 172.18.0.0/16)",
+                "use for example 172.18.240.0/27, or `auto`",
+            ),
+            (
+                json!({"addresses": "172.18.0.1-172.18.0.1"}),
+                "172.18.0.1/32 holds 172.18.0.1, the gateway of docker network `kind`",
+                "leave 172.18.0.1 out of it",
+            ),
+            (
+                json!({"addresses": "172.18.0.2/31"}),
+                "172.18.0.2/31 holds 172.18.0.2, the address of container `dev-control-plane`",
+                "leave 172.18.0.2 out of it",
+            ),
+            (
+                json!({"addresses": "172.18.255.90-172.18.255.100"}),
+                "172.18.255.90-172.18.255.100 overlaps 172.18.255.64/27, the pool of cluster `other`",
+                "use another range, or `auto`",
+            ),
+            (
+                json!({"addresses": "172.18.255.240/28"}),
+                "172.18.255.240/28 holds 172.18.255.255, the broadcast address of 172.18.0.0/16",
+                "leave it out of the range; `avoidBuggyIPs: true`",
+            ),
+            (
+                json!({"addresses": "172.18.0.0/32"}),
+                "172.18.0.0/32 holds 172.18.0.0, the network address of 172.18.0.0/16",
+                "leave it out of the range; `avoidBuggyIPs: true`",
+            ),
+        ] {
+            let (problem, help) = refusal(settle(options, &network()));
+            assert_eq!(problem, format!("`addons.metallb.addresses`: {message}"));
+            assert!(help.starts_with(hint), "{problem}: {help}");
+        }
+        let avoided =
+            json!({"pools": [{"name": "a", "addresses": "172.18.255.240/28", "avoidBuggyIPs": true}]});
+        assert!(settle(avoided, &network()).is_ok());
+        assert!(settle(json!({"addresses": "fc00:f853:ccd:e793:ffff::/112"}), &network()).is_ok());
+    }
+
+    #[test]
+    fn auto_is_the_same_slice_each_time_near_the_top_and_free() {
+        let chosen = |network: &Network| {
+            let settled = settle(json!({}), network).expect("a slice");
+            let text = addresses(&settled)[0][0].as_str().expect("a text").to_string();
+            range(&text)
+        };
+        let first = chosen(&network());
+        assert_eq!(chosen(&network()), first);
+        assert!(range("172.18.240.0/20").encloses(&first) && first.distance() + 1 == SLICE, "{first}");
+        // Whatever is taken, the next one is free.
+        let mut crowded = network();
+        for number in 0..100 {
+            let next = chosen(&crowded);
+            let clash = crowded.taken.iter().find(|(other, _)| other.overlaps(&next));
+            assert_eq!(clash, None, "the slice {number}");
+            crowded.taken.push((next, format!("cluster `{number}`")));
+        }
+        // What the environment has already, it keeps.
+        let own = range("172.18.250.3-172.18.250.9");
+        assert_eq!(chosen(&Network { own: vec![own], ..network() }), own);
+        let lost = Network { own: vec![range("172.18.255.64/27")], ..network() };
+        assert_eq!(chosen(&lost), first);
+        let seeds = ["a", "b", "c", "d"].map(|seed| chosen(&Network { seed: seed.to_string(), ..network() }));
+        assert!(seeds.iter().any(|slice| *slice != seeds[0]), "all environments begin at one place");
+    }
+
+    #[test]
+    fn auto_leaves_out_what_the_profile_itself_gives() {
+        let alone = settle(json!({}), &network()).expect("a slice");
+        let taken = addresses(&alone)[0][0].clone();
+        let both = json!({"pools": [{"name": "a", "addresses": "auto"}, {"name": "b", "addresses": [taken]}, {"name": "c", "addresses": "auto"}]});
+        let both = settle(both, &network()).expect("settled");
+        let ranges: Vec<AddressRange> =
+            addresses(&both).iter().map(|list| range(list[0].as_str().expect("a text"))).collect();
+        assert!(
+            !ranges[0].overlaps(&ranges[1])
+                && !ranges[0].overlaps(&ranges[2])
+                && !ranges[1].overlaps(&ranges[2])
+        );
+    }
+
+    #[test]
+    fn slices_fit_small_subnets_and_end_when_there_are_none() {
+        let of = |text: &str| slots(&Subnet { range: range(text), gateway: None });
+        let count = |text: &str| of(text).len();
+        assert_eq!((count("172.18.0.0/16"), count("192.168.5.0/24"), count("10.0.0.0/28")), (128, 4, 4));
+        assert_eq!(
+            of("192.168.5.0/24").last().map(ToString::to_string),
+            Some("192.168.5.224-192.168.5.254".to_string())
+        );
+        assert_eq!(
+            of("10.0.0.0/29").iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.0.0.4/32", "10.0.0.5/32", "10.0.0.6/32"]
+        );
+        assert_eq!((count("10.0.0.0/30"), count("10.0.0.0/32")), (0, 0));
+        assert_eq!(count("0.0.0.0/0"), 128);
+
+        let full =
+            Network { taken: vec![(range("172.18.0.0/16"), "cluster `big`".to_string())], ..network() };
+        let (problem, _) = refusal(settle(json!({}), &full));
+        assert!(
+            problem.starts_with("`addons.metallb`: no free slice for `auto` in docker network `kind`"),
+            "{problem}"
+        );
+        let without_ipv4 = Network { subnets: network().subnets[..1].to_vec(), ..network() };
+        assert!(settle(json!({}), &without_ipv4).is_err());
+    }
+}

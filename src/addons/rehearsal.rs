@@ -55,3 +55,89 @@ pub(super) fn words(left_out: &[Object]) -> Vec<String> {
         );
     words.collect::<Vec<Vec<String>>>().concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::k8s::Kinds;
+
+    fn definition(group: &str, kind: &str, plural: &str) -> Value {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.{group}")},
+            "spec": {
+                "group": group, "scope": "Namespaced", "names": {"kind": kind, "plural": plural},
+                "versions": [{"name": "v1", "served": true, "storage": true}],
+            },
+        })
+    }
+
+    fn named(api_version: &str, kind: &str, name: &str) -> Value {
+        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "a"}})
+    }
+
+    fn webhook(kind: &str, rules: Value) -> Value {
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "guard"},
+            "webhooks": [{"name": "a", "rules": rules}],
+        })
+    }
+
+    fn left_out(extra: Value) -> Vec<String> {
+        let mut bodies = vec![
+            definition("example.com", "Pool", "pools"),
+            definition("example.com", "Peer", "peers"),
+            named("example.com/v1", "Pool", "p"),
+            named("example.com/v1", "Peer", "q"),
+            named("v1", "ConfigMap", "c"),
+        ];
+        bodies.push(extra);
+        let mut kinds = Kinds::default();
+        bodies.iter().for_each(|body| kinds.learn(body));
+        let object = |body| Object::of(body, &kinds).expect("an object");
+        let (applied, left_out) = split(bodies.into_iter().map(object).collect());
+        assert!(applied.len() >= 3, "definitions and built-in kinds are applied");
+        left_out.iter().map(Object::title).collect()
+    }
+
+    #[test]
+    fn what_a_webhook_guards_goes_with_it() {
+        let rule = |groups: &str, resources: &str, operation: &str| json!([{"apiGroups": [groups], "apiVersions": ["v1"], "resources": [resources], "operations": [operation]}]);
+        let validating = "ValidatingWebhookConfiguration";
+        for (kind, rules, guarded) in [
+            (validating, rule("example.com", "pools", "CREATE"), vec!["Pool a/p"]),
+            (
+                "MutatingWebhookConfiguration",
+                rule("example.com", "*", "UPDATE"),
+                vec!["Pool a/p", "Peer a/q"],
+            ),
+            (validating, rule("*", "*/*", "*"), vec!["Pool a/p", "Peer a/q"]),
+            (validating, rule("example.com", "pools", "DELETE"), vec![]),
+            (validating, rule("example.com", "pools/status", "CREATE"), vec![]),
+            (validating, rule("example.org", "pools", "CREATE"), vec![]),
+        ] {
+            let mut wanted: Vec<String> = guarded.into_iter().map(str::to_string).collect();
+            wanted.push(format!("{kind} guard"));
+            assert_eq!(left_out(webhook(kind, rules.clone())), wanted, "{rules}");
+        }
+    }
+
+    #[test]
+    fn without_a_webhook_all_is_applied() {
+        assert_eq!(left_out(named("v1", "Secret", "s")), [""; 0]);
+    }
+
+    #[test]
+    fn many_of_a_kind_are_told_by_their_number() {
+        let mut kinds = Kinds::default();
+        kinds.learn(&definition("example.com", "Pool", "pools"));
+        let pool = |name: &str| Object::of(named("example.com/v1", "Pool", name), &kinds).expect("a pool");
+        let guard = Object::new(webhook("ValidatingWebhookConfiguration", json!([]))).expect("built in");
+        let few = [pool("a"), guard.clone(), pool("b")];
+        assert_eq!(words(&few), ["ValidatingWebhookConfiguration guard", "Pool a/a", "Pool a/b"]);
+        let many = [pool("a"), pool("b"), pool("c"), guard];
+        assert_eq!(words(&many), ["ValidatingWebhookConfiguration guard", "3 Pools"]);
+    }
+}

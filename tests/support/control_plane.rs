@@ -61,26 +61,39 @@ impl ControlPlane {
                 return plane;
             }
         }
-        let mut plane = Self::new("stage", Vec::new());
+        let plane = Self::kept(&root);
+        fs::write(current, &plane.name).expect("the folder is ours");
+        plane
+    }
+
+    /// A control plane for the tests of one subject in this process, for what would be in the way of
+    /// the others. It goes when the process ends.
+    pub fn own() -> &'static Self {
+        static OWN: OnceLock<ControlPlane> = OnceLock::new();
+        OWN.get_or_init(|| Self::kept(&root()))
+    }
+
+    /// One that lives as long as this process.
+    fn kept(root: &Path) -> Self {
+        let mut plane = Self::new(root, "stage");
         plane.start();
         std::mem::forget(plane.held.take());
-        fs::write(current, &plane.name).expect("the folder is ours");
         plane
     }
 
     /// One for a single test, made with these further flags of `kwokctl create cluster`; it ends with
     /// what is returned, or with this process. `prepare` may write into its folder before.
-    pub fn own(name: &str, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
-        let mut plane = Self::new(name, Vec::new());
+    pub fn for_one(name: &str, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let mut plane = Self::new(&root(), name);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&plane.folder).expect("ours");
         plane.extra = prepare(&plane.folder);
         plane.start();
         plane
     }
 
-    fn new(name: &str, extra: Vec<String>) -> Self {
+    fn new(root: &Path, name: &str) -> Self {
         let name = format!("{name}-{}-{}", std::process::id(), nonce());
-        Self { folder: root().join(&name), name, extra, held: None }
+        Self { folder: root.join(&name), name, extra: Vec::new(), held: None }
     }
 
     fn start(&mut self) {

@@ -8,6 +8,7 @@ mod control_plane;
 pub mod egress;
 mod environment;
 mod inventory;
+pub mod openapi;
 pub mod paths;
 mod proxy;
 mod rights;
@@ -25,6 +26,8 @@ pub use inventory::Inventory;
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
 pub use rights::Rights;
 pub use shim::Shim;
+#[expect(unused_imports, reason = "the proofs will")]
+pub use tools::addon_binaries;
 pub use tools::tools;
 
 /// The runtime on which all proxies of this process live.

@@ -102,12 +102,25 @@ impl Rights {
         }
         let mut grants: Vec<Grant> = roles.values().flat_map(grants_of).collect();
         grants.dedup();
+        // What `view` and the like take over from a role of ours is used by whoever has them.
+        let mut taken_over = BTreeSet::new();
+        for ((_, name), role) in &roles {
+            for label in role["metadata"]["labels"].as_object().into_iter().flat_map(|labels| labels.keys()) {
+                if let Some(into) = label.strip_prefix("rbac.authorization.k8s.io/aggregate-to-") {
+                    taken_over.insert((format!("ClusterRole {into}"), format!("ClusterRole {}", &name[1..])));
+                }
+            }
+        }
         let mut asked: BTreeSet<Asked> = BTreeSet::new();
         for event in plane.audit_log() {
-            let user = text(&event["user"]["username"]);
-            if users.contains(user) {
-                asked.extend(Asked::read(&event));
+            let Some(read) = Asked::read(&event) else { continue };
+            if users.contains(text(&event["user"]["username"])) {
+                asked.insert(read);
+                continue;
             }
+            let ours = taken_over.iter().filter(|(into, _)| *into == read.role);
+            let ours = ours.map(|(_, role)| Asked { role: role.clone(), ..read.clone() });
+            asked.extend(ours.filter(|asked| grants.iter().any(|grant| asked.uses(grant))));
         }
         Self { addon: addon.to_string(), proof: proof.to_string(), grants, asked }
     }
