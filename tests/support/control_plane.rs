@@ -31,14 +31,10 @@ KWOK_WORKDIR="$1/kwok" "$3" delete cluster --name "$4"
 rm -rf "$1"
 "#;
 
-/// A real etcd, API server, controller manager and scheduler.
+/// A real etcd, API server, controller manager and scheduler, one for all tests.
 pub struct ControlPlane {
     folder: PathBuf,
     name: String,
-    /// What it was made with besides what all are made with.
-    extra: Vec<String>,
-    /// While this is open, it lives; none when it lives as long as this process.
-    held: Option<OwnedFd>,
 }
 
 impl ControlPlane {
@@ -55,13 +51,13 @@ impl ControlPlane {
         lock.lock().expect("a lock can be waited for");
         let current = root.join("current");
         if let Ok(name) = fs::read_to_string(&current) {
-            let plane = Self { folder: root.join(&name), name, extra: Vec::new(), held: None };
+            let plane = Self { folder: root.join(&name), name };
             // Entering fails when its last user has left; then it is on its way out.
-            if plane.enter().map(std::mem::forget).is_ok() && plane.answers() {
+            if plane.enter().is_ok() && plane.answers() {
                 return plane;
             }
         }
-        let plane = Self::kept(&root);
+        let plane = Self::new(&root);
         fs::write(current, &plane.name).expect("the folder is ours");
         plane
     }
@@ -70,33 +66,17 @@ impl ControlPlane {
     /// the others. It goes when the process ends.
     pub fn own() -> &'static Self {
         static OWN: OnceLock<ControlPlane> = OnceLock::new();
-        OWN.get_or_init(|| Self::kept(&root()))
+        OWN.get_or_init(|| Self::new(&root()))
     }
 
-    /// One that lives as long as this process.
-    fn kept(root: &Path) -> Self {
-        let mut plane = Self::new(root, "stage");
-        plane.start();
-        std::mem::forget(plane.held.take());
-        plane
-    }
-
-    /// One for a single test, made with these further flags of `kwokctl create cluster`; it ends with
-    /// what is returned, or with this process. `prepare` may write into its folder before.
-    pub fn for_one(name: &str, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
-        let mut plane = Self::new(&root(), name);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&plane.folder).expect("ours");
-        plane.extra = prepare(&plane.folder);
+    fn new(root: &Path) -> Self {
+        let name = format!("stage-{}-{}", std::process::id(), nonce());
+        let plane = Self { folder: root.join(&name), name };
         plane.start();
         plane
     }
 
-    fn new(root: &Path, name: &str) -> Self {
-        let name = format!("{name}-{}-{}", std::process::id(), nonce());
-        Self { folder: root.join(&name), name, extra: Vec::new(), held: None }
-    }
-
-    fn start(&mut self) {
+    fn start(&self) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(self.folder.join("users")).expect("ours");
         fs::write(self.folder.join("kwokctl.yaml"), loopback_configuration()).expect("ours");
         fs::write(self.folder.join("audit.yaml"), AUDIT).expect("ours");
@@ -112,7 +92,7 @@ impl ControlPlane {
         create.arg("--config").arg(self.folder.join("kwokctl.yaml"));
         create.arg("--kubeconfig").arg(self.kubeconfig());
         create.arg("--kube-audit-policy").arg(self.folder.join("audit.yaml"));
-        create.args(binary_flags()).args(&self.extra);
+        create.args(binary_flags());
         let authority_key = self.cluster_folder().join("pki/ca.key").display().to_string();
         let authority = authority.display().to_string();
         // The first of each component comes before the second of any: kwokctl 0.8 panics otherwise.
@@ -127,16 +107,14 @@ impl ControlPlane {
         ] {
             create.arg("--extra-args").arg(format!("{component}={key}={value}"));
         }
-        let passed_on = held.try_clone().expect("a pipe can be doubled");
-        self.held = Some(held);
-        let made = create.stdin(passed_on).output().expect("the tools are there");
+        let made = create.stdin(held).output().expect("the tools are there");
         // kwokctl says 0 also when its wait has failed.
         let said = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success() && self.answers(), "no control plane: {said}");
     }
 
     /// Counts this process as a user, and leaves a guard behind that ends this. The guard waits as
-    /// long as anybody holds what is returned.
+    /// long as this process lives or anybody else holds what is returned.
     fn enter(&self) -> std::io::Result<OwnedFd> {
         let user = format!("{}-{}", std::process::id(), nonce());
         OpenOptions::new().write(true).create_new(true).open(self.folder.join("users").join(&user))?;
@@ -151,7 +129,11 @@ impl ControlPlane {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
-        Ok(OwnedFd::from(guard.stdin.take().expect("it was asked for")))
+        let pipe = OwnedFd::from(guard.stdin.take().expect("it was asked for"));
+        let held = pipe.try_clone()?;
+        // Open until this process ends, in whatever way.
+        std::mem::forget(pipe);
+        Ok(held)
     }
 
     fn answers(&self) -> bool {
@@ -203,14 +185,6 @@ impl ControlPlane {
         let done = self.kubectl(&["apply", "--server-side", "--field-manager", manager, "-f", &file_name]);
         fs::remove_file(&file).expect("it was written just now");
         assert_eq!(done.code, Some(0), "apply as {manager}: {}", done.stderr);
-    }
-
-    /// The live objects of these kinds that berth has applied for `addon`.
-    pub fn objects_of(&self, addon: &str, kinds: &str) -> Vec<serde_json::Value> {
-        let selector = format!("berth.dev/set=addon-{addon}");
-        let said = self.kubectl(&["get", kinds, "-A", "-l", &selector, "-o", "json"]).expect(0);
-        let list: serde_json::Value = serde_json::from_str(&said.stdout).expect("kubectl writes JSON");
-        list["items"].as_array().cloned().unwrap_or_default()
     }
 
     /// The API server's own log of requests: one JSON line for each.

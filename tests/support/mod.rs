@@ -5,7 +5,6 @@
 
 mod berth;
 mod control_plane;
-pub mod egress;
 mod environment;
 mod inventory;
 pub mod openapi;
@@ -20,7 +19,6 @@ use std::time::{Duration, Instant};
 
 pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
-pub use egress::Egress;
 pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
