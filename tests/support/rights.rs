@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ControlPlane;
+use super::Proof;
 
 /// What docs/reference/addon-rights.md begins with.
 const HEAD: &str = "<!-- Made by the proofs of the addons: UPDATE_EXPECTED=1 cargo test --test it proof_ -->\n\
@@ -45,9 +45,9 @@ struct Reason {
     /// Whether the proof may see it used as well, since it depends on chance.
     #[serde(default)]
     sometimes: bool,
-    /// The proofs it is for; all when there are none.
+    /// The options of proofs that it is for; all when there are none.
     #[serde(default)]
-    proofs: Vec<String>,
+    options: Vec<String>,
 }
 
 /// One request of an addon, as the API server's audit log has it.
@@ -65,18 +65,18 @@ struct Asked {
 /// What an addon may do and what it did, in one proof.
 pub struct Rights {
     addon: String,
-    proof: String,
+    options: String,
     grants: Vec<Grant>,
     asked: BTreeSet<Asked>,
 }
 
 impl Rights {
-    /// Reads the roles that berth has applied for `addon` in `plane`, and what its ServiceAccounts
+    /// Reads the roles that berth has applied for `addon`, and what its ServiceAccounts
     /// have asked for so far. Call it while both are there, before `berth down`.
     ///
-    /// `proof` names the options it runs with: `default`, `gateway`.
-    pub fn of(plane: &ControlPlane, addon: &str, proof: &str) -> Self {
-        let bindings = plane.objects_of(addon, "clusterrolebindings,rolebindings");
+    /// `options` names the options it runs with: `default`, `gateway`.
+    pub fn of(proof: &Proof, addon: &str, options: &str) -> Self {
+        let bindings = objects_of(proof, addon, "clusterrolebindings,rolebindings");
         let mut roles: BTreeMap<(String, String), Value> = BTreeMap::new();
         let mut users = BTreeSet::new();
         for binding in &bindings {
@@ -89,12 +89,12 @@ impl Rights {
             }
             let (kind, name) = (text(&binding["roleRef"]["kind"]), text(&binding["roleRef"]["name"]));
             let namespace = if kind == "Role" { text(&binding["metadata"]["namespace"]) } else { "" };
-            let live = plane.kubectl(&["get", kind, name, "-n", namespace, "-o", "json"]).expect(0);
+            let live = proof.kubectl(&["get", kind, name, "-n", namespace, "-o", "json"]).expect(0);
             let role = serde_json::from_str(&live.stdout).expect("kubectl writes JSON");
             roles.insert((kind.to_string(), format!("{namespace}/{name}")), role);
         }
         // A role that nobody is bound to is for others: they hold it through `view` and the like.
-        for role in plane.objects_of(addon, "clusterroles,roles") {
+        for role in objects_of(proof, addon, "clusterroles,roles") {
             let namespace = text(&role["metadata"]["namespace"]);
             let key =
                 (text(&role["kind"]).to_string(), format!("{namespace}/{}", text(&role["metadata"]["name"])));
@@ -112,7 +112,7 @@ impl Rights {
             }
         }
         let mut asked: BTreeSet<Asked> = BTreeSet::new();
-        for event in plane.audit_log() {
+        for event in proof.audit_log() {
             let Some(read) = Asked::read(&event) else { continue };
             if users.contains(text(&event["user"]["username"])) {
                 asked.insert(read);
@@ -122,7 +122,7 @@ impl Rights {
             let ours = ours.map(|(_, role)| Asked { role: role.clone(), ..read.clone() });
             asked.extend(ours.filter(|asked| grants.iter().any(|grant| asked.uses(grant))));
         }
-        Self { addon: addon.to_string(), proof: proof.to_string(), grants, asked }
+        Self { addon: addon.to_string(), options: options.to_string(), grants, asked }
     }
 
     /// Requests that were refused, as sentences.
@@ -170,10 +170,10 @@ impl Rights {
                 }
             }
         }
-        let title = if self.proof == "default" {
+        let title = if self.options == "default" {
             self.addon.clone()
         } else {
-            format!("{}: {}", self.addon, self.proof)
+            format!("{}: {}", self.addon, self.options)
         };
         assert!(
             wrong.is_empty(),
@@ -196,7 +196,7 @@ impl Rights {
     fn reasons(&self) -> Vec<Reason> {
         let Ok(text) = fs::read_to_string(reasons_file(&self.addon)) else { return Vec::new() };
         let reasons: Vec<Reason> = serde_saphyr::from_str(&text).expect("rights.yaml is a list of reasons");
-        let is_for = |reason: &Reason| reason.proofs.is_empty() || reason.proofs.contains(&self.proof);
+        let is_for = |reason: &Reason| reason.options.is_empty() || reason.options.contains(&self.options);
         reasons.into_iter().filter(is_for).collect()
     }
 }
@@ -243,6 +243,14 @@ impl Asked {
             && self.resource == resource
             && names.is_none_or(|names| names.split(", ").any(|name| name == self.name))
     }
+}
+
+/// The live objects of these kinds that berth has applied for `addon`.
+fn objects_of(proof: &Proof, addon: &str, kinds: &str) -> Vec<Value> {
+    let selector = format!("berth.dev/set=addon-{addon}");
+    let said = proof.kubectl(&["get", kinds, "-A", "-l", &selector, "-o", "json"]).expect(0);
+    let list: Value = serde_json::from_str(&said.stdout).expect("kubectl writes JSON");
+    list["items"].as_array().cloned().unwrap_or_default()
 }
 
 /// Every grant of a role, in the order of its rules.
@@ -362,7 +370,7 @@ mod tests {
         });
         Rights {
             addon: "unknown".to_string(),
-            proof: "default".to_string(),
+            options: "default".to_string(),
             grants: grants_of(&role),
             asked: asked.iter().cloned().collect(),
         }
