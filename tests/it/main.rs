@@ -23,6 +23,7 @@ mod laws_remains;
 mod laws_stopped;
 mod laws_together;
 mod profiles;
+mod proof_traefik;
 mod providers;
 mod questions;
 mod reference;
