@@ -8,6 +8,7 @@ mod control_plane;
 mod environment;
 mod inventory;
 mod machine;
+pub mod openapi;
 pub mod paths;
 mod pod;
 mod proof;
