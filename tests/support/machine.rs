@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ pub struct Machine {
     rootless: bool,
     gateway: String,
     networks: AtomicUsize,
+    relays: Mutex<BTreeMap<String, Relay>>,
 }
 
 /// What an HTTP server answered.
@@ -76,7 +79,14 @@ impl Machine {
         let folder =
             tempfile::Builder::new().prefix("berth-proof-").tempdir().expect("a temp folder is writable");
         let gateway = addresses[0].to_string();
-        Ok(Self { folder, holder, rootless, gateway, networks: AtomicUsize::new(0) })
+        Ok(Self {
+            folder,
+            holder,
+            rootless,
+            gateway,
+            networks: AtomicUsize::new(0),
+            relays: Mutex::default(),
+        })
     }
 
     /// Whether it stands in a user namespace, where nobody but its root is known.
@@ -158,15 +168,22 @@ impl Machine {
         PodNetwork { file: PathBuf::from(format!("/run/netns/{name}")) }
     }
 
-    /// Passes connections to `from` on to `to`, until the machine ends.
+    /// Passes connections to `from` on to `to`, until it is told another `to` or the machine ends.
+    ///
+    /// # Panics
+    /// When something else listens on `from`.
     pub fn relay(&self, from: &str, to: &str) {
-        self.background(self.command(&stagehand(), &["relay", from, to]));
-    }
-
-    /// Starts something that ends with the machine.
-    pub fn background(&self, mut command: Command) -> Child {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("nsenter is there: it was used before")
+        let mut relays = self.relays.lock().expect("nothing panics inside");
+        // The one before must let go of the port.
+        relays.remove(from);
+        let mut command = self.command(&stagehand(), &["relay", from, to]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("nsenter is there: it was used before");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it was asked for");
+        BufReader::new(stdout).read_line(&mut line).expect("a pipe can be read");
+        assert_eq!(line, "listening\n", "nothing listens on {from}");
+        relays.insert(from.to_string(), Relay(child));
     }
 
     /// What `url` answers at `address` (`10.0.0.7:80`), if anything.
@@ -193,6 +210,16 @@ impl Drop for Machine {
     fn drop(&mut self) {
         drop(self.holder.stdin.take());
         self.holder.wait().expect("it is our child");
+    }
+}
+
+/// A program that passes connections on until its standard input ends.
+struct Relay(Child);
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().expect("it is our child");
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -20,18 +20,17 @@ const DEFAULT_CAPABILITIES: &str = "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID
 ///
 /// What a kubelet and a container runtime do beyond that and this does not: seccomp profiles, limits
 /// of memory and CPU, restarts.
-pub struct Pod {
+pub struct Pod<'proof> {
+    proof: &'proof Proof,
     live: Value,
     address: String,
     folder: PathBuf,
     child: Child,
-    killer: Command,
-    probe: Box<dyn Fn(&str, &str) -> Option<u16>>,
     _volumes: Volumes,
 }
 
-impl Pod {
-    pub(super) fn play(proof: &Proof, namespace: &str, workload: &str, program: &Path) -> Self {
+impl<'proof> Pod<'proof> {
+    pub(super) fn play(proof: &'proof Proof, namespace: &str, workload: &str, program: &Path) -> Self {
         let live = running_pod(proof, namespace, workload);
         let containers = live["spec"]["containers"].as_array().expect("the schema says so");
         assert!(containers.len() == 1 && live["spec"]["initContainers"].is_null(), "one container is played");
@@ -63,22 +62,7 @@ impl Pod {
         let again = log.try_clone().expect("a file can be shared");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(again).spawn().expect("nsenter is there");
 
-        let prefix = proof.machine.prefix();
-        let mut killer = Command::new(&prefix[0]);
-        killer
-            .args(&prefix[1..])
-            .args(["sh", "-c", r#"kill "-$2" "$(cat "$1")""#, "kill"])
-            .arg(folder.join("pid"));
-        let mut asker = proof.machine.network_prefix();
-        asker.extend([stagehand(), "get".to_string()]);
-        let probe = Box::new(move |address: &str, url: &str| {
-            let mut command = Command::new(&asker[0]);
-            command.args(&asker[1..]).args([address, url]);
-            let answer = run(command);
-            let answer: Value = serde_json::from_str(&answer.stdout).ok()?;
-            answer["status"].as_u64().and_then(|status| u16::try_from(status).ok())
-        });
-        Self { live, address, folder, child, killer, probe, _volumes: volumes }
+        Self { proof, live, address, folder, child, _volumes: volumes }
     }
 
     /// Its name.
@@ -132,7 +116,7 @@ impl Pod {
             let scheme = text(&probe["scheme"]).to_lowercase();
             let url = format!("{scheme}://{address}{}", text(&probe["path"]));
             self.until(&format!("{kind} {url} succeeds"), |pod| {
-                (pod.probe)(&address, &url).filter(|status| (200..400).contains(status))
+                pod.proof.machine.get(&address, &url).filter(|answer| (200..400).contains(&answer.status))
             });
         }
     }
@@ -164,13 +148,15 @@ impl Pod {
         });
     }
 
-    fn kill(&mut self, signal: &str) {
+    fn kill(&self, signal: &str) {
+        let script = r#"kill "-$2" "$(cat "$1")""#;
+        let pid = self.folder.join("pid").display().to_string();
         // It may have ended by itself.
-        self.killer.arg(signal).output().expect("nsenter is there");
+        run(self.proof.machine.command("sh", &["-c", script, "kill", &pid, signal]));
     }
 }
 
-impl Drop for Pod {
+impl Drop for Pod<'_> {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.kill("KILL");

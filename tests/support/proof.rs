@@ -34,7 +34,7 @@ pub struct Wishes {
 
 /// A real control plane on a machine of its own, on which pods are played with the real programs.
 ///
-/// The API server has the first address of the Services' range and port 443, as pods expect it; pods
+/// The API server is reached at the first address of the Services' range, as pods expect it; pods
 /// have the addresses that kwok gives them, each in a network namespace of its own; a Service that
 /// is played has its cluster address. So nothing that berth applied has to be changed.
 pub struct Proof {
@@ -71,7 +71,7 @@ impl Proof {
         fs::write(folder.join("audit.yaml"), AUDIT).expect("ours");
         // The machine's own network: every address is its own.
         let configuration = "{apiVersion: config.kwok.x-k8s.io/v1alpha1, kind: KwokctlConfiguration, \
-             options: {bindAddress: 0.0.0.0, kubeApiserverPort: 443}}\n";
+             options: {bindAddress: 0.0.0.0, kubeApiserverPort: 6443}}\n";
         fs::write(folder.join("kwokctl.yaml"), configuration).expect("ours");
         let kwokctl = tools().join("kwokctl").display().to_string();
         let mut create = self.machine.command(&kwokctl, &["create", "cluster", "--name", &self.name]);
@@ -80,12 +80,18 @@ impl Proof {
         create.arg("--config").arg(folder.join("kwokctl.yaml"));
         create.arg("--kubeconfig").arg(self.kubeconfig());
         create.arg("--kube-audit-policy").arg(folder.join("audit.yaml"));
+        let authority = folder.join(format!("kwok/clusters/{}/pki/ca.crt", self.name)).display().to_string();
         // The first of each component comes before the second of any: kwokctl 0.8 panics otherwise.
         for setting in [
             "kube-apiserver=service-cluster-ip-range=10.96.0.0/16",
             "kwok-controller=cidr=10.244.0.0/24",
             &format!("kube-apiserver=advertise-address={NODE}"),
             &format!("kwok-controller=node-ip={NODE}"),
+            // An aggregated API learns from the API server who calls.
+            &format!("kube-apiserver=requestheader-client-ca-file={authority}"),
+            "kube-apiserver=requestheader-allowed-names=kwok-admin",
+            "kube-apiserver=requestheader-username-headers=X-Remote-User",
+            "kube-apiserver=requestheader-group-headers=X-Remote-Group",
         ] {
             create.args(["--extra-args", setting]);
         }
@@ -93,6 +99,7 @@ impl Proof {
         let made = run(create);
         let answers = self.kubectl(&["get", "--raw", "/readyz"]).stdout == "ok";
         assert!(made.code == Some(0) && answers, "no control plane: {}", made.said());
+        self.machine.relay(&format!("{API_SERVER}:443"), "127.0.0.1:6443");
         self.apply(NODES);
         for manifest in &wishes.manifests {
             self.apply(manifest);
@@ -168,7 +175,7 @@ impl Proof {
     ///
     /// # Panics
     /// When there is no such pod within a minute, or a kubelet would refuse to start it.
-    pub fn play(&self, namespace: &str, workload: &str, program: &Path) -> Pod {
+    pub fn play(&self, namespace: &str, workload: &str, program: &Path) -> Pod<'_> {
         Pod::play(self, namespace, workload, program)
     }
 
@@ -176,26 +183,38 @@ impl Proof {
     ///
     /// # Panics
     /// When there is no such Service within a minute.
-    pub fn play_service(&self, namespace: &str, name: &str, pod: &Pod) {
+    pub fn play_service(&self, namespace: &str, name: &str, pod: &Pod<'_>) {
         let service = self.await_object(namespace, &format!("service/{name}"));
         let address = service["spec"]["clusterIP"].as_str().expect("it was asked for one");
         self.serve_at(address, &service, pod);
     }
 
-    /// Gives a Service of type `LoadBalancer` an address, as a cloud would, and passes connections
-    /// to it on to the pod.
+    /// Says the address of a Service of type `LoadBalancer`, as a cloud would.
     ///
     /// # Panics
     /// When there is no such Service within a minute.
-    pub fn play_load_balancer(&self, namespace: &str, name: &str, address: &str, pod: &Pod) {
-        let service = self.await_object(namespace, &format!("service/{name}"));
-        self.serve_at(address, &service, pod);
+    pub fn give_address(&self, namespace: &str, name: &str, address: &str) {
+        self.await_object(namespace, &format!("service/{name}"));
         let status = format!(r#"{{"status":{{"loadBalancer":{{"ingress":[{{"ip":"{address}"}}]}}}}}}"#);
         let patch = ["patch", "service", name, "--subresource=status", "--type=merge", "-p", &status];
         self.kubectl(&[&["-n", namespace][..], &patch].concat()).expect(0);
     }
 
-    fn serve_at(&self, address: &str, service: &Value, pod: &Pod) {
+    /// Passes connections to the load balancer's address of a Service on to the pod.
+    ///
+    /// # Panics
+    /// When nobody gives the Service an address within a minute.
+    pub fn play_load_balancer(&self, namespace: &str, name: &str, pod: &Pod<'_>) {
+        let what = format!("{name} in {namespace} has an address");
+        let (service, address) = eventually(&what, Duration::from_mins(1), || {
+            let service = self.object(namespace, &format!("service/{name}"))?;
+            let address = service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str()?.to_string();
+            Some((service, address))
+        });
+        self.serve_at(&address, &service, pod);
+    }
+
+    fn serve_at(&self, address: &str, service: &Value, pod: &Pod<'_>) {
         self.machine.add_address(address);
         for port in service["spec"]["ports"].as_array().expect("a Service has ports") {
             let target = pod.port(&port["targetPort"]);
@@ -204,9 +223,24 @@ impl Proof {
         }
     }
 
-    fn await_object(&self, namespace: &str, object: &str) -> Value {
+    /// A live object, once it is there.
+    ///
+    /// # Panics
+    /// When it does not come within a minute.
+    pub fn await_object(&self, namespace: &str, object: &str) -> Value {
         let what = format!("{object} is in {namespace}");
         eventually(&what, Duration::from_mins(1), || self.object(namespace, object))
+    }
+
+    /// What the API server has refused to the account `NAMESPACE:NAME`: verb, path and reason of each.
+    pub fn refused(&self, account: &str) -> Vec<String> {
+        let user = format!("system:serviceaccount:{account}");
+        let events = self.audit_log();
+        let refused = events.iter().filter(|event| {
+            let code = event["responseStatus"]["code"].as_u64();
+            event["user"]["username"] == *user && matches!(code, Some(401 | 403))
+        });
+        refused.map(|event| format!("{} {}", event["verb"], event["requestURI"])).collect()
     }
 
     /// The API server's own log of requests: one JSON line for each.

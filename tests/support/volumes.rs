@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,6 +17,29 @@ use super::{Proof, eventually};
 
 /// The content of a volume: file names and what is in them.
 type Files = BTreeMap<String, Vec<u8>>;
+
+/// What comes from one source of a volume, beside what comes from its other sources.
+struct Part {
+    place: PathBuf,
+    parts: Arc<Mutex<Vec<Files>>>,
+    index: usize,
+}
+
+impl Part {
+    fn set(&self, files: Files) {
+        self.parts.lock().expect("nothing panics inside")[self.index] = files;
+    }
+
+    /// The same for a pod that runs, which notices every swap.
+    fn replace(&self, files: Files) {
+        let mut parts = self.parts.lock().expect("nothing panics inside");
+        // The folder is gone when the test is over.
+        if parts[self.index] != files && self.place.is_dir() {
+            parts[self.index] = files;
+            publish(&self.place, &parts);
+        }
+    }
+}
 
 /// The volumes of a pod, filled and kept up to date as a kubelet would.
 pub struct Volumes {
@@ -30,7 +54,6 @@ impl Volumes {
     /// # Panics
     /// When an object that a volume needs does not come within a minute.
     pub fn fill(proof: &Proof, live: &Value, folder: &Path) -> Self {
-        let namespace = text(&live["metadata"]["namespace"]);
         let mut volumes = Self { folders: BTreeMap::new(), watches: Vec::new() };
         for volume in live["spec"]["volumes"].as_array().into_iter().flatten() {
             let name = text(&volume["name"]).to_string();
@@ -40,42 +63,80 @@ impl Volumes {
             }
             let place = folder.join(&name);
             fs::create_dir_all(&place).expect("ours");
-            if let Some(source) = volume.get("secret") {
-                let object = format!("secret/{}", text(&source["secretName"]));
-                volumes.follow(proof, namespace, &object, source, &place);
-            } else if let Some(source) = volume.get("configMap") {
-                let object = format!("configmap/{}", text(&source["name"]));
-                volumes.follow(proof, namespace, &object, source, &place);
-            } else if let Some(source) = volume.get("projected") {
-                publish(&place, &projected(proof, live, source));
-            } else {
-                panic!("not played yet: {volume}");
+            let sources = match volume.get("projected") {
+                Some(projected) => projected["sources"].as_array().cloned().unwrap_or_default(),
+                None => vec![volume.clone()],
+            };
+            let parts = Arc::new(Mutex::new(vec![Files::new(); sources.len()]));
+            for (index, source) in sources.iter().enumerate() {
+                let part = Part { place: place.clone(), parts: Arc::clone(&parts), index };
+                volumes.fill_part(proof, live, source, part);
             }
+            publish(&place, &parts.lock().expect("nothing panics inside"));
             volumes.folders.insert(name, Some(place));
         }
         volumes
     }
 
+    /// Fills what comes from one source.
+    fn fill_part(&mut self, proof: &Proof, live: &Value, source: &Value, part: Part) {
+        let namespace = text(&live["metadata"]["namespace"]);
+        if let Some(token) = source.get("serviceAccountToken") {
+            let token = (text(&token["path"]).to_string(), request_token(proof, live, token).into_bytes());
+            part.set(Files::from([token]));
+        } else if let Some(downward) = source.get("downwardAPI") {
+            let items = downward["items"].as_array().into_iter().flatten();
+            let file = |item: &Value| {
+                (
+                    text(&item["path"]).to_string(),
+                    field(live, text(&item["fieldRef"]["fieldPath"])).into_bytes(),
+                )
+            };
+            part.set(items.map(file).collect());
+        } else if let Some(secret) = source.get("secret") {
+            let name = secret.get("secretName").unwrap_or(&secret["name"]);
+            self.follow(proof, namespace, ("secret", text(name)), secret, part);
+        } else if let Some(map) = source.get("configMap") {
+            self.follow(proof, namespace, ("configmap", text(&map["name"])), map, part);
+        } else {
+            panic!("not played yet: {source}");
+        }
+    }
+
     /// Writes the object's content, and again whenever it changes.
-    fn follow(&mut self, proof: &Proof, namespace: &str, object: &str, source: &Value, place: &Path) {
-        publish(place, &await_content(proof, namespace, object, source));
-        let (kind, name) = object.split_once('/').expect("it was put together so");
+    fn follow(
+        &mut self,
+        proof: &Proof,
+        namespace: &str,
+        (kind, name): (&str, &str),
+        source: &Value,
+        part: Part,
+    ) {
+        let object = format!("{kind}/{name}");
+        let look = || proof.object(namespace, &object);
+        // A pod does not start without it, unless it is optional.
+        let found = if source["optional"] == true {
+            look().unwrap_or_default()
+        } else {
+            eventually(&format!("{object} is in {namespace}"), Duration::from_mins(1), look)
+        };
+        part.set(chosen(&content(&found), &source["items"]));
         let only = format!("metadata.name={name}");
-        let watch = ["-n", namespace, "get", kind, "--field-selector", &only, "--watch", "-o", "json"];
+        let watch = ["-n", namespace, "get", kind, "--field-selector", &only, "-o", "json"];
         let mut command = proof.kubectl_command(&watch);
+        command.args(["--watch", "--output-watch-events"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the tools are there");
         let stdout = BufReader::new(child.stdout.take().expect("it was asked for"));
         self.watches.push(child);
-        let (source, place) = (source.clone(), place.to_path_buf());
+        let items = source["items"].clone();
         // Ends with the stream, which ends with the child.
         std::thread::spawn(move || {
-            for object in
-                serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().map_while(Result::ok)
-            {
-                // The folder goes first when the test is over.
-                if place.is_dir() {
-                    publish(&place, &chosen(&content(&object), &source["items"]));
+            let events = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>();
+            for event in events.map_while(Result::ok) {
+                // What was deleted stays in a pod that runs.
+                if event["type"] != "DELETED" {
+                    part.replace(chosen(&content(&event["object"]), &items));
                 }
             }
         });
@@ -102,7 +163,7 @@ impl Drop for Volumes {
     }
 }
 
-/// What a Secret or ConfigMap holds.
+/// What a `Secret` or `ConfigMap` holds.
 pub fn content(object: &Value) -> Files {
     let mut files = Files::new();
     let is_secret = object["kind"] == "Secret";
@@ -121,47 +182,11 @@ pub fn content(object: &Value) -> Files {
     files
 }
 
-/// The content of an object that a volume names: a pod does not start without it, unless it is optional.
-fn await_content(proof: &Proof, namespace: &str, object: &str, source: &Value) -> Files {
-    let look = || proof.object(namespace, object);
-    let found = if source["optional"] == true {
-        look().unwrap_or_default()
-    } else {
-        eventually(&format!("{object} is in {namespace}"), Duration::from_mins(1), look)
-    };
-    chosen(&content(&found), &source["items"])
-}
-
 /// Only the `items`, under their paths; everything when there are none.
 fn chosen(files: &Files, items: &Value) -> Files {
     let Some(items) = items.as_array() else { return files.clone() };
     let item = |item: &Value| Some((text(&item["path"]).to_string(), files.get(text(&item["key"]))?.clone()));
     items.iter().filter_map(item).collect()
-}
-
-/// The token, the authority and the namespace, and what else a projected volume holds.
-fn projected(proof: &Proof, live: &Value, volume: &Value) -> Files {
-    let namespace = text(&live["metadata"]["namespace"]);
-    let mut files = Files::new();
-    for source in volume["sources"].as_array().into_iter().flatten() {
-        if let Some(token) = source.get("serviceAccountToken") {
-            files.insert(text(&token["path"]).to_string(), request_token(proof, live, token).into_bytes());
-        } else if let Some(map) = source.get("configMap") {
-            let object = format!("configmap/{}", text(&map["name"]));
-            files.extend(await_content(proof, namespace, &object, map));
-        } else if let Some(secret) = source.get("secret") {
-            let object = format!("secret/{}", text(&secret["name"]));
-            files.extend(await_content(proof, namespace, &object, secret));
-        } else if let Some(downward) = source.get("downwardAPI") {
-            for item in downward["items"].as_array().into_iter().flatten() {
-                let value = field(live, text(&item["fieldRef"]["fieldPath"]));
-                files.insert(text(&item["path"]).to_string(), value.into_bytes());
-            }
-        } else {
-            panic!("not played yet: {source}");
-        }
-    }
-    files
 }
 
 /// A token of the pod's account, bound to the pod: it ends with it.
@@ -180,10 +205,10 @@ fn request_token(proof: &Proof, live: &Value, wanted: &Value) -> String {
 }
 
 /// Replaces what a volume holds, in one move: files are links through `..data`, as a kubelet makes them.
-fn publish(place: &Path, files: &Files) {
+fn publish(place: &Path, parts: &[Files]) {
     static VERSION: AtomicUsize = AtomicUsize::new(0);
     let version = format!("..version-{}", VERSION.fetch_add(1, Ordering::Relaxed));
-    for (name, value) in files {
+    for (name, value) in parts.iter().flatten() {
         let path = place.join(&version).join(name);
         fs::create_dir_all(path.parent().expect("it has a folder")).expect("ours");
         fs::write(path, value).expect("ours");
@@ -192,7 +217,7 @@ fn publish(place: &Path, files: &Files) {
     let next = place.join("..next");
     symlink(&version, &next).expect("ours");
     fs::rename(&next, place.join("..data")).expect("ours");
-    for name in files.keys() {
+    for name in parts.iter().flat_map(BTreeMap::keys) {
         let first = name.split('/').next().expect("a name is not empty");
         let link = place.join(first);
         if fs::symlink_metadata(&link).is_err() {

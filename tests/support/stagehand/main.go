@@ -75,12 +75,18 @@ func get(address, url string) error {
 	return json.NewEncoder(os.Stdout).Encode(said)
 }
 
-// relay passes connections on, as kube-proxy would for the address of a Service.
+// relay passes connections on, as kube-proxy would for the address of a Service, until its standard
+// input ends.
 func relay(address, target string) error {
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
+	fmt.Println("listening")
 	for {
 		from, err := listener.Accept()
 		if err != nil {
