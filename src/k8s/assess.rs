@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::compare::{differing_fields, holds, removed_fields};
+use super::compare::{differing_fields, holds, is_left_out, removed_fields};
 use super::held::Gate;
 use super::hub::HubSettings;
 use super::live::{Key, Live};
@@ -81,6 +81,9 @@ pub(super) fn compare_one(
         return;
     }
     let mut fields = differing_fields(&wanted.body, &live.body);
+    if let Some(applied) = &live.applied {
+        fields.retain(|field| !is_left_out(field, applied, &live.body));
+    }
     let unchanged_since = wanted.body["metadata"]["annotations"][label::APPLIED].as_str();
     if let Some(applied) =
         live.applied.as_ref().filter(|_| live.annotation(label::APPLIED) != unchanged_since)

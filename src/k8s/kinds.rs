@@ -99,9 +99,14 @@ impl Kinds {
     /// Takes up the kinds that `body` defines, when it is a `CustomResourceDefinition`: one for each
     /// version that is served.
     pub fn learn(&mut self, body: &Value) {
-        if body["kind"] != "CustomResourceDefinition" {
-            return;
+        if body["kind"] == "CustomResourceDefinition" {
+            self.learn_definition(body);
         }
+    }
+
+    /// Takes up the kinds that a `CustomResourceDefinition` defines; one out of a LIST does not say that it
+    /// is one.
+    pub(super) fn learn_definition(&mut self, body: &Value) {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let versions = body.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
         for version in versions.filter(|version| version["served"] == true) {

@@ -184,7 +184,7 @@ pub(super) async fn count_custom_resources<'a>(
 /// The kind that a definition brings, in a version that is served.
 fn kind_of(definition: &Live) -> Option<Kind> {
     let mut kinds = Kinds::default();
-    kinds.learn(&definition.body);
+    kinds.learn_definition(&definition.body);
     kinds.defined().next().cloned()
 }
 

@@ -16,6 +16,7 @@ mod command_line;
 mod documents;
 mod floors;
 mod laws;
+mod laws_addons;
 mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;
