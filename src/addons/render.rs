@@ -1,12 +1,15 @@
 use serde_json::{Value, json};
 
-use super::catalog::{Addon, Catalog};
+use super::catalog::{Addon, Catalog, path};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
-use super::template;
+use super::images::Image;
+use super::pools::Settled;
+use super::rehearsal;
+use super::source::{SourceObjects, of_source};
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
-use crate::profile::AddonSpec;
+use crate::profile::{AddonSpec, Reach};
 
 /// What one addon of a profile comes to on one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +24,14 @@ pub struct Rendered {
     /// The path of a list in the cluster's API by whose items an addon that somebody else brings
     /// shows that it works.
     pub provided: Option<String>,
+    /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
+    pub absent: bool,
+    /// The images of its objects, also of those that a rehearsal leaves out.
+    pub images: Vec<Image>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
+    /// What it does for other addons and for the user.
+    pub provides: Vec<Ability>,
 }
 
 impl Catalog {
@@ -38,27 +47,51 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
+        if let Some(reach) = spec.source.reach() {
+            return self.render_source(spec, reach);
+        }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
-        let version = version_for(addon, platform)?;
+        let version = version_for(addon, spec, platform)?;
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: version.version.clone(),
             objects: Vec::new(),
             provided: None,
+            absent: false,
+            images: Vec::new(),
             notes: Vec::new(),
+            provides: addon.definition.provides.clone(),
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                rendered.objects = self.objects(addon, version, spec, all, platform)?;
+                let (objects, open) = self.objects(addon, version, spec, all, platform)?;
+                let mut parts = Vec::new();
+                (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
+                if platform.rehearsal {
+                    let (applied, left_out) = rehearsal::split(rendered.objects);
+                    rendered.objects = applied;
+                    parts = rehearsal::words(&left_out);
+                }
+                parts.extend(open.iter().map(|pool| {
+                    format!(
+                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
+                    )
+                }));
+                if !parts.is_empty() {
+                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
+                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
+                    rendered.notes.push(Note::new(topic, text));
+                }
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                self.objects(addon, version, spec, all, platform)?;
+                let (objects, _) = self.objects(addon, version, spec, all, platform)?;
+                (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
             }
@@ -70,6 +103,41 @@ impl Catalog {
         }
     }
 
+    /// An addon from elsewhere, as far as it was fetched.
+    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+        let mut rendered = Rendered {
+            name: spec.name.clone(),
+            version: String::new(),
+            objects: Vec::new(),
+            provided: None,
+            absent: true,
+            images: Vec::new(),
+            notes: Vec::new(),
+            provides: Vec::new(),
+        };
+        let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
+        let mut kinds = Kinds::default();
+        self.sources.documents().for_each(|document| kinds.learn(&document.body));
+        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        rendered.version.clone_from(&fetched.version);
+        rendered.objects = objects;
+        rendered.notes = notes;
+        rendered.absent = false;
+        Ok(rendered)
+    }
+
+    /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
+    fn mirrored(
+        &self,
+        addon: &Addon,
+        mut objects: Vec<Object>,
+    ) -> Result<(Vec<Object>, Vec<Image>), AddonError> {
+        let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
+        let wrong = |problem: String| AddonError::file(&format!("{}/addon.yaml", addon.folder), problem);
+        Ok((objects, images.map_err(wrong)?))
+    }
+
+    /// The objects, and the names of address pools that wait for the network to be known.
     fn objects(
         &self,
         addon: &Addon,
@@ -77,17 +145,28 @@ impl Catalog {
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<Vec<Object>, AddonError> {
-        let path = format!("addons.{}", spec.name);
-        let values = json!({
-            "options": addon.definition.options.complete(&path, &spec.options)?,
+    ) -> Result<(Vec<Object>, Vec<String>), AddonError> {
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
+        let mut values = json!({
+            "options": options,
+            "pools": pools,
             "images": version.images,
             "version": version.version,
             "platform": self.platform_values(all, platform),
+            "values": {},
         });
+        let place = format!("{}/addon.yaml", addon.folder);
+        for named in &addon.definition.values {
+            named.add(self.templates.environment(), &mut values, &place)?;
+        }
+        for rule in &addon.definition.rules {
+            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
+        }
         let mut documents = Vec::new();
         for manifest in &addon.manifests {
-            let rendered = template::documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, &values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
@@ -95,17 +174,15 @@ impl Catalog {
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
-        documents.into_iter().map(object).collect()
+        let objects = documents.into_iter().map(object).collect::<Result<_, _>>()?;
+        Ok((objects, open))
     }
 
     /// What templates see of the platform.
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
-        let gives_addresses = |spec: &AddonSpec| {
-            self.get(&spec.name).is_ok_and(|addon| addon.definition.provides.contains(&Ability::LoadBalancer))
-        };
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(gives_addresses),
+            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
             Capability::Absent | Capability::Unknown => false,
         };
         json!({
@@ -142,12 +219,31 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
     }
 }
 
-fn version_for<'a>(addon: &'a Addon, platform: &Platform) -> Result<&'a Version, AddonError> {
+/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
+fn version_for<'a>(
+    addon: &'a Addon,
+    spec: &AddonSpec,
+    platform: &Platform,
+) -> Result<&'a Version, AddonError> {
     let definition = &addon.definition;
-    definition.version_for(minor(platform)).ok_or_else(|| AddonError::Kubernetes {
+    let minor = minor(platform);
+    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
         name: definition.name.clone(),
-        minor: minor(platform).to_string(),
+        minor: minor.to_string(),
         newest: definition.versions.first().map(|version| version.kubernetes),
+    })?;
+    let Some(asked) = &spec.version else { return Ok(newest) };
+    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
+    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
+        name: definition.name.clone(),
+        asked: asked.clone(),
+        made_for: definition
+            .versions
+            .iter()
+            .find(|version| version.version == *asked)
+            .map(|version| version.kubernetes),
+        minor: minor.to_string(),
+        fitting: fitting().map(|version| version.version.clone()).collect(),
     })
 }
 
@@ -158,7 +254,7 @@ fn minor(platform: &Platform) -> Minor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ProviderKind;
+    use crate::base::{Network, ProviderKind, Subnet};
 
     fn platform(provider: ProviderKind) -> Platform {
         Platform {
@@ -168,11 +264,12 @@ mod tests {
             load_balancer: Capability::Native,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         }
     }
 
     fn spec(name: &str, options: Value) -> AddonSpec {
-        AddonSpec { name: name.to_string(), options }
+        AddonSpec::of_catalog(name, options)
     }
 
     fn catalog() -> Catalog {
@@ -230,10 +327,10 @@ mod tests {
         let alone = [spec("traefik", json!({}))];
         let with_metallb = [spec("traefik", json!({})), spec("metallb", json!({}))];
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
-        assert_eq!(service_type(&alone, Capability::ByAddon), "NodePort");
+        assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
-        assert_eq!(service_type(&with_metallb, Capability::Absent), "NodePort");
-        let asked = [spec("traefik", json!({"service": "ClusterIP"}))];
+        assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
+        let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
     }
 
@@ -241,7 +338,6 @@ mod tests {
     fn what_a_rehearsal_brings_or_cannot_have_is_noted_and_not_applied() {
         for (provider, name, topic) in [
             (ProviderKind::Gke, "metrics-server", "provided"),
-            (ProviderKind::Kind, "metallb", "not rehearsed"),
             (ProviderKind::Eks, "nvidia-device-plugin", "not rehearsed"),
         ] {
             let platform = Platform { rehearsal: true, ..platform(provider) };
@@ -251,6 +347,46 @@ mod tests {
             assert_eq!(note.topic, topic);
             assert!(note.text.starts_with(&format!("addon {name}: ")), "{}", note.text);
         }
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_out_what_a_webhook_guards_and_says_so_in_one_note() {
+        let platform = Platform { rehearsal: true, ..platform(ProviderKind::Kind) };
+        let given = render(&[spec("metallb", json!({"addresses": "192.0.2.240/28"}))], &platform);
+        let left_out = "addon metallb: ValidatingWebhookConfiguration metallb-webhook-configuration";
+        let pools = "IPAddressPool metallb-system/default, L2Advertisement metallb-system/default";
+        assert_eq!(given.notes, [Note::new("not rehearsed", format!("{left_out}, {pools}"))]);
+        let auto = render(&[spec("metallb", json!({}))], &platform);
+        let open = "pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(auto.notes, [Note::new("not rehearsed", format!("{left_out}, {open}"))]);
+        let kinds = |rendered: &Rendered| -> Vec<String> {
+            rendered.objects.iter().map(|object| object.kind.kind.clone()).collect()
+        };
+        assert_eq!(kinds(&given), kinds(&auto));
+        assert!(kinds(&auto).contains(&"DaemonSet".to_string()));
+        assert!(!kinds(&auto).iter().any(|kind| kind.contains("Webhook") || kind.contains("Pool")));
+    }
+
+    #[test]
+    fn a_pool_of_auto_is_left_open_until_its_network_is_known() {
+        let platform = platform(ProviderKind::Kind);
+        let auto = [spec("metallb", json!({}))];
+        let open = render(&auto, &platform);
+        let text = "addon metallb: pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(open.notes, [Note::new("left open", text)]);
+        assert!(!open.objects.iter().any(|object| object.kind.kind == "IPAddressPool"));
+        let network = Network {
+            title: "docker network `kind`".to_string(),
+            subnets: vec![Subnet { range: "172.18.0.0/16".parse().expect("a range"), gateway: None }],
+            used: Vec::new(),
+            taken: Vec::new(),
+            own: Vec::new(),
+            seed: "7f3k2q9d".to_string(),
+        };
+        let known = render(&auto, &Platform { network: Some(network), ..platform });
+        assert_eq!(known.notes, []);
+        let addresses = &find(&known, "IPAddressPool")["spec"]["addresses"];
+        assert_eq!(addresses.as_array().map(Vec::len), Some(1), "{addresses}");
     }
 
     #[test]
@@ -286,7 +422,8 @@ mod tests {
     fn every_shipped_addon_renders_or_says_why_not_on_every_provider_and_minor() {
         let catalog = catalog();
         for name in super::super::shipped_names() {
-            let spec = spec(&name, json!({}));
+            let addresses = json!({"addresses": "192.0.2.240/28"});
+            let spec = spec(&name, if name == "metallb" { addresses } else { json!({}) });
             for provider in [
                 ProviderKind::Eks,
                 ProviderKind::Gke,

@@ -26,6 +26,7 @@ mod removal;
 mod set;
 mod step;
 mod taken;
+mod versions;
 
 pub use finish::finish;
 pub use hub::{Hub, HubSettings, Server};
