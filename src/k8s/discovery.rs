@@ -19,13 +19,12 @@ impl Hub {
         let cell = Arc::clone(self.groups().entry(api_version.clone()).or_default());
         let group = cell.get_or_try_init(|| self.ask_for_group(kind, flow)).await?;
         let found = group.get(&kind.kind).cloned();
-        match &found {
-            Some(served) => self.take_up(kind.served_as(served.clone())),
-            None => {
-                let mut groups = self.groups();
-                if groups.get(&api_version).is_some_and(|known| Arc::ptr_eq(known, &cell)) {
-                    groups.remove(&api_version);
-                }
+        if let Some(served) = &found {
+            self.take_up(kind.served_as(served.clone()));
+        } else {
+            let mut groups = self.groups();
+            if groups.get(&api_version).is_some_and(|known| Arc::ptr_eq(known, &cell)) {
+                groups.remove(&api_version);
             }
         }
         Ok(found)

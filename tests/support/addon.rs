@@ -1,7 +1,7 @@
 use std::fs;
 use std::ops::Deref;
 
-use super::{Environment, Webhook};
+use super::{ControlPlane, Environment, Tenant, Webhook};
 
 /// An environment whose profile has one addon of its own, from a folder beside it: every kind of its
 /// objects is in an API group of its own, so that no other test meets them.
@@ -17,7 +17,12 @@ pub struct AddonEnvironment {
 impl AddonEnvironment {
     /// An environment with the addon `gadgets`, without manifests yet, not made yet.
     pub fn new(name: &str) -> Self {
-        let environment = Environment::new(name);
+        Self::on(ControlPlane::shared(), name)
+    }
+
+    /// The same on another control plane.
+    pub fn on(plane: &'static ControlPlane, name: &str) -> Self {
+        let environment = Environment::on(plane, name);
         let (group, namespace) = (format!("{name}.example.org"), format!("{name}-gadgets"));
         let addon = Self { environment, group, namespace };
         addon.declare(true);
@@ -39,7 +44,12 @@ impl AddonEnvironment {
 
     /// Writes the profile, with the addon or without.
     pub fn declare(&self, with_addon: bool) {
-        self.environment.declare(&[]);
+        self.declare_beside(&[], with_addon);
+    }
+
+    /// Writes the profile with these tenants.
+    pub fn declare_beside(&self, tenants: &[Tenant], with_addon: bool) {
+        self.environment.declare(tenants);
         let path = self.berth.work().join("profiles").join(format!("{}.yaml", self.name));
         let mut text = fs::read_to_string(&path).expect("it was written just now");
         if with_addon {

@@ -16,7 +16,7 @@ impl Inventory {
     /// Everything, of every kind that the API server can list, that carries `selector`.
     pub fn of(kubeconfig: &Path, selector: &str) -> Self {
         // Kinds come and go with the definitions of other tests.
-        eventually("an inventory", Duration::from_secs(60), || Self::look(kubeconfig, selector))
+        eventually("an inventory", Duration::from_mins(1), || Self::look(kubeconfig, selector))
     }
 
     fn look(kubeconfig: &Path, selector: &str) -> Option<Self> {
