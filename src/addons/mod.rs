@@ -15,9 +15,9 @@ mod rules;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
-pub use definition::{Ability, Definition, Minor, MinorRange, Providers, Rehearsal, Version, Way};
+pub use definition::{Ability, Definition, Minor, MinorRange, Offer, Providers, Rehearsal, Version, Way};
 pub use error::AddonError;
 pub use format::Format;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
-pub use render::Rendered;
+pub use render::{Offered, Rendered};
 pub use rules::{Named, Rule};

@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 use super::catalog::{Addon, Catalog};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
+use super::rules::evaluate;
+use super::template::problem;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::AddonSpec;
@@ -24,6 +26,19 @@ pub struct Rendered {
     pub notes: Vec<Note>,
     /// What it does for other addons and for the user.
     pub provides: Vec<Ability>,
+    /// The object by which others show that they bring it already: `APIService v1beta1.metrics.k8s.io`.
+    pub yields_to: Option<String>,
+    /// What nodes with GPUs offer once it works.
+    pub offers: Option<Offered>,
+}
+
+/// What every node with GPUs offers to pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// The extended resource: `nvidia.com/gpu`.
+    pub resource: String,
+    /// How much of it for each GPU; nothing is known beforehand when it is 0.
+    pub times: u32,
 }
 
 impl Catalog {
@@ -49,18 +64,22 @@ impl Catalog {
             provided: None,
             notes: Vec::new(),
             provides: addon.definition.provides.clone(),
+            yields_to: addon.definition.yields_to.clone(),
+            offers: None,
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                rendered.objects = self.objects(addon, version, spec, all, platform)?;
+                let values = self.values(addon, version, spec, all, platform)?;
+                rendered.offers = self.offered(addon, &values)?;
+                rendered.objects = self.objects(addon, &values)?;
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                self.objects(addon, version, spec, all, platform)?;
+                self.objects(addon, &self.values(addon, version, spec, all, platform)?)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
             }
@@ -72,14 +91,15 @@ impl Catalog {
         }
     }
 
-    fn objects(
+    /// What templates see.
+    fn values(
         &self,
         addon: &Addon,
         version: &Version,
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<Vec<Object>, AddonError> {
+    ) -> Result<Value, AddonError> {
         let path = format!("addons.{}", spec.name);
         let mut values = json!({
             "options": addon.definition.options.complete(&path, &spec.options)?,
@@ -88,16 +108,34 @@ impl Catalog {
             "platform": self.platform_values(all, platform),
             "values": {},
         });
-        let place = format!("{}/addon.yaml", addon.folder);
+        let place = definition_place(addon);
         for named in &addon.definition.values {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
         for rule in &addon.definition.rules {
             rule.check(self.templates.environment(), &values, &path, &place)?;
         }
+        Ok(values)
+    }
+
+    fn offered(&self, addon: &Addon, values: &Value) -> Result<Option<Offered>, AddonError> {
+        let Some(offer) = &addon.definition.offers else { return Ok(None) };
+        let place = definition_place(addon);
+        let wrong = |problem: &str| AddonError::file(&place, format!("`offers`: {problem}"));
+        let of = |expression: &str| {
+            evaluate(self.templates.environment(), expression, values)
+                .map_err(|error| wrong(&problem(&error)))
+        };
+        let (resource, times) = (of(&offer.resource)?, of(&offer.times)?);
+        let times = times.as_i64().and_then(|times| u32::try_from(times).ok());
+        let times = times.ok_or_else(|| wrong("`times` is no whole number"))?;
+        Ok(Some(Offered { resource: resource.to_string(), times }))
+    }
+
+    fn objects(&self, addon: &Addon, values: &Value) -> Result<Vec<Object>, AddonError> {
         let mut documents = Vec::new();
         for manifest in &addon.manifests {
-            let rendered = self.templates.documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
@@ -150,6 +188,10 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
         }
         _ => Course::Apply,
     }
+}
+
+fn definition_place(addon: &Addon) -> String {
+    format!("{}/addon.yaml", addon.folder)
 }
 
 fn version_for<'a>(addon: &'a Addon, platform: &Platform) -> Result<&'a Version, AddonError> {
