@@ -1,13 +1,17 @@
 use serde_json::{Value, json};
 
-use super::catalog::{Addon, Catalog};
+use super::catalog::{Addon, Catalog, path};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
+use super::images::Image;
+use super::pools::Settled;
+use super::rehearsal;
 use super::rules::evaluate;
+use super::source::{SourceObjects, of_source};
 use super::template::problem;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
-use crate::profile::AddonSpec;
+use crate::profile::{AddonSpec, Reach};
 
 /// What one addon of a profile comes to on one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +26,10 @@ pub struct Rendered {
     /// The path of a list in the cluster's API by whose items an addon that somebody else brings
     /// shows that it works.
     pub provided: Option<String>,
+    /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
+    pub absent: bool,
+    /// The images of its objects, also of those that a rehearsal leaves out.
+    pub images: Vec<Image>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
     /// What it does for other addons and for the user.
@@ -54,14 +62,19 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
+        if let Some(reach) = spec.source.reach() {
+            return self.render_source(spec, reach);
+        }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
-        let version = version_for(addon, platform)?;
+        let version = version_for(addon, spec, platform)?;
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: version.version.clone(),
             objects: Vec::new(),
             provided: None,
+            absent: false,
+            images: Vec::new(),
             notes: Vec::new(),
             provides: addon.definition.provides.clone(),
             yields_to: addon.definition.yields_to.clone(),
@@ -72,14 +85,33 @@ impl Catalog {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                let values = self.values(addon, version, spec, all, platform)?;
+                let (values, open) = self.values(addon, version, spec, all, platform)?;
                 rendered.offers = self.offered(addon, &values)?;
-                rendered.objects = self.objects(addon, &values)?;
+                let objects = self.objects(addon, &values)?;
+                let mut parts = Vec::new();
+                (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
+                if platform.rehearsal {
+                    let (applied, left_out) = rehearsal::split(rendered.objects);
+                    rendered.objects = applied;
+                    parts = rehearsal::words(&left_out);
+                }
+                parts.extend(open.iter().map(|pool| {
+                    format!(
+                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
+                    )
+                }));
+                if !parts.is_empty() {
+                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
+                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
+                    rendered.notes.push(Note::new(topic, text));
+                }
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                self.objects(addon, &self.values(addon, version, spec, all, platform)?)?;
+                let (values, _) = self.values(addon, version, spec, all, platform)?;
+                let objects = self.objects(addon, &values)?;
+                (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
             }
@@ -91,7 +123,43 @@ impl Catalog {
         }
     }
 
-    /// What templates see.
+    /// An addon from elsewhere, as far as it was fetched.
+    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+        let mut rendered = Rendered {
+            name: spec.name.clone(),
+            version: String::new(),
+            objects: Vec::new(),
+            provided: None,
+            absent: true,
+            images: Vec::new(),
+            notes: Vec::new(),
+            provides: Vec::new(),
+            yields_to: None,
+            offers: None,
+        };
+        let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
+        let mut kinds = Kinds::default();
+        self.sources.documents().for_each(|document| kinds.learn(&document.body));
+        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        rendered.version.clone_from(&fetched.version);
+        rendered.objects = objects;
+        rendered.notes = notes;
+        rendered.absent = false;
+        Ok(rendered)
+    }
+
+    /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
+    fn mirrored(
+        &self,
+        addon: &Addon,
+        mut objects: Vec<Object>,
+    ) -> Result<(Vec<Object>, Vec<Image>), AddonError> {
+        let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
+        let wrong = |problem: String| AddonError::file(&definition_place(addon), problem);
+        Ok((objects, images.map_err(wrong)?))
+    }
+
+    /// What templates see, and the names of address pools that wait for the network to be known.
     fn values(
         &self,
         addon: &Addon,
@@ -99,10 +167,13 @@ impl Catalog {
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<Value, AddonError> {
-        let path = format!("addons.{}", spec.name);
+    ) -> Result<(Value, Vec<String>), AddonError> {
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
         let mut values = json!({
-            "options": addon.definition.options.complete(&path, &spec.options)?,
+            "options": options,
+            "pools": pools,
             "images": version.images,
             "version": version.version,
             "platform": self.platform_values(all, platform),
@@ -113,9 +184,9 @@ impl Catalog {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
         for rule in &addon.definition.rules {
-            rule.check(self.templates.environment(), &values, &path, &place)?;
+            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
         }
-        Ok(values)
+        Ok((values, open))
     }
 
     fn offered(&self, addon: &Addon, values: &Value) -> Result<Option<Offered>, AddonError> {
@@ -148,12 +219,9 @@ impl Catalog {
 
     /// What templates see of the platform.
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
-        let gives_addresses = |spec: &AddonSpec| {
-            self.get(&spec.name).is_ok_and(|addon| addon.definition.provides.contains(&Ability::LoadBalancer))
-        };
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(gives_addresses),
+            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
             Capability::Absent | Capability::Unknown => false,
         };
         json!({
@@ -194,12 +262,31 @@ fn definition_place(addon: &Addon) -> String {
     format!("{}/addon.yaml", addon.folder)
 }
 
-fn version_for<'a>(addon: &'a Addon, platform: &Platform) -> Result<&'a Version, AddonError> {
+/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
+fn version_for<'a>(
+    addon: &'a Addon,
+    spec: &AddonSpec,
+    platform: &Platform,
+) -> Result<&'a Version, AddonError> {
     let definition = &addon.definition;
-    definition.version_for(minor(platform)).ok_or_else(|| AddonError::Kubernetes {
+    let minor = minor(platform);
+    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
         name: definition.name.clone(),
-        minor: minor(platform).to_string(),
+        minor: minor.to_string(),
         newest: definition.versions.first().map(|version| version.kubernetes),
+    })?;
+    let Some(asked) = &spec.version else { return Ok(newest) };
+    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
+    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
+        name: definition.name.clone(),
+        asked: asked.clone(),
+        made_for: definition
+            .versions
+            .iter()
+            .find(|version| version.version == *asked)
+            .map(|version| version.kubernetes),
+        minor: minor.to_string(),
+        fitting: fitting().map(|version| version.version.clone()).collect(),
     })
 }
 
@@ -210,7 +297,7 @@ fn minor(platform: &Platform) -> Minor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ProviderKind;
+    use crate::base::{Network, ProviderKind, Subnet};
 
     fn platform(provider: ProviderKind) -> Platform {
         Platform {
@@ -220,11 +307,12 @@ mod tests {
             load_balancer: Capability::Native,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         }
     }
 
     fn spec(name: &str, options: Value) -> AddonSpec {
-        AddonSpec { name: name.to_string(), options }
+        AddonSpec::of_catalog(name, options)
     }
 
     fn catalog() -> Catalog {
@@ -293,7 +381,6 @@ mod tests {
     fn what_a_rehearsal_brings_or_cannot_have_is_noted_and_not_applied() {
         for (provider, name, topic) in [
             (ProviderKind::Gke, "metrics-server", "provided"),
-            (ProviderKind::Kind, "metallb", "not rehearsed"),
             (ProviderKind::Eks, "nvidia-device-plugin", "not rehearsed"),
         ] {
             let platform = Platform { rehearsal: true, ..platform(provider) };
@@ -303,6 +390,46 @@ mod tests {
             assert_eq!(note.topic, topic);
             assert!(note.text.starts_with(&format!("addon {name}: ")), "{}", note.text);
         }
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_out_what_a_webhook_guards_and_says_so_in_one_note() {
+        let platform = Platform { rehearsal: true, ..platform(ProviderKind::Kind) };
+        let given = render(&[spec("metallb", json!({"addresses": "192.0.2.240/28"}))], &platform);
+        let left_out = "addon metallb: ValidatingWebhookConfiguration metallb-webhook-configuration";
+        let pools = "IPAddressPool metallb-system/default, L2Advertisement metallb-system/default";
+        assert_eq!(given.notes, [Note::new("not rehearsed", format!("{left_out}, {pools}"))]);
+        let auto = render(&[spec("metallb", json!({}))], &platform);
+        let open = "pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(auto.notes, [Note::new("not rehearsed", format!("{left_out}, {open}"))]);
+        let kinds = |rendered: &Rendered| -> Vec<String> {
+            rendered.objects.iter().map(|object| object.kind.kind.clone()).collect()
+        };
+        assert_eq!(kinds(&given), kinds(&auto));
+        assert!(kinds(&auto).contains(&"DaemonSet".to_string()));
+        assert!(!kinds(&auto).iter().any(|kind| kind.contains("Webhook") || kind.contains("Pool")));
+    }
+
+    #[test]
+    fn a_pool_of_auto_is_left_open_until_its_network_is_known() {
+        let platform = platform(ProviderKind::Kind);
+        let auto = [spec("metallb", json!({}))];
+        let open = render(&auto, &platform);
+        let text = "addon metallb: pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(open.notes, [Note::new("left open", text)]);
+        assert!(!open.objects.iter().any(|object| object.kind.kind == "IPAddressPool"));
+        let network = Network {
+            title: "docker network `kind`".to_string(),
+            subnets: vec![Subnet { range: "172.18.0.0/16".parse().expect("a range"), gateway: None }],
+            used: Vec::new(),
+            taken: Vec::new(),
+            own: Vec::new(),
+            seed: "7f3k2q9d".to_string(),
+        };
+        let known = render(&auto, &Platform { network: Some(network), ..platform });
+        assert_eq!(known.notes, []);
+        let addresses = &find(&known, "IPAddressPool")["spec"]["addresses"];
+        assert_eq!(addresses.as_array().map(Vec::len), Some(1), "{addresses}");
     }
 
     #[test]
@@ -338,7 +465,8 @@ mod tests {
     fn every_shipped_addon_renders_or_says_why_not_on_every_provider_and_minor() {
         let catalog = catalog();
         for name in super::super::shipped_names() {
-            let spec = spec(&name, json!({}));
+            let addresses = json!({"addresses": "192.0.2.240/28"});
+            let spec = spec(&name, if name == "metallb" { addresses } else { json!({}) });
             for provider in [
                 ProviderKind::Eks,
                 ProviderKind::Gke,

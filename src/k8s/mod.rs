@@ -22,6 +22,7 @@ mod ready;
 mod records;
 mod remains;
 mod set;
+mod versions;
 mod yields;
 
 pub use finish::finish;

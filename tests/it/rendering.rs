@@ -155,11 +155,12 @@ fn platform() -> Platform {
         load_balancer: Capability::Native,
         dns_addresses: vec!["169.254.20.10/32".to_string()],
         native_addons: Vec::new(),
+        network: None,
     }
 }
 
 fn addon(name: &str, options: Value, platform: &Platform) -> Vec<Object> {
-    let spec = AddonSpec { name: name.to_string(), options };
+    let spec = AddonSpec::of_catalog(name, options);
     let catalog = Catalog::load(&[]).expect("the shipped addons");
     catalog.render(&spec, std::slice::from_ref(&spec), platform).expect("rendered").objects
 }

@@ -7,6 +7,7 @@ use super::super::args::Render;
 use super::super::exit::{Exit, Failure};
 use super::super::profiles;
 use super::super::settings::Settings;
+use super::super::sources;
 use super::super::yaml;
 use super::{print, print_json};
 use crate::k8s::{Object, finish};
@@ -21,7 +22,8 @@ const LIST: &str = "RENDERED.json";
 pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failure> {
     let loaded = profiles::load(&arguments.target, settings)?;
     let environment = &loaded.environment;
-    let rendering = plan::render(environment).map_err(|fault| Failure::profile(&fault))?;
+    let sources = sources::fetch(environment, &[], sources::PATIENCE, settings)?;
+    let rendering = plan::render(environment, &sources).map_err(|fault| Failure::profile(&fault))?;
     let objects = rendering
         .sets
         .into_iter()

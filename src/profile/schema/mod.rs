@@ -1,8 +1,10 @@
 //! The file format: what a profile may say. The docstrings here are the descriptions of the JSON Schema.
 
 mod access;
+mod addon;
 mod eks;
 mod gke;
+mod image;
 mod local;
 mod node_group;
 mod registry;
@@ -16,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use access::{Access, GroupMapping};
+pub use addon::{AddonFile, ChartFile, ManifestsFile};
 pub use eks::{EksCluster, EksEndpoint, EksLog, EksNetwork, EksSupport, Nat};
 pub use gke::{GkeChannel, GkeCluster, GkeEndpoint, GkeNetwork};
+pub use image::{ImageField, ImagePath};
 pub use local::{ExistingCluster, KindCluster, KindMount, KindPort, KwokCluster};
 pub use node_group::{
     Architecture, NodeCount, NodeGroupFile, NodeRange, ResourcesFile, TaintEffect, TaintFile,
@@ -36,7 +40,7 @@ pub const API_VERSION: &str = "berth.dev/v1alpha1";
 pub(super) const PROFILE_PATH: &str = "ProfilePath";
 
 /// The enums that a map with one key chooses from.
-pub(super) const TAGGED: [&str; 2] = ["Cluster", "Registry"];
+pub(super) const TAGGED: [&str; 1] = ["Cluster"];
 
 /// One environment: a Kubernetes cluster, its node groups, its registry, its addons and its tenants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,11 +76,13 @@ pub struct EnvironmentFile {
     /// Sets of equal machines.
     #[serde(default)]
     pub node_groups: Vec<NodeGroupFile>,
-    /// Where images are kept: exactly one key.
+    /// Where images are kept, and what mirrors those of addons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
-    /// Programs that every tenant uses: the name of an addon and its options, `{}` for none.
+    /// Programs that every tenant uses: the name of an addon and its options, `{}` for none; or any
+    /// other name with a `chart` or `manifests`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, AddonFile>")]
     pub addons: BTreeMap<String, Map<String, Value>>,
     /// Folders with addons of your own, of the same shape as berth's `addons/`. Relative to this file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
