@@ -22,6 +22,7 @@ mod records;
 mod remains;
 mod set;
 
+pub use access::choose_cryptography;
 pub use finish::finish;
 pub use hub::{Hub, HubSettings, Server};
 pub use kinds::{Kinds, known_kind};

@@ -5,6 +5,7 @@ mod download;
 mod fetch;
 mod helm;
 mod objects;
+mod store;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
