@@ -4,7 +4,10 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::options::OptionSchema;
-use crate::base::ProviderKind;
+use super::pools::PoolOptions;
+use super::rules::{Named, Rule};
+use crate::base::{Checksum, ProviderKind};
+use crate::profile::schema::ImageField;
 
 /// The `apiVersion` of every `addon.yaml`.
 pub const API_VERSION: &str = "berth.dev/v1alpha1";
@@ -32,8 +35,26 @@ pub struct Definition {
     /// `/apis/metrics.k8s.io/v1beta1/nodes`.
     #[serde(default)]
     pub answers: Option<String>,
+    /// What it wants of the rest of the environment.
+    #[serde(default)]
+    pub needs: Needs,
+    /// Where its objects name images, besides pods.
+    #[serde(default)]
+    pub image_fields: Vec<ImageField>,
+    /// Files from elsewhere whose objects belong to it, applied as they are.
+    #[serde(default)]
+    pub downloads: Vec<Download>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
+    /// What templates and rules need and options and platform say only together, in turn.
+    #[serde(default)]
+    pub values: Vec<Named>,
+    /// What a profile must not ask for besides.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Which of its options hold address pools, if any do.
+    #[serde(default)]
+    pub address_pools: Option<PoolOptions>,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.
@@ -45,6 +66,22 @@ impl Definition {
     pub fn version_for(&self, minor: Minor) -> Option<&Version> {
         self.versions.iter().find(|version| version.kubernetes.holds(minor))
     }
+}
+
+/// A file of Kubernetes objects that is fetched, such as definitions of custom resources that are too many to
+/// keep a copy of.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Download {
+    /// What it is, for people.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// What proves it.
+    pub sha256: Checksum,
+    /// The condition on options under which it is wanted, `options.gateway`; always, when absent.
+    #[serde(default)]
+    pub when: Option<String>,
 }
 
 /// One version of an addon's program.
@@ -111,6 +148,38 @@ impl TryFrom<String> for Minor {
 pub enum Ability {
     /// Services of type `LoadBalancer` get an address.
     LoadBalancer,
+    /// Hosts of `Ingress` objects are served at the address of its Service.
+    Ingress,
+}
+
+/// What an addon wants of the rest of an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Needs {
+    /// Somebody who gives Services of type `LoadBalancer` an address.
+    #[serde(default)]
+    pub load_balancer: Option<Want>,
+    /// Machines of this kind.
+    #[serde(default)]
+    pub node_group: Option<NodeGroupKind>,
+}
+
+/// How much an addon wants a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Want {
+    /// It does nothing without.
+    Required,
+    /// It does less without.
+    Optional,
+}
+
+/// Kinds of machines that addons are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeGroupKind {
+    /// With NVIDIA GPUs.
+    Gpu,
 }
 
 /// What each provider does with an addon.

@@ -1,10 +1,12 @@
 use serde_json::{Value, json};
 
-use super::catalog::{Addon, Catalog};
-use super::definition::{Ability, Minor, Rehearsal, Version, Way};
+use super::catalog::{Addon, Catalog, path};
+use super::definition::{Ability, Download, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
+use super::images::Image;
+use super::pools::Settled;
+use super::rehearsal;
 use super::source::{SourceObjects, of_source};
-use super::template;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
@@ -24,8 +26,12 @@ pub struct Rendered {
     pub provided: Option<String>,
     /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
     pub absent: bool,
+    /// The images of its objects, also of those that a rehearsal leaves out.
+    pub images: Vec<Image>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
+    /// What it does for other addons and for the user.
+    pub provides: Vec<Ability>,
 }
 
 impl Catalog {
@@ -42,7 +48,7 @@ impl Catalog {
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
         if let Some(reach) = spec.source.reach() {
-            return self.render_source(spec, reach);
+            return self.render_source(spec, reach, platform);
         }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
@@ -53,19 +59,39 @@ impl Catalog {
             objects: Vec::new(),
             provided: None,
             absent: false,
+            images: Vec::new(),
             notes: Vec::new(),
+            provides: addon.definition.provides.clone(),
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                rendered.objects = self.objects(addon, version, spec, all, platform)?;
+                let (objects, open) = self.objects(addon, version, spec, all, platform)?;
+                let mut parts = Vec::new();
+                (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
+                if platform.rehearsal {
+                    let (applied, left_out) = rehearsal::split(rendered.objects);
+                    rendered.objects = applied;
+                    parts = rehearsal::words(&left_out);
+                }
+                parts.extend(open.iter().map(|pool| {
+                    format!(
+                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
+                    )
+                }));
+                if !parts.is_empty() {
+                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
+                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
+                    rendered.notes.push(Note::new(topic, text));
+                }
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                self.objects(addon, version, spec, all, platform)?;
+                let (objects, _) = self.objects(addon, version, spec, all, platform)?;
+                (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
             }
@@ -78,26 +104,81 @@ impl Catalog {
     }
 
     /// An addon from elsewhere, as far as it was fetched.
-    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+    fn render_source(
+        &self,
+        spec: &AddonSpec,
+        reach: &Reach,
+        platform: &Platform,
+    ) -> Result<Rendered, AddonError> {
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: String::new(),
             objects: Vec::new(),
             provided: None,
             absent: true,
+            images: Vec::new(),
             notes: Vec::new(),
+            provides: Vec::new(),
         };
         let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
         let mut kinds = Kinds::default();
         self.sources.documents().for_each(|document| kinds.learn(&document.body));
-        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
+        let hint = "correct that path under `imageFields`";
+        rendered.images = images.map_err(|problem| AddonError::source(&spec.name, problem, hint))?;
         rendered.version.clone_from(&fetched.version);
-        rendered.objects = objects;
         rendered.notes = notes;
         rendered.absent = false;
+        rendered.objects = objects;
+        if platform.rehearsal {
+            let (applied, left_out) = rehearsal::split(rendered.objects);
+            rendered.objects = applied;
+            rendered.notes.extend(not_rehearsed(&spec.name, rehearsal::words(&left_out)));
+        }
         Ok(rendered)
     }
 
+    /// What the addon of `spec` has to download before it is applied on `platform`.
+    pub(super) fn downloads(
+        &self,
+        spec: &AddonSpec,
+        platform: &Platform,
+    ) -> Result<Vec<&Download>, AddonError> {
+        let addon = self.get(&spec.name)?;
+        if !matches!(course(addon, platform), Course::Apply) {
+            return Ok(Vec::new());
+        }
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let values = json!({"options": options});
+        let mut wanted = Vec::new();
+        for download in &addon.definition.downloads {
+            let holds = match &download.when {
+                Some(when) => self.templates.holds(when, &values).map_err(|problem| {
+                    let place = format!("{}/addon.yaml", addon.folder);
+                    AddonError::file(&place, format!("`when` of the download `{}`: {problem}", download.name))
+                })?,
+                None => true,
+            };
+            if holds {
+                wanted.push(download);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
+    fn mirrored(
+        &self,
+        addon: &Addon,
+        mut objects: Vec<Object>,
+    ) -> Result<(Vec<Object>, Vec<Image>), AddonError> {
+        let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
+        let wrong = |problem: String| AddonError::file(&format!("{}/addon.yaml", addon.folder), problem);
+        Ok((objects, images.map_err(wrong)?))
+    }
+
+    /// The objects, and the names of address pools that wait for the network to be known.
     fn objects(
         &self,
         addon: &Addon,
@@ -105,17 +186,32 @@ impl Catalog {
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<Vec<Object>, AddonError> {
-        let path = format!("addons.{}", spec.name);
-        let values = json!({
-            "options": addon.definition.options.complete(&path, &spec.options)?,
+    ) -> Result<(Vec<Object>, Vec<String>), AddonError> {
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
+        let mut values = json!({
+            "options": options,
+            "pools": pools,
             "images": version.images,
             "version": version.version,
             "platform": self.platform_values(all, platform),
+            "values": {},
         });
+        let place = format!("{}/addon.yaml", addon.folder);
+        for named in &addon.definition.values {
+            named.add(self.templates.environment(), &mut values, &place)?;
+        }
+        for rule in &addon.definition.rules {
+            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
+        }
         let mut documents = Vec::new();
+        if let Some(fetched) = self.sources.of(&spec.name) {
+            documents
+                .extend(fetched.documents.iter().map(|found| (found.place.as_str(), found.body.clone())));
+        }
         for manifest in &addon.manifests {
-            let rendered = template::documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, &values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
@@ -125,17 +221,15 @@ impl Catalog {
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
-        documents.into_iter().map(object).collect()
+        let objects = documents.into_iter().map(object).collect::<Result<_, _>>()?;
+        Ok((objects, open))
     }
 
     /// What templates see of the platform.
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
-        let gives_addresses = |spec: &AddonSpec| {
-            self.get(&spec.name).is_ok_and(|addon| addon.definition.provides.contains(&Ability::LoadBalancer))
-        };
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(gives_addresses),
+            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
             Capability::Absent | Capability::Unknown => false,
         };
         json!({
@@ -144,6 +238,11 @@ impl Catalog {
             "loadBalancer": load_balancer,
         })
     }
+}
+
+fn not_rehearsed(addon: &str, parts: Vec<String>) -> Option<Note> {
+    let text = format!("addon {addon}: {}", parts.join(", "));
+    (!parts.is_empty()).then(|| Note::new("not rehearsed", text))
 }
 
 /// What is done about an addon on a platform.
@@ -207,7 +306,7 @@ fn minor(platform: &Platform) -> Minor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ProviderKind;
+    use crate::base::{Network, ProviderKind, Subnet};
 
     fn platform(provider: ProviderKind) -> Platform {
         Platform {
@@ -217,6 +316,7 @@ mod tests {
             load_balancer: Capability::Native,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         }
     }
 
@@ -279,10 +379,10 @@ mod tests {
         let alone = [spec("traefik", json!({}))];
         let with_metallb = [spec("traefik", json!({})), spec("metallb", json!({}))];
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
-        assert_eq!(service_type(&alone, Capability::ByAddon), "NodePort");
+        assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
-        assert_eq!(service_type(&with_metallb, Capability::Absent), "NodePort");
-        let asked = [spec("traefik", json!({"service": "ClusterIP"}))];
+        assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
+        let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
     }
 
@@ -290,7 +390,6 @@ mod tests {
     fn what_a_rehearsal_brings_or_cannot_have_is_noted_and_not_applied() {
         for (provider, name, topic) in [
             (ProviderKind::Gke, "metrics-server", "provided"),
-            (ProviderKind::Kind, "metallb", "not rehearsed"),
             (ProviderKind::Eks, "nvidia-device-plugin", "not rehearsed"),
         ] {
             let platform = Platform { rehearsal: true, ..platform(provider) };
@@ -300,6 +399,46 @@ mod tests {
             assert_eq!(note.topic, topic);
             assert!(note.text.starts_with(&format!("addon {name}: ")), "{}", note.text);
         }
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_out_what_a_webhook_guards_and_says_so_in_one_note() {
+        let platform = Platform { rehearsal: true, ..platform(ProviderKind::Kind) };
+        let given = render(&[spec("metallb", json!({"addresses": "192.0.2.240/28"}))], &platform);
+        let left_out = "addon metallb: ValidatingWebhookConfiguration metallb-webhook-configuration";
+        let pools = "IPAddressPool metallb-system/default, L2Advertisement metallb-system/default";
+        assert_eq!(given.notes, [Note::new("not rehearsed", format!("{left_out}, {pools}"))]);
+        let auto = render(&[spec("metallb", json!({}))], &platform);
+        let open = "pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(auto.notes, [Note::new("not rehearsed", format!("{left_out}, {open}"))]);
+        let kinds = |rendered: &Rendered| -> Vec<String> {
+            rendered.objects.iter().map(|object| object.kind.kind.clone()).collect()
+        };
+        assert_eq!(kinds(&given), kinds(&auto));
+        assert!(kinds(&auto).contains(&"DaemonSet".to_string()));
+        assert!(!kinds(&auto).iter().any(|kind| kind.contains("Webhook") || kind.contains("Pool")));
+    }
+
+    #[test]
+    fn a_pool_of_auto_is_left_open_until_its_network_is_known() {
+        let platform = platform(ProviderKind::Kind);
+        let auto = [spec("metallb", json!({}))];
+        let open = render(&auto, &platform);
+        let text = "addon metallb: pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(open.notes, [Note::new("left open", text)]);
+        assert!(!open.objects.iter().any(|object| object.kind.kind == "IPAddressPool"));
+        let network = Network {
+            title: "docker network `kind`".to_string(),
+            subnets: vec![Subnet { range: "172.18.0.0/16".parse().expect("a range"), gateway: None }],
+            used: Vec::new(),
+            taken: Vec::new(),
+            own: Vec::new(),
+            seed: "7f3k2q9d".to_string(),
+        };
+        let known = render(&auto, &Platform { network: Some(network), ..platform });
+        assert_eq!(known.notes, []);
+        let addresses = &find(&known, "IPAddressPool")["spec"]["addresses"];
+        assert_eq!(addresses.as_array().map(Vec::len), Some(1), "{addresses}");
     }
 
     #[test]
@@ -335,7 +474,8 @@ mod tests {
     fn every_shipped_addon_renders_or_says_why_not_on_every_provider_and_minor() {
         let catalog = catalog();
         for name in super::super::shipped_names() {
-            let spec = spec(&name, json!({}));
+            let addresses = json!({"addresses": "192.0.2.240/28"});
+            let spec = spec(&name, if name == "metallb" { addresses } else { json!({}) });
             for provider in [
                 ProviderKind::Eks,
                 ProviderKind::Gke,

@@ -9,6 +9,8 @@ use crate::flow::Flow;
 use crate::profile::{AddonSpec, Environment};
 use crate::providers;
 
+/// Fetching may take this long where a command has no limit of its own.
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 /// Fetching is mostly reading the cache; when it takes longer, it is said.
 const LONG_FETCH: Duration = Duration::from_secs(2);
 
@@ -39,10 +41,10 @@ pub(super) fn fetch(
     };
     let specs: Vec<AddonSpec> = environment.addons.iter().filter(is_wanted).cloned().collect();
     let catalog = Catalog::load(&environment.addons_from).map_err(|error| Failure::profile(&error.into()))?;
-    if !catalog.fetches(&specs) {
+    let platform = providers::platform(environment);
+    if !catalog.fetches(&specs, &platform) {
         return Ok(Sources::absent());
     }
-    let platform = providers::platform(environment);
     let means = settings.means()?;
     runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone()).within_limit(limit);

@@ -21,6 +21,7 @@ mod ready;
 mod records;
 mod remains;
 mod set;
+mod versions;
 
 pub use access::choose_cryptography;
 pub use finish::finish;

@@ -10,8 +10,11 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_traefik;
+mod addons;
 mod bad_clusters;
 mod bad_machines;
+mod catalog;
 mod command_line;
 mod documents;
 mod floors;
@@ -23,6 +26,7 @@ mod laws_remains;
 mod laws_stopped;
 mod laws_together;
 mod profiles;
+mod proof_metrics;
 mod providers;
 mod questions;
 mod reference;

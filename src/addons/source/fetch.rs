@@ -18,9 +18,14 @@ use crate::profile::{AddonSource, AddonSpec, ChartPlace, ChartSpec, ManifestsPla
 const AT_ONCE: usize = 4;
 
 impl Catalog {
-    /// Whether anything has to be fetched before `specs` can be rendered.
-    pub fn fetches(&self, specs: &[AddonSpec]) -> bool {
-        specs.iter().any(|spec| spec.source != AddonSource::Catalog)
+    /// Whether anything has to be fetched before `specs` can be rendered for `platform`.
+    pub fn fetches(&self, specs: &[AddonSpec], platform: &Platform) -> bool {
+        let fetches = |spec: &AddonSpec| match spec.source {
+            // What is wrong with an addon of the catalog is said when it is rendered.
+            AddonSource::Catalog => self.downloads(spec, platform).is_ok_and(|wanted| !wanted.is_empty()),
+            AddonSource::Chart(_) | AddonSource::Manifests(_) => true,
+        };
+        specs.iter().any(fetches)
     }
 
     /// Gets what `specs` need from elsewhere, as much at a time as does any good. What is in the cache with
@@ -36,8 +41,7 @@ impl Catalog {
     ) -> Result<Sources, Fault> {
         let needs_helm = specs.iter().any(|spec| matches!(spec.source, AddonSource::Chart(_)));
         let helm = if needs_helm { Some(means.helm.find(&means.cache, flow).await?) } else { None };
-        let fetcher =
-            Fetcher { store: Store::new(&means.cache), helm, kubernetes: platform.kubernetes, flow };
+        let fetcher = Fetcher { catalog: self, store: Store::new(&means.cache), helm, platform, flow };
         let mut tally = Tally::new(specs.len(), "sources of addons");
         let work = |spec| fetcher.fetch(spec);
         let fetched = flow.each(specs.iter().collect(), AT_ONCE, &mut tally, work).await?;
@@ -48,10 +52,11 @@ impl Catalog {
 
 /// Everything that fetching takes.
 struct Fetcher<'a> {
+    catalog: &'a Catalog,
     store: Store,
     /// Found when there is a chart.
     helm: Option<Helm>,
-    kubernetes: (u32, u32),
+    platform: &'a Platform,
     flow: &'a Flow,
 }
 
@@ -59,11 +64,24 @@ impl Fetcher<'_> {
     /// What the addon of `spec` needs from elsewhere, under its name.
     async fn fetch(&self, spec: &AddonSpec) -> Result<Option<(String, Fetched)>, Fault> {
         let fetched = match &spec.source {
-            AddonSource::Catalog => return Ok(None),
+            AddonSource::Catalog => return self.downloads(spec).await,
             AddonSource::Chart(chart) => self.chart(&spec.name, chart).await?,
             AddonSource::Manifests(manifests) => self.manifests(&spec.name, manifests).await?,
         };
         Ok(Some((spec.name.clone(), fetched)))
+    }
+
+    /// The documents that an addon of the catalog downloads; nothing when it downloads nothing.
+    async fn downloads(&self, spec: &AddonSpec) -> Result<Option<(String, Fetched)>, Fault> {
+        let mut found = Vec::new();
+        for wanted in self.catalog.downloads(spec, self.platform)? {
+            let attempted = format!("read the {} of `addons.{}`", wanted.name, spec.name);
+            let content = download(&wanted.url, &wanted.sha256, &self.store, self.flow).await?;
+            let shown = format!("`{}`", wanted.url);
+            found.extend(readable(documents(&text(content, &attempted)?, &shown), &attempted)?);
+        }
+        Ok((!found.is_empty())
+            .then(|| (spec.name.clone(), Fetched { version: String::new(), documents: found })))
     }
 
     async fn chart(&self, name: &str, chart: &ChartSpec) -> Result<Fetched, Fault> {
@@ -77,7 +95,7 @@ impl Fetcher<'_> {
             name,
             chart: &path,
             namespace: &chart.reach.namespace,
-            kubernetes: self.kubernetes,
+            kubernetes: self.platform.kubernetes,
             values: &chart.values,
         };
         // Twice, since a chart may make something up, such as a password: it would differ on each run.

@@ -5,6 +5,7 @@ mod access;
 mod addons;
 mod capacity;
 mod cluster;
+mod mirrors;
 mod names;
 mod node_groups;
 mod quota;
@@ -113,6 +114,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     let admins = groups.resolve(&mut check, &access.admins, &[Step::Key("access"), Step::Key("admins")]);
     let node_groups = node_groups::node_groups(&mut check, &mut file);
     let registry = registry::registry(&mut check, &file);
+    let mirrors = mirrors::mirrors(&mut check, &file);
     let addons = addons::addons(&mut check, &mut file, inputs.options);
     let tenants = tenants::tenants(&mut check, &mut file, &groups);
     sources::check_homes(&mut check, &addons, &tenants);
@@ -132,6 +134,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         admins,
         node_groups,
         registry,
+        mirrors,
         addons,
         addons_from: file.addons_from.iter().map(|path| path.0.clone()).collect(),
         tenants,
