@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::catalog::{Addon, Catalog, path};
@@ -6,7 +8,7 @@ use super::error::AddonError;
 use super::images::Image;
 use super::pools::Settled;
 use super::rehearsal;
-use super::source::{SourceObjects, of_source};
+use super::source::{SourceObjects, downloaded, missing_namespace, of_source};
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
@@ -37,7 +39,10 @@ pub struct Rendered {
 impl Catalog {
     /// What the addons of a profile come to on `platform`, in the order of the profile.
     pub fn render_all(&self, specs: &[AddonSpec], platform: &Platform) -> Result<Vec<Rendered>, AddonError> {
-        specs.iter().map(|spec| self.render(spec, specs, platform)).collect()
+        let rendered: Vec<Rendered> =
+            specs.iter().map(|spec| self.render(spec, specs, platform)).collect::<Result<_, _>>()?;
+        check_brought_once(&rendered)?;
+        Ok(rendered)
     }
 
     /// What the addon of `spec` comes to on `platform`, beside the addons `all` of the same profile.
@@ -48,7 +53,7 @@ impl Catalog {
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
         if let Some(reach) = spec.source.reach() {
-            return self.render_source(spec, reach, platform);
+            return self.render_source(spec, reach, all, platform);
         }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
@@ -108,6 +113,7 @@ impl Catalog {
         &self,
         spec: &AddonSpec,
         reach: &Reach,
+        all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
         let mut rendered = Rendered {
@@ -124,6 +130,7 @@ impl Catalog {
         let mut kinds = Kinds::default();
         self.sources.documents().for_each(|document| kinds.learn(&document.body));
         let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        objects.splice(0..0, missing_namespace(&objects, spec, reach, all));
         let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
         let hint = "correct that path under `imageFields`";
         rendered.images = images.map_err(|problem| AddonError::source(&spec.name, problem, hint))?;
@@ -205,11 +212,11 @@ impl Catalog {
         for rule in &addon.definition.rules {
             rule.check(self.templates.environment(), &values, &path(spec), &place)?;
         }
-        let mut documents = Vec::new();
-        if let Some(fetched) = self.sources.of(&spec.name) {
-            documents
-                .extend(fetched.documents.iter().map(|found| (found.place.as_str(), found.body.clone())));
-        }
+        // Also where nothing is fetched, a condition that cannot be said is found.
+        self.downloads(spec, platform)?;
+        let downloaded = self.sources.of(&spec.name).map(downloaded).unwrap_or_default();
+        let mut documents: Vec<(&str, Value)> =
+            downloaded.iter().map(|document| (document.place.as_str(), document.body.clone())).collect();
         for manifest in &addon.manifests {
             let rendered = self.templates.documents(manifest, &values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
@@ -238,6 +245,22 @@ impl Catalog {
             "loadBalancer": load_balancer,
         })
     }
+}
+
+/// Refuses an object that two addons bring: each would take it from the other, for ever.
+fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
+    let mut brought: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    for addon in addons {
+        for object in &addon.objects {
+            let title = object.title();
+            if let Some(other) = brought.insert((&object.kind.group, title.clone()), &addon.name) {
+                let problem = format!("brings {title}, and so does `addons.{other}`");
+                let hint = "let only one of them bring it: by another `namespace`, or by what is set in them";
+                return Err(AddonError::source(&addon.name, problem, hint));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn not_rehearsed(addon: &str, parts: Vec<String>) -> Option<Note> {

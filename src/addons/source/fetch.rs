@@ -21,8 +21,8 @@ impl Catalog {
     /// Whether anything has to be fetched before `specs` can be rendered for `platform`.
     pub fn fetches(&self, specs: &[AddonSpec], platform: &Platform) -> bool {
         let fetches = |spec: &AddonSpec| match spec.source {
-            // What is wrong with an addon of the catalog is said when it is rendered.
-            AddonSource::Catalog => self.downloads(spec, platform).is_ok_and(|wanted| !wanted.is_empty()),
+            // What is wrong is said by the one who fetches.
+            AddonSource::Catalog => self.downloads(spec, platform).map_or(true, |wanted| !wanted.is_empty()),
             AddonSource::Chart(_) | AddonSource::Manifests(_) => true,
         };
         specs.iter().any(fetches)

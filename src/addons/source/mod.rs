@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 pub use document::Document;
 pub use helm::{HelmSearch, HelmVersion};
-pub(super) use objects::{SourceObjects, of_source};
+pub(super) use objects::{SourceObjects, downloaded, missing_namespace, of_source};
 
 /// What was fetched for the addons of a profile. Rendering reads it and stays pure.
 #[derive(Debug, Clone, Default, PartialEq)]
