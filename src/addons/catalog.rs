@@ -7,9 +7,10 @@ use super::definition::{API_VERSION, Definition, KIND, Way};
 use super::error::{AddonError, nearest};
 use super::images::Mirrors;
 use super::options::OptionType;
+use super::source::Sources;
 use crate::base::ProviderKind;
 use crate::os::files;
-use crate::profile::AddonSpec;
+use crate::profile::{AddonSource, AddonSpec};
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/addons");
 
@@ -26,6 +27,8 @@ pub fn shipped_names() -> Vec<String> {
 pub struct Catalog {
     addons: BTreeMap<String, Addon>,
     mirrors: Mirrors,
+    /// What was fetched for addons that need it.
+    pub(super) sources: Sources,
 }
 
 /// One addon: its definition and its manifests, as they stand in its folder.
@@ -51,7 +54,8 @@ pub struct Manifest {
 impl Catalog {
     /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
     pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
-        let mut catalog = Self { addons: BTreeMap::new(), mirrors: Mirrors::default() };
+        let mut catalog =
+            Self { addons: BTreeMap::new(), sources: Sources::absent(), mirrors: Mirrors::default() };
         for folder in SHIPPED.dirs() {
             catalog.add(shipped(folder)?)?;
         }
@@ -81,6 +85,12 @@ impl Catalog {
         &self.mirrors
     }
 
+    /// The same catalog, with what was fetched for the addons of a profile.
+    #[must_use]
+    pub fn with_sources(self, sources: &Sources) -> Self {
+        Self { sources: sources.clone(), ..self }
+    }
+
     /// The names of all addons, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.addons.keys().map(String::as_str)
@@ -102,6 +112,9 @@ impl Catalog {
 
     /// Whether `provider` can have the addon of `spec` with these options; needs no cluster.
     pub fn check(&self, spec: &AddonSpec, provider: ProviderKind) -> Result<(), AddonError> {
+        if spec.source != AddonSource::Catalog {
+            return Ok(());
+        }
         let definition = &self.get(&spec.name)?.definition;
         if let Way::Refused(because) = definition.providers.on(provider) {
             return Err(AddonError::Refused { name: spec.name.clone(), provider, because: because.clone() });
@@ -256,7 +269,7 @@ rehearsal: applied
     fn an_addon_in_a_folder_of_the_user_is_one_like_the_others() {
         let folder = folder_with(ADDON);
         let catalog = Catalog::load(&[folder.path().to_path_buf()]).expect("readable");
-        let spec = AddonSpec { name: "echo".to_string(), options: json!({"text": "x\ny: z"}) };
+        let spec = AddonSpec::of_catalog("echo", json!({"text": "x\ny: z"}));
         let platform = Platform {
             provider: ProviderKind::Kind,
             kubernetes: (1, 36),

@@ -35,6 +35,20 @@ pub enum AddonError {
         /// What its newest version is made for.
         newest: Option<MinorRange>,
     },
+    /// The version that is asked for is unknown, or not for the cluster's Kubernetes.
+    #[error("`addons.{name}.version`: {}", no_version(asked, *made_for, minor))]
+    Version {
+        /// The addon.
+        name: String,
+        /// As the profile says.
+        asked: String,
+        /// What it is made for, when it is known.
+        made_for: Option<MinorRange>,
+        /// The cluster's minor.
+        minor: String,
+        /// The versions that fit, newest first.
+        fitting: Vec<String>,
+    },
     /// An option is not as the addon wants it.
     #[error("`{path}`: {problem}")]
     Option {
@@ -100,6 +114,7 @@ impl AddonError {
             | Self::Refused { name, .. }
             | Self::Kubernetes { name, .. }
             | Self::NoManifests { name, .. } => Some(format!("addons.{name}")),
+            Self::Version { name, .. } => Some(format!("addons.{name}.version")),
             Self::Option { path, .. } => Some(path.clone()),
             Self::Unmirrored { .. } => Some("registry.mirrors".to_string()),
             Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
@@ -118,6 +133,9 @@ impl AddonError {
             }
             Self::Kubernetes { newest, .. } => {
                 newest.map(|range| format!("its newest version is made for Kubernetes {range}"))
+            }
+            Self::Version { minor, fitting, .. } => {
+                Some(format!("for Kubernetes {minor} there are: {}", fitting.join(", ")))
             }
             Self::Option { hint, .. } => hint.clone(),
             Self::Unmirrored { missed } => Some(for_mirrors(missed)),
@@ -167,6 +185,13 @@ fn for_mirrors(missed: &[(String, String)]) -> String {
          are pulled from there",
         lines.join(" and ")
     )
+}
+
+fn no_version(asked: &str, made_for: Option<MinorRange>, minor: &str) -> String {
+    match made_for {
+        Some(range) => format!("{asked} is made for Kubernetes {range}, and this cluster has {minor}"),
+        None => format!("no version {asked} of it is known"),
+    }
 }
 
 /// The one of `known` that `name` was probably meant to be.

@@ -1,6 +1,6 @@
 //! **Owns** the catalog of addons (data under `addons/` and in the user's own folders), their
 //! options, and the Kubernetes objects that come of them.
-//! **May name** base, os, profile, engine, k8s.
+//! **May name** base, os, flow, profile, engine, k8s.
 //! **Never** holds a word about one addon: what is special about it stands in its `addon.yaml`.
 //! Knows [`Platform`](crate::base::Platform), no cloud.
 //! **Start reading at** [`Catalog`], then [`Definition`].
@@ -13,6 +13,7 @@ mod needs;
 mod options;
 mod reference;
 mod render;
+mod source;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
@@ -24,3 +25,4 @@ pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
 pub use needs::Wanted;
 pub use options::{Additional, OptionSchema, OptionType};
 pub use render::Rendered;
+pub use source::{Document, HelmSearch, HelmVersion, Means, Sources};

@@ -80,7 +80,7 @@ mod tests {
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
         };
-        let spec = |name: &&str| AddonSpec { name: (*name).to_string(), options: json!({}) };
+        let spec = |name: &&str| AddonSpec::of_catalog(*name, json!({}));
         let all: Vec<AddonSpec> = all.iter().map(spec).collect();
         catalog.giver(wanted, &all, &[], &platform)
     }

@@ -4,10 +4,11 @@ use super::catalog::{Addon, Catalog};
 use super::definition::{Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::images::Image;
+use super::source::{SourceObjects, of_source};
 use super::template;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
-use crate::profile::AddonSpec;
+use crate::profile::{AddonSpec, Reach};
 
 /// What one addon of a profile comes to on one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Rendered {
     pub provided: Option<String>,
     /// The images of its objects, also of those that a rehearsal leaves out.
     pub images: Vec<Image>,
+    /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
+    pub absent: bool,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
 }
@@ -41,15 +44,19 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
+        if let Some(reach) = spec.source.reach() {
+            return self.render_source(spec, reach);
+        }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
-        let version = version_for(addon, platform)?;
+        let version = version_for(addon, spec, platform)?;
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: version.version.clone(),
             objects: Vec::new(),
             provided: None,
             images: Vec::new(),
+            absent: false,
             notes: Vec::new(),
         };
         match course(addon, platform) {
@@ -85,6 +92,31 @@ impl Catalog {
         let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
         let wrong = |problem: String| AddonError::file(&format!("{}/addon.yaml", addon.folder), problem);
         Ok((objects, images.map_err(wrong)?))
+    }
+
+    /// An addon from elsewhere, as far as it was fetched.
+    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+        let mut rendered = Rendered {
+            name: spec.name.clone(),
+            version: String::new(),
+            objects: Vec::new(),
+            provided: None,
+            images: Vec::new(),
+            absent: true,
+            notes: Vec::new(),
+        };
+        let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
+        let mut kinds = Kinds::default();
+        self.sources.documents().for_each(|document| kinds.learn(&document.body));
+        let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
+        let path = format!("addons.{}.imageFields", spec.name);
+        rendered.images = images.map_err(|problem| AddonError::option(&path, problem, None))?;
+        rendered.version.clone_from(&fetched.version);
+        rendered.objects = objects;
+        rendered.notes = notes;
+        rendered.absent = false;
+        Ok(rendered)
     }
 
     fn objects(
@@ -156,12 +188,31 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
     }
 }
 
-fn version_for<'a>(addon: &'a Addon, platform: &Platform) -> Result<&'a Version, AddonError> {
+/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
+fn version_for<'a>(
+    addon: &'a Addon,
+    spec: &AddonSpec,
+    platform: &Platform,
+) -> Result<&'a Version, AddonError> {
     let definition = &addon.definition;
-    definition.version_for(minor(platform)).ok_or_else(|| AddonError::Kubernetes {
+    let minor = minor(platform);
+    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
         name: definition.name.clone(),
-        minor: minor(platform).to_string(),
+        minor: minor.to_string(),
         newest: definition.versions.first().map(|version| version.kubernetes),
+    })?;
+    let Some(asked) = &spec.version else { return Ok(newest) };
+    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
+    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
+        name: definition.name.clone(),
+        asked: asked.clone(),
+        made_for: definition
+            .versions
+            .iter()
+            .find(|version| version.version == *asked)
+            .map(|version| version.kubernetes),
+        minor: minor.to_string(),
+        fitting: fitting().map(|version| version.version.clone()).collect(),
     })
 }
 
@@ -186,7 +237,7 @@ mod tests {
     }
 
     fn spec(name: &str, options: Value) -> AddonSpec {
-        AddonSpec { name: name.to_string(), options }
+        AddonSpec::of_catalog(name, options)
     }
 
     fn catalog() -> Catalog {

@@ -6,6 +6,7 @@
 
 mod access;
 mod change;
+mod checksum;
 mod clock;
 mod fault;
 mod id;
@@ -16,6 +17,7 @@ mod secret;
 
 pub use access::{ClusterAccess, Credential};
 pub use change::{Change, ChangeKind, FieldChange, Note};
+pub use checksum::Checksum;
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, FaultKind};
 pub use id::{Layer, ResourceId, RunId};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::sets::{Rendering, TENANTS, render};
+use super::sets::{Rendering, TENANTS, render, render_for_removal};
+use crate::addons::Sources;
 use crate::base::{Fault, Note, ResourceId, RunId, label};
 use crate::engine::{Graph, Need, Removal};
 use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub prune_crds: bool,
     /// Work on a part of the environment alone: nothing is removed for having left the profile.
     pub partial: bool,
+    /// Only take away what stands: what is wrong with what would be made is in nobody's way.
+    pub removal: bool,
     /// The tenants to work on; all when there are none. Only in a partial run.
     pub tenants: BTreeSet<String>,
 }
@@ -58,11 +61,16 @@ pub fn fingerprint(resolved: &Value, shape: &str) -> String {
     hasher.finalize().iter().take(16).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"))
 }
 
-/// The graph of all resources of `environment`.
-pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assembly, Fault> {
+/// The graph of all resources of `environment`, with what was fetched for its addons.
+pub fn assemble(
+    environment: &Environment,
+    settings: &Settings,
+    sources: &Sources,
+) -> Result<Assembly, Fault> {
     // First of all: whatever else may be wrong, on this provider nothing can be made right.
     providers::check(environment)?;
-    let Rendering { mut sets, provided: brought, mut notes } = render(environment)?;
+    let render = if settings.removal { render_for_removal } else { render };
+    let Rendering { mut sets, provided: brought, mut notes } = render(environment, sources)?;
     if settings.partial && !settings.tenants.is_empty() {
         keep_tenants(&mut sets, &settings.tenants);
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::addons::{Catalog, Mirrors, Rendered, check_mirrored};
+use crate::addons::{Catalog, Mirrors, Rendered, Sources, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
@@ -21,39 +21,55 @@ pub struct Rendering {
 /// The name of the set of all tenants.
 pub(super) const TENANTS: &str = "tenants";
 
-/// Renders every object of `environment`. Needs no cluster.
-pub fn render(environment: &Environment) -> Result<Rendering, Fault> {
-    let platform = providers::platform(environment);
-    let mut rendering = addons(environment, &platform)?;
-    rendering.sets.push(tenants_set(environment, &platform));
-    Ok(rendering)
+/// Renders every object of `environment`, with what was fetched for its addons. Needs no cluster.
+///
+/// Refuses images that no mirror is for, before anything changes: a pod whose image cannot be pulled would
+/// be found out late.
+pub fn render(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
+    let (_, addons) = render_addons(environment, sources)?;
+    check_mirrored(&addons)?;
+    Ok(rendering(environment, addons))
+}
+
+/// The same with images that no mirror is for: what stands with them can be taken away.
+pub(super) fn render_for_removal(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
+    let (_, addons) = render_addons(environment, sources)?;
+    Ok(rendering(environment, addons))
 }
 
 /// What the addons of `environment` come to, and the catalog that they are of. Images that no mirror is
 /// for are marked, not refused.
-pub fn render_addons(environment: &Environment) -> Result<(Catalog, Vec<Rendered>), Fault> {
+pub fn render_addons(
+    environment: &Environment,
+    sources: &Sources,
+) -> Result<(Catalog, Vec<Rendered>), Fault> {
     let mirrors = Mirrors::new(&environment.mirrors);
-    let catalog = Catalog::load(&environment.addons_from)?.with_mirrors(mirrors);
+    let catalog = Catalog::load(&environment.addons_from)?.with_sources(sources).with_mirrors(mirrors);
     let rendered = catalog.render_all(&environment.addons, &providers::platform(environment))?;
     Ok((catalog, rendered))
 }
 
-fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, Fault> {
-    let (_, rendered) = render_addons(environment)?;
-    // Before anything changes: a pod whose image cannot be pulled is found out late.
-    check_mirrored(&rendered)?;
+fn rendering(environment: &Environment, addons: Vec<Rendered>) -> Rendering {
+    let platform = providers::platform(environment);
+    let mut rendering = addon_sets(addons, &platform);
+    rendering.sets.push(tenants_set(environment, &platform));
+    rendering
+}
+
+fn addon_sets(addons: Vec<Rendered>, platform: &Platform) -> Rendering {
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
-    for addon in rendered {
+    for addon in addons {
+        let outline = outline(&addon);
         rendering.notes.extend(addon.notes);
         rendering.provided.extend(addon.provided.map(|path| (addon.name.clone(), path)));
-        if addon.objects.is_empty() {
+        if addon.objects.is_empty() && !addon.absent {
             continue;
         }
         if platform.rehearsal {
             rendering.notes.extend(without_address(&addon.name, &addon.objects));
         }
         rendering.sets.push(ObjectSet {
-            outline: format!("version {}, {}", addon.version, counted(addon.objects.len(), "object")),
+            outline,
             name: format!("addon-{}", addon.name),
             objects: addon.objects,
             leaving: Leaving::Everything,
@@ -62,7 +78,14 @@ fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, F
             outputs: addresses,
         });
     }
-    Ok(rendering)
+    rendering
+}
+
+fn outline(addon: &Rendered) -> String {
+    if addon.absent {
+        return String::new();
+    }
+    format!("version {}, {}", addon.version, counted(addon.objects.len(), "object"))
 }
 
 /// The set of all tenants. It is there also when the profile has none: so that the last one that
@@ -137,7 +160,7 @@ mod tests {
         let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
         let mut environment = load(&found, &options).expect("valid").environment.rehearse();
         environment.tenants.clear();
-        let rendering = render(&environment).expect("rendered");
+        let rendering = render(&environment, &Sources::absent()).expect("rendered");
         let tenants = rendering.sets.iter().find(|set| set.name == TENANTS).expect("there");
         assert_eq!(tenants.leaving, Leaving::AccessOnly);
         assert!(tenants.objects.is_empty() && tenants.outline.is_empty());

@@ -4,8 +4,9 @@ use crate::base::{Fault, Layer, ProviderKind, ResourceId};
 use crate::cli::args::{AddonList, Leave, Target};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::runtime;
-use crate::cli::session::{Session, looking};
+use crate::cli::session::{Asked, Session, looking};
 use crate::cli::settings::Settings;
+use crate::cli::sources::Fetch;
 use crate::engine::{Look, State, Survey};
 use crate::profile::Environment;
 use crate::ui::addons::{
@@ -61,9 +62,11 @@ fn known(addon: &Definition) -> KnownAddon {
 
 /// Looks at the addons of an environment alone: what they live in is asked too, the tenants are not.
 fn of_environment(target: &Target, arguments: &AddonList, settings: &Settings) -> Result<Exit, Failure> {
-    let mut session = Session::open(target, &looking(&arguments.live), &Leave::default(), settings)?;
-    let (catalog, rendered) =
-        plan::render_addons(&session.environment).map_err(|fault| Failure::profile(&fault))?;
+    let scope = looking(&arguments.live);
+    let asked = Asked { target, scope: &scope, leave: &Leave::default(), fetch: Fetch::Needed };
+    let mut session = Session::open(&asked, settings)?;
+    let (catalog, rendered) = plan::render_addons(&session.environment, &session.sources)
+        .map_err(|fault| Failure::profile(&fault))?;
     session.assembly.graph.keep_only(|id| id.layer() == Layer::Addons);
     let survey = runtime::run(|signals| {
         let session = &session;
