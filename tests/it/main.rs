@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_command;
 mod bad_clusters;
 mod bad_machines;
 mod command_line;
