@@ -2,12 +2,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
+use serde_json::Value;
 
 use super::definition::{API_VERSION, Definition, KIND, Way};
 use super::error::{AddonError, nearest};
 use super::images::Mirrors;
 use super::options::OptionType;
+use super::pools::Pools;
 use super::source::Sources;
+use super::template::Templates;
 use crate::base::ProviderKind;
 use crate::os::files;
 use crate::profile::{AddonSource, AddonSpec};
@@ -26,9 +29,10 @@ pub fn shipped_names() -> Vec<String> {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     addons: BTreeMap<String, Addon>,
-    mirrors: Mirrors,
     /// What was fetched for addons that need it.
     pub(super) sources: Sources,
+    pub(super) templates: Templates,
+    mirrors: Mirrors,
 }
 
 /// One addon: its definition and its manifests, as they stand in its folder.
@@ -54,8 +58,12 @@ pub struct Manifest {
 impl Catalog {
     /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
     pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
-        let mut catalog =
-            Self { addons: BTreeMap::new(), sources: Sources::absent(), mirrors: Mirrors::default() };
+        let mut catalog = Self {
+            addons: BTreeMap::new(),
+            sources: Sources::absent(),
+            templates: Templates::new(),
+            mirrors: Mirrors::default(),
+        };
         for folder in SHIPPED.dirs() {
             catalog.add(shipped(folder)?)?;
         }
@@ -74,6 +82,12 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// The same catalog, with what was fetched for the addons of a profile.
+    #[must_use]
+    pub fn with_sources(self, sources: &Sources) -> Self {
+        Self { sources: sources.clone(), ..self }
+    }
+
     /// The same, with images pulled from `mirrors`.
     #[must_use]
     pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
@@ -83,12 +97,6 @@ impl Catalog {
     /// Where images are pulled from.
     pub(super) fn mirrors(&self) -> &Mirrors {
         &self.mirrors
-    }
-
-    /// The same catalog, with what was fetched for the addons of a profile.
-    #[must_use]
-    pub fn with_sources(self, sources: &Sources) -> Self {
-        Self { sources: sources.clone(), ..self }
     }
 
     /// The names of all addons, sorted.
@@ -115,11 +123,13 @@ impl Catalog {
         if spec.source != AddonSource::Catalog {
             return Ok(());
         }
-        let definition = &self.get(&spec.name)?.definition;
+        let addon = self.get(&spec.name)?;
+        let definition = &addon.definition;
         if let Way::Refused(because) = definition.providers.on(provider) {
             return Err(AddonError::Refused { name: spec.name.clone(), provider, because: because.clone() });
         }
-        definition.options.complete(&format!("addons.{}", spec.name), &spec.options).map(drop)
+        let options = definition.options.complete(&path(spec), &spec.options)?;
+        addon.pools(&path(spec), &options, provider).map(drop)
     }
 
     fn add(&mut self, addon: Addon) -> Result<(), AddonError> {
@@ -130,6 +140,24 @@ impl Catalog {
         self.addons.insert(name, addon);
         Ok(())
     }
+}
+
+impl Addon {
+    /// The address pools in `options`, the complete options of the addon at `path`.
+    pub(super) fn pools(
+        &self,
+        path: &str,
+        options: &Value,
+        provider: ProviderKind,
+    ) -> Result<Pools, AddonError> {
+        let Some(keys) = &self.definition.address_pools else { return Ok(Pools::default()) };
+        Pools::read(keys, &self.definition.options, path, options, provider)
+    }
+}
+
+/// Where the options of an addon stand in the profile.
+pub(super) fn path(spec: &AddonSpec) -> String {
+    format!("addons.{}", spec.name)
 }
 
 /// The addon in a folder of the binary.
@@ -185,7 +213,7 @@ fn read_definition(place: &str, folder: &Path, text: &str) -> Result<Definition,
     if definition.versions.is_empty() {
         return Err(wrong("`versions` is empty".to_string()));
     }
-    if definition.options.kind != OptionType::Object {
+    if !definition.options.kind.is(OptionType::Object) {
         return Err(wrong("`options.type` is not `object`".to_string()));
     }
     definition
@@ -277,6 +305,7 @@ rehearsal: applied
             load_balancer: Capability::Absent,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         };
         let rendered = catalog.render(&spec, std::slice::from_ref(&spec), &platform).expect("rendered");
         let [object] = rendered.objects.as_slice() else { unreachable!("{:?}", rendered.objects) };

@@ -4,6 +4,8 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::options::OptionSchema;
+use super::pools::PoolOptions;
+use super::rules::{Named, Rule};
 use crate::base::ProviderKind;
 use crate::profile::schema::ImageField;
 
@@ -41,6 +43,15 @@ pub struct Definition {
     pub image_fields: Vec<ImageField>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
+    /// What templates and rules need and options and platform say only together, in turn.
+    #[serde(default)]
+    pub values: Vec<Named>,
+    /// What a profile must not ask for besides.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Which of its options hold address pools, if any do.
+    #[serde(default)]
+    pub address_pools: Option<PoolOptions>,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.
@@ -118,6 +129,8 @@ impl TryFrom<String> for Minor {
 pub enum Ability {
     /// Services of type `LoadBalancer` get an address.
     LoadBalancer,
+    /// Hosts of `Ingress` objects are served at the address of its Service.
+    Ingress,
 }
 
 /// What an addon wants of the rest of an environment.

@@ -160,6 +160,13 @@ impl From<AddonError> for Fault {
     }
 }
 
+fn no_version(asked: &str, made_for: Option<MinorRange>, minor: &str) -> String {
+    match made_for {
+        Some(range) => format!("{asked} is made for Kubernetes {range}, and this cluster has {minor}"),
+        None => format!("no version {asked} of it is known"),
+    }
+}
+
 /// One image per line, with what names it.
 fn listed(missed: &[(String, String)]) -> String {
     let mut images: Vec<&str> = missed.iter().map(|(image, _)| image.as_str()).collect();
@@ -185,13 +192,6 @@ fn for_mirrors(missed: &[(String, String)]) -> String {
          are pulled from there",
         lines.join(" and ")
     )
-}
-
-fn no_version(asked: &str, made_for: Option<MinorRange>, minor: &str) -> String {
-    match made_for {
-        Some(range) => format!("{asked} is made for Kubernetes {range}, and this cluster has {minor}"),
-        None => format!("no version {asked} of it is known"),
-    }
 }
 
 /// The one of `known` that `name` was probably meant to be.

@@ -8,11 +8,15 @@
 mod catalog;
 mod definition;
 mod error;
+mod format;
 mod images;
 mod needs;
 mod options;
+mod pools;
 mod reference;
+mod rehearsal;
 mod render;
+mod rules;
 mod source;
 mod template;
 
@@ -21,8 +25,11 @@ pub use definition::{
     Ability, Definition, Minor, MinorRange, Needs, NodeGroupKind, Providers, Rehearsal, Version, Want, Way,
 };
 pub use error::AddonError;
+pub use format::Format;
 pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
 pub use needs::Wanted;
-pub use options::{Additional, OptionSchema, OptionType};
+pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
+pub use pools::PoolOptions;
 pub use render::Rendered;
+pub use rules::{Named, Rule};
 pub use source::{Document, HelmSearch, HelmVersion, Means, Sources};

@@ -69,6 +69,7 @@ mod tests {
 
     use super::*;
     use crate::base::ProviderKind;
+    use crate::profile::AddonSource;
 
     fn giver(wanted: Wanted, all: &[&str], load_balancer: Capability) -> Option<String> {
         let catalog = Catalog::load(&[]).expect("the shipped addons");
@@ -79,8 +80,14 @@ mod tests {
             load_balancer,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         };
-        let spec = |name: &&str| AddonSpec::of_catalog(*name, json!({}));
+        let spec = |name: &&str| AddonSpec {
+            name: (*name).to_string(),
+            options: json!({}),
+            version: None,
+            source: AddonSource::Catalog,
+        };
         let all: Vec<AddonSpec> = all.iter().map(spec).collect();
         catalog.giver(wanted, &all, &[], &platform)
     }

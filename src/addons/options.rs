@@ -4,15 +4,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::{AddonError, nearest};
+use super::format::Format;
 
 /// The part of JSON Schema that options are described in. A keyword outside of it is an error when
 /// the catalog is read, so that none is ignored in silence.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OptionSchema {
-    /// What the value is.
+    /// What the value may be.
     #[serde(rename = "type")]
-    pub kind: OptionType,
+    pub kind: OptionTypes,
     /// What the option does, for people.
     #[serde(default)]
     pub description: Option<String>,
@@ -34,9 +35,64 @@ pub struct OptionSchema {
     /// What is said of other fields; everything, when absent.
     #[serde(default)]
     pub additional_properties: Option<Additional>,
+    /// The fields that an object must have.
+    #[serde(default)]
+    pub required: Vec<String>,
     /// The elements of an array.
     #[serde(default)]
     pub items: Option<Box<OptionSchema>>,
+    /// The least number of elements of an array.
+    #[serde(default)]
+    pub min_items: Option<usize>,
+    /// The greatest number of elements of an array.
+    #[serde(default)]
+    pub max_items: Option<usize>,
+    /// What a text has to look like.
+    #[serde(default)]
+    pub format: Option<Format>,
+}
+
+/// One type, or several of which one has to fit: `integer` or `[boolean, object]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrSeveral")]
+pub struct OptionTypes(Vec<OptionType>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrSeveral {
+    One(OptionType),
+    Several(Vec<OptionType>),
+}
+
+impl From<OneOrSeveral> for OptionTypes {
+    fn from(types: OneOrSeveral) -> Self {
+        match types {
+            OneOrSeveral::One(one) => Self(vec![one]),
+            OneOrSeveral::Several(several) => Self(several),
+        }
+    }
+}
+
+impl OptionTypes {
+    /// Whether it is this type and no other.
+    pub fn is(&self, only: OptionType) -> bool {
+        self.0 == [only]
+    }
+
+    /// The types, in the order of the schema.
+    pub fn iter(&self) -> impl Iterator<Item = OptionType> {
+        self.0.iter().copied()
+    }
+
+    fn hold(&self, value: &Value) -> bool {
+        self.iter().any(|kind| kind.holds(value))
+    }
+
+    /// `a text or a map`
+    fn words(&self) -> String {
+        let words: Vec<&str> = self.iter().map(OptionType::words).collect();
+        words.join(" or ")
+    }
 }
 
 /// The types of JSON Schema, without `null`: an option that is not set is absent.
@@ -107,12 +163,14 @@ impl OptionSchema {
     /// `value` with defaults filled in. `path` is where it stands in the profile, for messages:
     /// `addons.traefik`.
     pub fn complete(&self, path: &str, value: &Value) -> Result<Value, AddonError> {
-        if !self.kind.holds(value) {
+        if !self.kind.hold(value) {
             let problem = format!("expected {}, but it is {}", self.kind.words(), OptionType::of(value));
             return Err(AddonError::option(path, problem, self.hint()));
         }
+        // The fields of a map are checked one by one.
         if let Some(values) = &self.values
             && !values.contains(value)
+            && !value.is_object()
         {
             let near = value.as_str().and_then(|text| nearest(text, values.iter().filter_map(Value::as_str)));
             let hint = near.map_or_else(|| self.hint(), |near| Some(format!("did you mean `{near}`?")));
@@ -120,6 +178,11 @@ impl OptionSchema {
         }
         if let Some(number) = value.as_f64() {
             self.check_bounds(path, number)?;
+        }
+        if let (Some(format), Some(text)) = (self.format, value.as_str())
+            && let Some(problem) = format.problem(text)
+        {
+            return Err(AddonError::option(path, problem, Some(format.hint().to_string())));
         }
         match value {
             Value::Object(fields) => self.complete_fields(path, fields).map(Value::Object),
@@ -174,10 +237,21 @@ impl OptionSchema {
                 complete.insert(name.clone(), value);
             }
         }
-        Ok(complete)
+        match self.required.iter().find(|name| !complete.contains_key(*name)) {
+            Some(name) => Err(AddonError::option(path, format!("`{name}` is missing"), self.wanted(name))),
+            None => Ok(complete),
+        }
     }
 
     fn complete_elements(&self, path: &str, elements: &[Value]) -> Result<Vec<Value>, AddonError> {
+        let few = self.min_items.filter(|least| elements.len() < *least);
+        let many = self.max_items.filter(|most| elements.len() > *most);
+        if let Some(bound) = few.or(many) {
+            let more = if few.is_some() { "more" } else { "less" };
+            let problem =
+                format!("{} elements are too {}", elements.len(), if few.is_some() { "few" } else { "many" });
+            return Err(AddonError::option(path, problem, Some(format!("write {bound} or {more}"))));
+        }
         let Some(schema) = &self.items else { return Ok(elements.to_vec()) };
         let numbered = elements.iter().enumerate();
         numbered.map(|(index, element)| schema.complete(&format!("{path}[{index}]"), element)).collect()
@@ -185,7 +259,7 @@ impl OptionSchema {
 
     /// The value of an option that the profile leaves out: its default, or for a map the defaults in it.
     fn starting_value(&self) -> Option<Value> {
-        if self.default.is_some() || self.kind != OptionType::Object || self.properties.is_empty() {
+        if self.default.is_some() || !self.kind.is(OptionType::Object) || self.properties.is_empty() {
             return self.default.clone();
         }
         let fields = self.properties.iter();
@@ -202,6 +276,12 @@ impl OptionSchema {
         }
     }
 
+    /// What a missing field is for.
+    fn wanted(&self, name: &str) -> Option<String> {
+        let description = self.properties.get(name)?.description.as_deref();
+        Some(format!("add `{name}:`{}", description.map(|text| format!(" ({text})")).unwrap_or_default()))
+    }
+
     /// What the option takes, in words.
     fn hint(&self) -> Option<String> {
         if let Some(values) = &self.values {
@@ -212,7 +292,7 @@ impl OptionSchema {
             (Some(minimum), Some(maximum)) => Some(format!("use {minimum} to {maximum}")),
             (Some(minimum), None) => Some(format!("use {minimum} or more")),
             (None, Some(maximum)) => Some(format!("use {maximum} or less")),
-            (None, None) => None,
+            (None, None) => self.format.map(|format| format.hint().to_string()),
         }
     }
 }
@@ -292,6 +372,45 @@ mod tests {
         ] {
             assert_eq!(problem(&schema, &value), (message.to_string(), hint.map(str::to_string)), "{value}");
         }
+    }
+
+    #[test]
+    fn an_option_may_be_of_several_types() {
+        let schema =
+            schema(json!({"type": ["boolean", "object"], "default": false, "additionalProperties": false,
+            "properties": {"crds": {"type": "boolean", "default": true}}}));
+        assert_eq!(schema.complete("addons.x.gateway", &json!(true)), Ok(json!(true)));
+        assert_eq!(schema.complete("addons.x.gateway", &json!({})), Ok(json!({"crds": true})));
+        let wrong = "`addons.x`: expected true or false or a map, but it is a text";
+        assert_eq!(problem(&schema, &json!("yes")), (wrong.to_string(), None));
+    }
+
+    #[test]
+    fn lists_texts_and_fields_that_must_be_there_are_checked() {
+        let schema = schema(json!({"type": "object", "properties": {
+            "addresses": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "string", "format": "ip"}},
+            "pool": {"type": "object", "required": ["name"], "properties": {
+                "name": {"type": "string", "description": "What it is called."}}},
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        }}));
+        for (value, message, hint) in [
+            (json!({"addresses": []}), "`addons.x.addresses`: 0 elements are too few", "write 1 or more"),
+            (
+                json!({"addresses": ["::1", "::2", "::3"]}),
+                "`addons.x.addresses`: 3 elements are too many",
+                "write 2 or less",
+            ),
+            (
+                json!({"addresses": ["::1", "10.0.0"]}),
+                "`addons.x.addresses[1]`: `10.0.0` is no IP address",
+                "write an address, such as `203.0.113.7`",
+            ),
+            (json!({"pool": {}}), "`addons.x.pool`: `name` is missing", "add `name:` (What it is called.)"),
+        ] {
+            assert_eq!(problem(&schema, &value), (message.to_string(), Some(hint.to_string())), "{value}");
+        }
+        let wrong = "`addons.x.labels.a`: expected a text, but it is a whole number".to_string();
+        assert_eq!(problem(&schema, &json!({"labels": {"a": 1}})), (wrong, None));
     }
 
     #[test]

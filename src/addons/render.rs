@@ -1,11 +1,12 @@
 use serde_json::{Value, json};
 
-use super::catalog::{Addon, Catalog};
-use super::definition::{Minor, Rehearsal, Version, Way};
+use super::catalog::{Addon, Catalog, path};
+use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::images::Image;
+use super::pools::Settled;
+use super::rehearsal;
 use super::source::{SourceObjects, of_source};
-use super::template;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
@@ -23,12 +24,14 @@ pub struct Rendered {
     /// The path of a list in the cluster's API by whose items an addon that somebody else brings
     /// shows that it works.
     pub provided: Option<String>,
-    /// The images of its objects, also of those that a rehearsal leaves out.
-    pub images: Vec<Image>,
     /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
     pub absent: bool,
+    /// The images of its objects, also of those that a rehearsal leaves out.
+    pub images: Vec<Image>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
+    /// What it does for other addons and for the user.
+    pub provides: Vec<Ability>,
 }
 
 impl Catalog {
@@ -55,22 +58,39 @@ impl Catalog {
             version: version.version.clone(),
             objects: Vec::new(),
             provided: None,
-            images: Vec::new(),
             absent: false,
+            images: Vec::new(),
             notes: Vec::new(),
+            provides: addon.definition.provides.clone(),
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                let objects = self.objects(addon, version, spec, all, platform)?;
+                let (objects, open) = self.objects(addon, version, spec, all, platform)?;
+                let mut parts = Vec::new();
                 (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
+                if platform.rehearsal {
+                    let (applied, left_out) = rehearsal::split(rendered.objects);
+                    rendered.objects = applied;
+                    parts = rehearsal::words(&left_out);
+                }
+                parts.extend(open.iter().map(|pool| {
+                    format!(
+                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
+                    )
+                }));
+                if !parts.is_empty() {
+                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
+                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
+                    rendered.notes.push(Note::new(topic, text));
+                }
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                let objects = self.objects(addon, version, spec, all, platform)?;
+                let (objects, _) = self.objects(addon, version, spec, all, platform)?;
                 (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
@@ -81,6 +101,32 @@ impl Catalog {
                 Ok(rendered)
             }
         }
+    }
+
+    /// An addon from elsewhere, as far as it was fetched.
+    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+        let mut rendered = Rendered {
+            name: spec.name.clone(),
+            version: String::new(),
+            objects: Vec::new(),
+            provided: None,
+            absent: true,
+            images: Vec::new(),
+            notes: Vec::new(),
+            provides: Vec::new(),
+        };
+        let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
+        let mut kinds = Kinds::default();
+        self.sources.documents().for_each(|document| kinds.learn(&document.body));
+        let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
+        let at = format!("{}.imageFields", path(spec));
+        rendered.images = images.map_err(|problem| AddonError::option(&at, problem, None))?;
+        rendered.version.clone_from(&fetched.version);
+        rendered.objects = objects;
+        rendered.notes = notes;
+        rendered.absent = false;
+        Ok(rendered)
     }
 
     /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
@@ -94,31 +140,7 @@ impl Catalog {
         Ok((objects, images.map_err(wrong)?))
     }
 
-    /// An addon from elsewhere, as far as it was fetched.
-    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
-        let mut rendered = Rendered {
-            name: spec.name.clone(),
-            version: String::new(),
-            objects: Vec::new(),
-            provided: None,
-            images: Vec::new(),
-            absent: true,
-            notes: Vec::new(),
-        };
-        let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
-        let mut kinds = Kinds::default();
-        self.sources.documents().for_each(|document| kinds.learn(&document.body));
-        let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
-        let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
-        let path = format!("addons.{}.imageFields", spec.name);
-        rendered.images = images.map_err(|problem| AddonError::option(&path, problem, None))?;
-        rendered.version.clone_from(&fetched.version);
-        rendered.objects = objects;
-        rendered.notes = notes;
-        rendered.absent = false;
-        Ok(rendered)
-    }
-
+    /// The objects, and the names of address pools that wait for the network to be known.
     fn objects(
         &self,
         addon: &Addon,
@@ -126,17 +148,28 @@ impl Catalog {
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<Vec<Object>, AddonError> {
-        let path = format!("addons.{}", spec.name);
-        let values = json!({
-            "options": addon.definition.options.complete(&path, &spec.options)?,
+    ) -> Result<(Vec<Object>, Vec<String>), AddonError> {
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
+        let mut values = json!({
+            "options": options,
+            "pools": pools,
             "images": version.images,
             "version": version.version,
             "platform": self.platform_values(all, platform),
+            "values": {},
         });
+        let place = format!("{}/addon.yaml", addon.folder);
+        for named in &addon.definition.values {
+            named.add(self.templates.environment(), &mut values, &place)?;
+        }
+        for rule in &addon.definition.rules {
+            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
+        }
         let mut documents = Vec::new();
         for manifest in &addon.manifests {
-            let rendered = template::documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, &values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
@@ -144,7 +177,8 @@ impl Catalog {
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
-        documents.into_iter().map(object).collect()
+        let objects = documents.into_iter().map(object).collect::<Result<_, _>>()?;
+        Ok((objects, open))
     }
 
     /// What templates see of the platform.
@@ -223,7 +257,7 @@ fn minor(platform: &Platform) -> Minor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ProviderKind;
+    use crate::base::{Network, ProviderKind, Subnet};
 
     fn platform(provider: ProviderKind) -> Platform {
         Platform {
@@ -233,6 +267,7 @@ mod tests {
             load_balancer: Capability::Native,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         }
     }
 
@@ -295,10 +330,10 @@ mod tests {
         let alone = [spec("traefik", json!({}))];
         let with_metallb = [spec("traefik", json!({})), spec("metallb", json!({}))];
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
-        assert_eq!(service_type(&alone, Capability::ByAddon), "NodePort");
+        assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
-        assert_eq!(service_type(&with_metallb, Capability::Absent), "NodePort");
-        let asked = [spec("traefik", json!({"service": "ClusterIP"}))];
+        assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
+        let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
     }
 
@@ -306,7 +341,6 @@ mod tests {
     fn what_a_rehearsal_brings_or_cannot_have_is_noted_and_not_applied() {
         for (provider, name, topic) in [
             (ProviderKind::Gke, "metrics-server", "provided"),
-            (ProviderKind::Kind, "metallb", "not rehearsed"),
             (ProviderKind::Eks, "nvidia-device-plugin", "not rehearsed"),
         ] {
             let platform = Platform { rehearsal: true, ..platform(provider) };
@@ -316,6 +350,46 @@ mod tests {
             assert_eq!(note.topic, topic);
             assert!(note.text.starts_with(&format!("addon {name}: ")), "{}", note.text);
         }
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_out_what_a_webhook_guards_and_says_so_in_one_note() {
+        let platform = Platform { rehearsal: true, ..platform(ProviderKind::Kind) };
+        let given = render(&[spec("metallb", json!({"addresses": "192.0.2.240/28"}))], &platform);
+        let left_out = "addon metallb: ValidatingWebhookConfiguration metallb-webhook-configuration";
+        let pools = "IPAddressPool metallb-system/default, L2Advertisement metallb-system/default";
+        assert_eq!(given.notes, [Note::new("not rehearsed", format!("{left_out}, {pools}"))]);
+        let auto = render(&[spec("metallb", json!({}))], &platform);
+        let open = "pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(auto.notes, [Note::new("not rehearsed", format!("{left_out}, {open}"))]);
+        let kinds = |rendered: &Rendered| -> Vec<String> {
+            rendered.objects.iter().map(|object| object.kind.kind.clone()).collect()
+        };
+        assert_eq!(kinds(&given), kinds(&auto));
+        assert!(kinds(&auto).contains(&"DaemonSet".to_string()));
+        assert!(!kinds(&auto).iter().any(|kind| kind.contains("Webhook") || kind.contains("Pool")));
+    }
+
+    #[test]
+    fn a_pool_of_auto_is_left_open_until_its_network_is_known() {
+        let platform = platform(ProviderKind::Kind);
+        let auto = [spec("metallb", json!({}))];
+        let open = render(&auto, &platform);
+        let text = "addon metallb: pool `default` (its addresses are chosen from the docker network once it is there)";
+        assert_eq!(open.notes, [Note::new("left open", text)]);
+        assert!(!open.objects.iter().any(|object| object.kind.kind == "IPAddressPool"));
+        let network = Network {
+            title: "docker network `kind`".to_string(),
+            subnets: vec![Subnet { range: "172.18.0.0/16".parse().expect("a range"), gateway: None }],
+            used: Vec::new(),
+            taken: Vec::new(),
+            own: Vec::new(),
+            seed: "7f3k2q9d".to_string(),
+        };
+        let known = render(&auto, &Platform { network: Some(network), ..platform });
+        assert_eq!(known.notes, []);
+        let addresses = &find(&known, "IPAddressPool")["spec"]["addresses"];
+        assert_eq!(addresses.as_array().map(Vec::len), Some(1), "{addresses}");
     }
 
     #[test]
@@ -351,7 +425,8 @@ mod tests {
     fn every_shipped_addon_renders_or_says_why_not_on_every_provider_and_minor() {
         let catalog = catalog();
         for name in super::super::shipped_names() {
-            let spec = spec(&name, json!({}));
+            let addresses = json!({"addresses": "192.0.2.240/28"});
+            let spec = spec(&name, if name == "metallb" { addresses } else { json!({}) });
             for provider in [
                 ProviderKind::Eks,
                 ProviderKind::Gke,

@@ -5,22 +5,26 @@
 //! **Start reading at** [`Fault`], then [`Change`].
 
 mod access;
+mod addresses;
 mod change;
 mod checksum;
 mod clock;
 mod fault;
 mod id;
+mod network;
 mod owner;
 mod platform;
 mod quantity;
 mod secret;
 
 pub use access::{ClusterAccess, Credential};
+pub use addresses::{AddressRange, RangeError, address_after};
 pub use change::{Change, ChangeKind, FieldChange, Note};
 pub use checksum::Checksum;
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, FaultKind};
 pub use id::{Layer, ResourceId, RunId};
+pub use network::{Network, Subnet};
 pub use owner::{Owner, label};
 pub use platform::{Capability, Platform, ProviderKind};
 pub use quantity::{Quantity, QuantityError};

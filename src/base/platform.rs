@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::network::Network;
+
 /// The kinds of clusters that a profile can declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,6 +49,8 @@ pub struct Platform {
     pub dns_addresses: Vec<String>,
     /// Addons that the platform brings itself, by name.
     pub native_addons: Vec<String>,
+    /// The network that load balancer addresses are announced on; `None` while it is not known.
+    pub network: Option<Network>,
 }
 
 /// Who does a thing on a platform.

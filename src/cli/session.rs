@@ -110,6 +110,7 @@ impl<'a> Session<'a> {
             settings,
             about,
             assembly,
+            sources,
             run,
             clock,
             began,
@@ -120,7 +121,6 @@ impl<'a> Session<'a> {
             limits: limits(scope, leave),
             limit: scope.live.timeout.0,
             environment,
-            sources,
         })
     }
 

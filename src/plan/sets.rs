@@ -44,7 +44,7 @@ pub fn render_addons(
     sources: &Sources,
 ) -> Result<(Catalog, Vec<Rendered>), Fault> {
     let mirrors = Mirrors::new(&environment.mirrors);
-    let catalog = Catalog::load(&environment.addons_from)?.with_sources(sources).with_mirrors(mirrors);
+    let catalog = Catalog::load(&environment.addons_from)?.with_mirrors(mirrors).with_sources(sources);
     let rendered = catalog.render_all(&environment.addons, &providers::platform(environment))?;
     Ok((catalog, rendered))
 }

@@ -26,6 +26,8 @@ pub fn platform(environment: &Environment) -> Platform {
             ProviderKind::Gke | ProviderKind::Eks | ProviderKind::Kwok => &["metrics-server"],
             ProviderKind::Kind | ProviderKind::Existing => &[],
         }),
+        // Not asked for yet: what uses it has to do without.
+        network: None,
     }
 }
 

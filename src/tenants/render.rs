@@ -199,6 +199,7 @@ mod tests {
             load_balancer: Capability::Absent,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
+            network: None,
         }
     }
 

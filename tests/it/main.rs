@@ -11,8 +11,11 @@
 )]
 
 mod addon_command;
+mod addon_traefik;
+mod addons;
 mod bad_clusters;
 mod bad_machines;
+mod catalog;
 mod command_line;
 mod documents;
 mod floors;
@@ -24,6 +27,7 @@ mod laws_remains;
 mod laws_stopped;
 mod laws_together;
 mod profiles;
+mod proof_metrics;
 mod providers;
 mod questions;
 mod reference;

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::{print, print_json};
 use crate::addons::{Catalog, digest_of, in_full};
@@ -10,9 +9,6 @@ use crate::cli::settings::Settings;
 use crate::cli::sources;
 use crate::plan;
 use crate::ui::addons::{Image, Images, SCHEMA_VERSION, User};
-
-/// Fetching what addons come from may take this long.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 /// `berth addon images [ENV]`
 pub(super) fn run(arguments: &AddonImages, settings: &Settings) -> Result<Exit, Failure> {
@@ -31,7 +27,7 @@ pub(super) fn run(arguments: &AddonImages, settings: &Settings) -> Result<Exit, 
 /// What the environment pulls, each image once.
 fn of_environment(target: &Target, settings: &Settings) -> Result<Images, Failure> {
     let chosen = profiles::load(target, settings)?;
-    let sources = sources::fetch(&chosen.environment, &[], PATIENCE, settings)?;
+    let sources = sources::fetch(&chosen.environment, &[], sources::PATIENCE, settings)?;
     let (_, rendered) =
         plan::render_addons(&chosen.environment, &sources).map_err(|fault| Failure::profile(&fault))?;
     let mut images: BTreeMap<String, Image> = BTreeMap::new();
