@@ -56,12 +56,12 @@ options: {type: object, additionalProperties: false}
 providers: {eks: objects, gke: objects, kind: objects, kwok: objects, existing: objects}
 rehearsal: {notRehearsed: nothing stands behind it}
 "#;
-const POD: &str = r#"
+const POD: &str = r"
 apiVersion: v1
 kind: Pod
 metadata: {name: held-back, namespace: kube-public}
 spec: {containers: [{name: only, image: {{ images.only }}}]}
-"#;
+";
 
 fn write_addon(folder: &Path, name: &str, definition: &str, manifests: &str) {
     let manifests_folder = folder.join(name).join("manifests");
