@@ -193,21 +193,21 @@ pub enum AddonSource {
 }
 
 impl AddonSource {
-    /// Where its objects name images besides pods; an addon of the catalog says that in its `addon.yaml`.
-    pub fn image_fields(&self) -> &[ImageField] {
-        match self {
-            Self::Catalog => &[],
-            Self::Chart(chart) => &chart.image_fields,
-            Self::Manifests(manifests) => &manifests.image_fields,
-        }
-    }
-
     /// The namespaces that it may write to; none are set for addons of the catalog.
     pub fn reach(&self) -> Option<&Reach> {
         match self {
             Self::Catalog => None,
             Self::Chart(chart) => Some(&chart.reach),
             Self::Manifests(manifests) => Some(&manifests.reach),
+        }
+    }
+
+    /// Where its objects name images, besides pods; an addon of the catalog says so itself.
+    pub fn image_fields(&self) -> &[ImageField] {
+        match self {
+            Self::Catalog => &[],
+            Self::Chart(chart) => &chart.image_fields,
+            Self::Manifests(manifests) => &manifests.image_fields,
         }
     }
 }
@@ -221,7 +221,7 @@ pub struct ChartSpec {
     pub values: Value,
     /// Where it may write.
     pub reach: Reach,
-    /// Where its objects name images besides pods.
+    /// Where its objects name images, besides pods.
     pub image_fields: Vec<ImageField>,
 }
 
@@ -264,7 +264,7 @@ pub struct ManifestsSpec {
     pub place: ManifestsPlace,
     /// Where they may write.
     pub reach: Reach,
-    /// Where their objects name images besides pods.
+    /// Where they name images, besides pods.
     pub image_fields: Vec<ImageField>,
 }
 

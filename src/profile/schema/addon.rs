@@ -62,7 +62,7 @@ pub struct ChartFile {
     /// Further namespaces that it may write to, such as `kube-system`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
-    /// Where its objects name images besides pods, so that `registry.mirrors` reach them.
+    /// Where its objects name images, besides pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_fields: Vec<ImageField>,
 }
@@ -90,7 +90,7 @@ pub struct ManifestsFile {
     /// Further namespaces that it may write to, such as `kube-system`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
-    /// Where its objects name images besides pods, so that `registry.mirrors` reach them.
+    /// Where its objects name images, besides pods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_fields: Vec<ImageField>,
 }

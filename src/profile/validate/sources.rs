@@ -138,8 +138,12 @@ impl Field<'_, '_, '_> {
                 ChartPlace::Registry { reference, version: version?, sha256: sha256? }
             }
         };
-        let (values, image_fields) = (Value::Object(file.values.clone()), file.image_fields.clone());
-        Some(ChartSpec { place, values, reach, image_fields })
+        Some(ChartSpec {
+            place,
+            values: Value::Object(file.values.clone()),
+            reach,
+            image_fields: file.image_fields.clone(),
+        })
     }
 
     fn chart_path(&mut self, file: &ChartFile) -> Option<ChartPlace> {
