@@ -154,8 +154,8 @@ impl Catalog {
         let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
         objects.splice(0..0, missing_namespace(&objects, spec, reach, all));
         let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
-        let hint = "correct that path under `imageFields`";
-        rendered.images = images.map_err(|problem| AddonError::source(&spec.name, problem, hint))?;
+        let at = format!("{}.imageFields", path(spec));
+        rendered.images = images.map_err(|problem| AddonError::option(&at, problem, None))?;
         rendered.version.clone_from(&fetched.version);
         rendered.notes = notes;
         rendered.absent = false;
