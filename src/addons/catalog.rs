@@ -8,9 +8,11 @@ use super::definition::{API_VERSION, Definition, KIND, Way};
 use super::error::{AddonError, nearest};
 use super::options::OptionType;
 use super::pools::Pools;
+use super::source::Sources;
+use super::template::Templates;
 use crate::base::ProviderKind;
 use crate::os::files;
-use crate::profile::AddonSpec;
+use crate::profile::{AddonSource, AddonSpec};
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/addons");
 
@@ -26,6 +28,9 @@ pub fn shipped_names() -> Vec<String> {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     addons: BTreeMap<String, Addon>,
+    /// What was fetched for addons that need it.
+    pub(super) sources: Sources,
+    pub(super) templates: Templates,
 }
 
 /// One addon: its definition and its manifests, as they stand in its folder.
@@ -51,7 +56,8 @@ pub struct Manifest {
 impl Catalog {
     /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
     pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
-        let mut catalog = Self { addons: BTreeMap::new() };
+        let mut catalog =
+            Self { addons: BTreeMap::new(), sources: Sources::absent(), templates: Templates::new() };
         for folder in SHIPPED.dirs() {
             catalog.add(shipped(folder)?)?;
         }
@@ -70,6 +76,12 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// The same catalog, with what was fetched for the addons of a profile.
+    #[must_use]
+    pub fn with_sources(self, sources: &Sources) -> Self {
+        Self { sources: sources.clone(), ..self }
+    }
+
     /// The names of all addons, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.addons.keys().map(String::as_str)
@@ -86,6 +98,9 @@ impl Catalog {
 
     /// Whether `provider` can have the addon of `spec` with these options; needs no cluster.
     pub fn check(&self, spec: &AddonSpec, provider: ProviderKind) -> Result<(), AddonError> {
+        if spec.source != AddonSource::Catalog {
+            return Ok(());
+        }
         let addon = self.get(&spec.name)?;
         let definition = &addon.definition;
         if let Way::Refused(because) = definition.providers.on(provider) {
@@ -260,7 +275,7 @@ rehearsal: applied
     fn an_addon_in_a_folder_of_the_user_is_one_like_the_others() {
         let folder = folder_with(ADDON);
         let catalog = Catalog::load(&[folder.path().to_path_buf()]).expect("readable");
-        let spec = AddonSpec { name: "echo".to_string(), options: json!({"text": "x\ny: z"}) };
+        let spec = AddonSpec::of_catalog("echo", json!({"text": "x\ny: z"}));
         let platform = Platform {
             provider: ProviderKind::Kind,
             kubernetes: (1, 36),

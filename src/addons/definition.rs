@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::options::OptionSchema;
 use super::pools::PoolOptions;
+use super::rules::{Named, Rule};
 use crate::base::ProviderKind;
 
 /// The `apiVersion` of every `addon.yaml`.
@@ -38,6 +39,12 @@ pub struct Definition {
     /// Which of its options hold address pools, if any do.
     #[serde(default)]
     pub address_pools: Option<PoolOptions>,
+    /// What templates and rules need and options and platform say only together, in turn.
+    #[serde(default)]
+    pub values: Vec<Named>,
+    /// What a profile must not ask for besides.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.
@@ -115,6 +122,8 @@ impl TryFrom<String> for Minor {
 pub enum Ability {
     /// Services of type `LoadBalancer` get an address.
     LoadBalancer,
+    /// Hosts of `Ingress` objects are served at the address of its Service.
+    Ingress,
 }
 
 /// What each provider does with an addon.

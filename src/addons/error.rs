@@ -34,6 +34,20 @@ pub enum AddonError {
         /// What its newest version is made for.
         newest: Option<MinorRange>,
     },
+    /// The version that is asked for is unknown, or not for the cluster's Kubernetes.
+    #[error("`addons.{name}.version`: {}", no_version(asked, *made_for, minor))]
+    Version {
+        /// The addon.
+        name: String,
+        /// As the profile says.
+        asked: String,
+        /// What it is made for, when it is known.
+        made_for: Option<MinorRange>,
+        /// The cluster's minor.
+        minor: String,
+        /// The versions that fit, newest first.
+        fitting: Vec<String>,
+    },
     /// An option is not as the addon wants it.
     #[error("`{path}`: {problem}")]
     Option {
@@ -93,6 +107,7 @@ impl AddonError {
             | Self::Refused { name, .. }
             | Self::Kubernetes { name, .. }
             | Self::NoManifests { name, .. } => Some(format!("addons.{name}")),
+            Self::Version { name, .. } => Some(format!("addons.{name}.version")),
             Self::Option { path, .. } => Some(path.clone()),
             Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
             Self::File { .. } => None,
@@ -110,6 +125,9 @@ impl AddonError {
             }
             Self::Kubernetes { newest, .. } => {
                 newest.map(|range| format!("its newest version is made for Kubernetes {range}"))
+            }
+            Self::Version { minor, fitting, .. } => {
+                Some(format!("for Kubernetes {minor} there are: {}", fitting.join(", ")))
             }
             Self::Option { hint, .. } => hint.clone(),
             Self::Twice { .. } => Some("give one of them another name".to_string()),
@@ -130,6 +148,13 @@ impl From<AddonError> for Fault {
             Some(hint) => fault.hint(hint),
             None => fault,
         }
+    }
+}
+
+fn no_version(asked: &str, made_for: Option<MinorRange>, minor: &str) -> String {
+    match made_for {
+        Some(range) => format!("{asked} is made for Kubernetes {range}, and this cluster has {minor}"),
+        None => format!("no version {asked} of it is known"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! **Owns** the catalog of addons (data under `addons/` and in the user's own folders), their
 //! options, and the Kubernetes objects that come of them.
-//! **May name** base, os, profile, engine, k8s.
+//! **May name** base, os, flow, profile, engine, k8s.
 //! **Never** holds a word about one addon: what is special about it stands in its `addon.yaml`.
 //! Knows [`Platform`](crate::base::Platform), no cloud.
 //! **Start reading at** [`Catalog`], then [`Definition`].
@@ -13,6 +13,8 @@ mod options;
 mod pools;
 mod rehearsal;
 mod render;
+mod rules;
+mod source;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
@@ -22,3 +24,5 @@ pub use format::Format;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use pools::PoolOptions;
 pub use render::Rendered;
+pub use rules::{Named, Rule};
+pub use source::{Document, HelmSearch, HelmVersion, Means, Sources};

@@ -4,10 +4,11 @@ use super::catalog::{Addon, Catalog, path};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::pools::Settled;
-use super::{rehearsal, template};
+use super::rehearsal;
+use super::source::{SourceObjects, of_source};
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
-use crate::profile::AddonSpec;
+use crate::profile::{AddonSpec, Reach};
 
 /// What one addon of a profile comes to on one platform.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +23,31 @@ pub struct Rendered {
     /// The path of a list in the cluster's API by whose items an addon that somebody else brings
     /// shows that it works.
     pub provided: Option<String>,
+    /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
+    pub absent: bool,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
+    /// What it does for other addons and for the user.
+    pub provides: Vec<Ability>,
+}
+
+impl Rendered {
+    /// Takes out what a rehearsal does not apply. One note says so, and which address pools are `open`.
+    fn leave_out(&mut self, open: &[String], rehearsal: bool) {
+        let mut parts = Vec::new();
+        if rehearsal {
+            let (applied, left_out) = rehearsal::split(std::mem::take(&mut self.objects));
+            self.objects = applied;
+            parts = rehearsal::words(&left_out);
+        }
+        parts.extend(open.iter().map(|pool| {
+            format!("pool `{pool}` (its addresses are chosen from the docker network once it is there)")
+        }));
+        if !parts.is_empty() {
+            let topic = if rehearsal { "not rehearsed" } else { "left open" };
+            self.notes.push(Note::new(topic, format!("addon {}: {}", self.name, parts.join(", "))));
+        }
+    }
 }
 
 impl Catalog {
@@ -39,15 +63,20 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
+        if let Some(reach) = spec.source.reach() {
+            return self.render_source(spec, reach, platform.rehearsal);
+        }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
-        let version = version_for(addon, platform)?;
+        let version = version_for(addon, spec, platform)?;
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: version.version.clone(),
             objects: Vec::new(),
             provided: None,
+            absent: false,
             notes: Vec::new(),
+            provides: addon.definition.provides.clone(),
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
@@ -55,23 +84,8 @@ impl Catalog {
             }
             Course::Apply => {
                 let (objects, open) = self.objects(addon, version, spec, all, platform)?;
-                let mut parts = Vec::new();
                 rendered.objects = objects;
-                if platform.rehearsal {
-                    let (applied, left_out) = rehearsal::split(rendered.objects);
-                    rendered.objects = applied;
-                    parts = rehearsal::words(&left_out);
-                }
-                parts.extend(open.iter().map(|pool| {
-                    format!(
-                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
-                    )
-                }));
-                if !parts.is_empty() {
-                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
-                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
-                    rendered.notes.push(Note::new(topic, text));
-                }
+                rendered.leave_out(&open, platform.rehearsal);
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
@@ -88,6 +102,34 @@ impl Catalog {
         }
     }
 
+    /// An addon from elsewhere, as far as it was fetched.
+    fn render_source(
+        &self,
+        spec: &AddonSpec,
+        reach: &Reach,
+        rehearsal: bool,
+    ) -> Result<Rendered, AddonError> {
+        let mut rendered = Rendered {
+            name: spec.name.clone(),
+            version: String::new(),
+            objects: Vec::new(),
+            provided: None,
+            absent: true,
+            notes: Vec::new(),
+            provides: Vec::new(),
+        };
+        let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
+        let mut kinds = Kinds::default();
+        self.sources.documents().for_each(|document| kinds.learn(&document.body));
+        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        rendered.version.clone_from(&fetched.version);
+        rendered.objects = objects;
+        rendered.notes = notes;
+        rendered.absent = false;
+        rendered.leave_out(&[], rehearsal);
+        Ok(rendered)
+    }
+
     /// The objects, and the names of address pools that wait for the network to be known.
     fn objects(
         &self,
@@ -97,19 +139,28 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<(Vec<Object>, Vec<String>), AddonError> {
-        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
-        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let path = path(spec);
+        let options = addon.definition.options.complete(&path, &spec.options)?;
+        let pools = addon.pools(&path, &options, platform.provider)?;
         let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
-        let values = json!({
+        let mut values = json!({
             "options": options,
             "pools": pools,
             "images": version.images,
             "version": version.version,
             "platform": self.platform_values(all, platform),
+            "values": {},
         });
+        let place = format!("{}/addon.yaml", addon.folder);
+        for named in &addon.definition.values {
+            named.add(self.templates.environment(), &mut values, &place)?;
+        }
+        for rule in &addon.definition.rules {
+            rule.check(self.templates.environment(), &values, &path, &place)?;
+        }
         let mut documents = Vec::new();
         for manifest in &addon.manifests {
-            let rendered = template::documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, &values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
@@ -165,12 +216,31 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
     }
 }
 
-fn version_for<'a>(addon: &'a Addon, platform: &Platform) -> Result<&'a Version, AddonError> {
+/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
+fn version_for<'a>(
+    addon: &'a Addon,
+    spec: &AddonSpec,
+    platform: &Platform,
+) -> Result<&'a Version, AddonError> {
     let definition = &addon.definition;
-    definition.version_for(minor(platform)).ok_or_else(|| AddonError::Kubernetes {
+    let minor = minor(platform);
+    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
         name: definition.name.clone(),
-        minor: minor(platform).to_string(),
+        minor: minor.to_string(),
         newest: definition.versions.first().map(|version| version.kubernetes),
+    })?;
+    let Some(asked) = &spec.version else { return Ok(newest) };
+    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
+    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
+        name: definition.name.clone(),
+        asked: asked.clone(),
+        made_for: definition
+            .versions
+            .iter()
+            .find(|version| version.version == *asked)
+            .map(|version| version.kubernetes),
+        minor: minor.to_string(),
+        fitting: fitting().map(|version| version.version.clone()).collect(),
     })
 }
 
@@ -196,7 +266,7 @@ mod tests {
     }
 
     fn spec(name: &str, options: Value) -> AddonSpec {
-        AddonSpec { name: name.to_string(), options }
+        AddonSpec::of_catalog(name, options)
     }
 
     fn catalog() -> Catalog {
@@ -254,10 +324,10 @@ mod tests {
         let alone = [spec("traefik", json!({}))];
         let with_metallb = [spec("traefik", json!({})), spec("metallb", json!({}))];
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
-        assert_eq!(service_type(&alone, Capability::ByAddon), "NodePort");
+        assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
-        assert_eq!(service_type(&with_metallb, Capability::Absent), "NodePort");
-        let asked = [spec("traefik", json!({"service": "ClusterIP"}))];
+        assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
+        let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
     }
 

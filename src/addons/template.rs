@@ -6,30 +6,75 @@ use std::fmt::Write;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::catalog::{Manifest, yaml_error};
 use super::error::AddonError;
+use crate::base::{Quantity, QuantityError};
 
 /// A template does some hundred steps; one that never ends is stopped here.
 const FUEL: u64 = 200_000;
 
-/// The YAML documents that `manifest` renders to, empty ones left out.
-pub fn documents(manifest: &Manifest, values: &Value) -> Result<Vec<Value>, AddonError> {
-    let text = render(manifest, values)?;
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(&text).map_err(|error| yaml_error(&manifest.place, &error))?;
-    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+/// What templates and expressions are read with.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    environment: Environment<'static>,
 }
 
-fn render(manifest: &Manifest, values: &Value) -> Result<String, AddonError> {
-    let values = minijinja::value::Serde(values);
-    environment().render_named_str(&manifest.place, &manifest.text, values).map_err(|error| {
-        let place = match error.line() {
-            Some(line) => format!("{}:{line}", manifest.place),
-            None => manifest.place.clone(),
-        };
-        let problem = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
-        AddonError::file(&place, problem)
+impl Templates {
+    /// The rules and filters that all templates share.
+    pub fn new() -> Self {
+        Self { environment: environment() }
+    }
+
+    /// For expressions.
+    pub(super) fn environment(&self) -> &Environment<'static> {
+        &self.environment
+    }
+
+    /// The YAML documents that `manifest` renders to, empty ones left out.
+    pub fn documents(&self, manifest: &Manifest, values: &Value) -> Result<Vec<Value>, AddonError> {
+        let text = self.render(manifest, values)?;
+        let documents: Vec<Value> =
+            serde_saphyr::from_multiple(&text).map_err(|error| yaml_error(&manifest.place, &error))?;
+        Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+    }
+
+    fn render(&self, manifest: &Manifest, values: &Value) -> Result<String, AddonError> {
+        let values = minijinja::value::Serde(values);
+        self.environment.render_named_str(&manifest.place, &manifest.text, values).map_err(|error| {
+            let place = match error.line() {
+                Some(line) => format!("{}:{line}", manifest.place),
+                None => manifest.place.clone(),
+            };
+            AddonError::file(&place, problem(&error))
+        })
+    }
+}
+
+/// What is wrong, without the place, which is said once.
+pub(super) fn problem(error: &minijinja::Error) -> String {
+    error.detail().map_or_else(|| error.kind().to_string(), str::to_string)
+}
+
+/// The bytes of a quantity of memory: `2Gi | bytes`.
+fn bytes(text: &str) -> Result<i128, minijinja::Error> {
+    let quantity: Quantity = text.parse().map_err(|error: QuantityError| {
+        minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string())
+    })?;
+    Ok(quantity.thousandths() / 1000)
+}
+
+/// A few letters that differ when the value does: what has to change with it carries them.
+fn fingerprint(value: &minijinja::Value) -> Result<String, minijinja::Error> {
+    let json = json(value)?;
+    let digest = Sha256::digest(json.as_bytes());
+    Ok(digest.iter().take(5).fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+}
+
+fn json(value: &minijinja::Value) -> Result<String, minijinja::Error> {
+    serde_json::to_string(value).map_err(|error| {
+        minijinja::Error::new(ErrorKind::BadSerialization, "a value has no JSON form").with_source(error)
     })
 }
 
@@ -37,6 +82,8 @@ fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
+    environment.add_filter("bytes", |text: &str| bytes(text));
+    environment.add_filter("fingerprint", |value: minijinja::Value| fingerprint(&value));
     environment.set_formatter(|out, _state, value| {
         if value.kind() == ValueKind::Undefined {
             return Err(minijinja::Error::new(
@@ -44,10 +91,7 @@ fn environment() -> Environment<'static> {
                 "a value that is not set is written",
             ));
         }
-        let json = serde_json::to_string(value).map_err(|error| {
-            minijinja::Error::new(ErrorKind::BadSerialization, "a value has no JSON form").with_source(error)
-        })?;
-        out.write_str(&printable(&json)).map_err(minijinja::Error::from)
+        out.write_str(&printable(&json(value)?)).map_err(minijinja::Error::from)
     });
     environment
 }
@@ -74,6 +118,23 @@ mod tests {
 
     fn manifest(text: &str) -> Manifest {
         Manifest { place: "x.yaml".to_string(), text: text.to_string() }
+    }
+
+    fn documents(manifest: &Manifest, values: &Value) -> Result<Vec<Value>, AddonError> {
+        Templates::new().documents(manifest, values)
+    }
+
+    #[test]
+    fn memory_is_counted_and_values_have_fingerprints() {
+        let template =
+            "memory: {{ (memory | bytes * 9 // 10) ~ \"\" }}\nname: {{ \"x-\" ~ memory | fingerprint }}\n";
+        let of = |memory: &str| documents(&manifest(template), &json!({"memory": memory})).expect("rendered");
+        assert_eq!(of("512Mi")[0]["memory"], "483183820");
+        assert_eq!(of("512Mi")[0]["name"].as_str().map(str::len), Some(12));
+        assert_ne!(of("512Mi")[0]["name"], of("513Mi")[0]["name"]);
+        let error =
+            documents(&manifest("memory: {{ \"much\" | bytes }}\n"), &json!({})).expect_err("refused");
+        assert!(error.to_string().contains("`much` is no quantity"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod access;
 mod addresses;
 mod change;
+mod checksum;
 mod clock;
 mod fault;
 mod id;
@@ -19,6 +20,7 @@ mod secret;
 pub use access::{ClusterAccess, Credential};
 pub use addresses::{AddressRange, RangeError, address_after};
 pub use change::{Change, ChangeKind, FieldChange, Note};
+pub use checksum::Checksum;
 pub use clock::{Clock, SystemClock};
 pub use fault::{Fault, FaultKind};
 pub use id::{Layer, ResourceId, RunId};

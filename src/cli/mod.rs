@@ -16,6 +16,7 @@ mod saved;
 mod session;
 mod settings;
 mod signals;
+mod sources;
 mod work;
 mod yaml;
 

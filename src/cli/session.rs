@@ -11,6 +11,8 @@ use super::profiles;
 use super::runtime::reading;
 use super::settings::{Settings, terminal_size};
 use super::signals::Signals;
+use super::sources::{self, Fetch};
+use crate::addons::Sources;
 use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
@@ -25,6 +27,15 @@ use crate::ui::{Complaint, words};
 const LONG_LOOK: Duration = Duration::from_secs(2);
 /// How long letting go of the courtesy lock in the cluster may take.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What a command was asked to work on.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) target: &'a Target,
+    pub(super) scope: &'a Scope,
+    pub(super) leave: &'a Leave,
+    pub(super) fetch: Fetch,
+}
 
 /// One environment that a command works on, and everything for it.
 pub(super) struct Session<'a> {
@@ -48,13 +59,10 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Loads the profile and puts its graph together. Touches no cluster and no cloud.
-    pub(super) fn open(
-        target: &Target,
-        scope: &Scope,
-        leave: &Leave,
-        settings: &'a Settings,
-    ) -> Result<Self, Failure> {
+    /// Loads the profile, fetches what its addons come from, and puts its graph together. Touches no
+    /// cluster and no cloud.
+    pub(super) fn open(asked: &Asked<'_>, settings: &'a Settings) -> Result<Self, Failure> {
+        let Asked { target, scope, leave, fetch } = *asked;
         let chosen = profiles::load(target, settings)?;
         let environment = chosen.environment;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -73,8 +81,12 @@ impl<'a> Session<'a> {
             partial: !scope.only.is_empty(),
             tenants: only_tenants(&scope.only, &environment)?,
         };
-        let mut assembly =
-            plan::assemble(&environment, &plan_settings).map_err(|fault| Failure::profile(&fault))?;
+        let sources = match fetch {
+            Fetch::Needed => sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?,
+            Fetch::NotNeeded => Sources::absent(),
+        };
+        let mut assembly = plan::assemble(&environment, &plan_settings, &sources)
+            .map_err(|fault| Failure::profile(&fault))?;
         keep_only(&mut assembly, &scope.only)?;
         if !scope.only.is_empty() {
             let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();

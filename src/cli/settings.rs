@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, Output, Progress};
+use crate::addons::{HelmSearch, Means};
 use crate::base::{Fault, FaultKind};
 use crate::os::files;
 use crate::providers::{Dirs, Local, ToolSearch};
@@ -22,6 +23,7 @@ pub(super) struct Surroundings {
     pub(super) cache_home: Option<PathBuf>,
     pub(super) search_path: OsString,
     pub(super) kubeconfig: Option<OsString>,
+    pub(super) helm_logins: Option<PathBuf>,
     pub(super) user: String,
     pub(super) host: String,
     pub(super) folder: PathBuf,
@@ -50,6 +52,7 @@ impl Surroundings {
             cache_home: folder("XDG_CACHE_HOME"),
             search_path: variable("PATH").unwrap_or_default(),
             kubeconfig: variable("KUBECONFIG"),
+            helm_logins: helm_logins(&folder),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
                 .or_else(|| kernel_name.map(|name| name.trim().to_string()))
@@ -94,6 +97,7 @@ pub(super) struct Settings {
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
     kubeconfig: Option<OsString>,
+    helm_logins: Option<PathBuf>,
 }
 
 impl Settings {
@@ -133,6 +137,7 @@ impl Settings {
             search_path: surroundings.search_path,
             folder: surroundings.folder,
             kubeconfig: surroundings.kubeconfig,
+            helm_logins: surroundings.helm_logins,
         }
     }
 
@@ -170,6 +175,16 @@ impl Settings {
         })
     }
 
+    /// With what the sources of addons are fetched.
+    pub(super) fn means(&self) -> Result<Means, Fault> {
+        Ok(Means { cache: self.cache()?.to_path_buf(), helm: self.helm() })
+    }
+
+    /// Where `helm` is, and the logins that its user has given it.
+    pub(super) fn helm(&self) -> HelmSearch {
+        HelmSearch { search_path: self.search_path.clone(), logins: self.helm_logins.clone() }
+    }
+
     /// The kubeconfig that `kubectl` would write to: the first of KUBECONFIG, or `~/.kube/config`.
     pub(super) fn user_kubeconfig(&self) -> Result<PathBuf, Fault> {
         let first = self
@@ -182,6 +197,16 @@ impl Settings {
             (None, None) => Err(homeless("find your kubeconfig", "KUBECONFIG")),
         }
     }
+}
+
+/// The file into which `helm registry login` writes: helm's own rules for finding it.
+fn helm_logins(folder: &dyn Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let in_home = if cfg!(target_os = "macos") { "Library/Preferences" } else { ".config" };
+    let configuration = || {
+        let shared = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(in_home)));
+        folder("HELM_CONFIG_HOME").or_else(|| Some(shared?.join("helm")))
+    };
+    folder("HELM_REGISTRY_CONFIG").or_else(|| Some(configuration()?.join("registry/config.json")))
 }
 
 /// The user where no variable names one: `uid 1000`, the owner of the process's own files.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::sets::{Rendering, TENANTS, render};
+use crate::addons::Sources;
 use crate::base::{Fault, Note, ResourceId, RunId, label};
 use crate::engine::{Graph, Need, Removal};
 use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind};
@@ -58,11 +59,15 @@ pub fn fingerprint(resolved: &Value, shape: &str) -> String {
     hasher.finalize().iter().take(16).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"))
 }
 
-/// The graph of all resources of `environment`.
-pub fn assemble(environment: &Environment, settings: &Settings) -> Result<Assembly, Fault> {
+/// The graph of all resources of `environment`, with what was fetched for its addons.
+pub fn assemble(
+    environment: &Environment,
+    settings: &Settings,
+    sources: &Sources,
+) -> Result<Assembly, Fault> {
     // First of all: whatever else may be wrong, on this provider nothing can be made right.
     providers::check(environment)?;
-    let Rendering { mut sets, provided: brought, mut notes } = render(environment)?;
+    let Rendering { mut sets, provided: brought, mut notes } = render(environment, sources)?;
     if settings.partial && !settings.tenants.is_empty() {
         keep_tenants(&mut sets, &settings.tenants);
     }

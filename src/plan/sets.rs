@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::addons::Catalog;
+use crate::addons::{Catalog, Rendered, Sources};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
@@ -21,29 +21,30 @@ pub struct Rendering {
 /// The name of the set of all tenants.
 pub(super) const TENANTS: &str = "tenants";
 
-/// Renders every object of `environment`. Needs no cluster.
-pub fn render(environment: &Environment) -> Result<Rendering, Fault> {
+/// Renders every object of `environment`, with what was fetched for its addons. Needs no cluster.
+pub fn render(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
     let platform = providers::platform(environment);
-    let mut rendering = addons(environment, &platform)?;
+    let mut rendering = addons(environment, &platform, sources)?;
     rendering.sets.push(tenants_set(environment, &platform));
     Ok(rendering)
 }
 
-fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, Fault> {
-    let catalog = Catalog::load(&environment.addons_from)?;
+fn addons(environment: &Environment, platform: &Platform, sources: &Sources) -> Result<Rendering, Fault> {
+    let catalog = Catalog::load(&environment.addons_from)?.with_sources(sources);
     let rendered = catalog.render_all(&environment.addons, platform)?;
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
     for addon in rendered {
+        let outline = outline(&addon);
         rendering.notes.extend(addon.notes);
         rendering.provided.extend(addon.provided.map(|path| (addon.name.clone(), path)));
-        if addon.objects.is_empty() {
+        if addon.objects.is_empty() && !addon.absent {
             continue;
         }
         if platform.rehearsal {
             rendering.notes.extend(without_address(&addon.name, &addon.objects));
         }
         rendering.sets.push(ObjectSet {
-            outline: format!("version {}, {}", addon.version, counted(addon.objects.len(), "object")),
+            outline,
             name: format!("addon-{}", addon.name),
             objects: addon.objects,
             leaving: Leaving::Everything,
@@ -53,6 +54,13 @@ fn addons(environment: &Environment, platform: &Platform) -> Result<Rendering, F
         });
     }
     Ok(rendering)
+}
+
+fn outline(addon: &Rendered) -> String {
+    if addon.absent {
+        return String::new();
+    }
+    format!("version {}, {}", addon.version, counted(addon.objects.len(), "object"))
 }
 
 /// The set of all tenants. It is there also when the profile has none: so that the last one that
@@ -127,7 +135,7 @@ mod tests {
         let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
         let mut environment = load(&found, &options).expect("valid").environment.rehearse();
         environment.tenants.clear();
-        let rendering = render(&environment).expect("rendered");
+        let rendering = render(&environment, &Sources::absent()).expect("rendered");
         let tenants = rendering.sets.iter().find(|set| set.name == TENANTS).expect("there");
         assert_eq!(tenants.leaving, Leaving::AccessOnly);
         assert!(tenants.objects.is_empty() && tenants.outline.is_empty());

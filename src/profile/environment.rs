@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::base::{Owner, ProviderKind, Quantity};
+use crate::base::{Checksum, Owner, ProviderKind, Quantity};
 
 /// A whole, valid environment: what a profile means once it is composed, defaulted and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,13 +157,128 @@ impl RegistrySpec {
     }
 }
 
-/// An addon of the profile with its options as they stand there.
+/// An addon of the profile: one of the catalog with its options, or a chart or manifests from elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AddonSpec {
-    /// Its name in the catalog.
+    /// Its name; in the catalog, when it is from there.
     pub name: String,
-    /// The options, a JSON object, checked against the addon's own schema.
+    /// The version that is asked for, of an addon of the catalog; the newest that fits, when absent.
+    pub version: Option<String>,
+    /// The options of an addon of the catalog, a JSON object, to be checked against its own schema.
     pub options: Value,
+    /// Where its objects come from.
+    pub source: AddonSource,
+}
+
+impl AddonSpec {
+    /// The addon `name` of the catalog in its newest version.
+    pub fn of_catalog(name: impl Into<String>, options: Value) -> Self {
+        Self { name: name.into(), version: None, options, source: AddonSource::Catalog }
+    }
+}
+
+/// Where the objects of an addon come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AddonSource {
+    /// The catalog.
+    Catalog,
+    /// A Helm chart.
+    Chart(ChartSpec),
+    /// Manifests as they are.
+    Manifests(ManifestsSpec),
+}
+
+impl AddonSource {
+    /// The namespaces that it may write to; none are set for addons of the catalog.
+    pub fn reach(&self) -> Option<&Reach> {
+        match self {
+            Self::Catalog => None,
+            Self::Chart(chart) => Some(&chart.reach),
+            Self::Manifests(manifests) => Some(&manifests.reach),
+        }
+    }
+}
+
+/// A Helm chart and what is set in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChartSpec {
+    /// Where it is.
+    pub place: ChartPlace,
+    /// Its values, a JSON object. They may hold secrets.
+    pub values: Value,
+    /// Where it may write.
+    pub reach: Reach,
+}
+
+/// Where a chart is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChartPlace {
+    /// In a chart repository.
+    Repository {
+        /// The repository's address.
+        repo: String,
+        /// The chart's name there.
+        name: String,
+        /// The chart's version.
+        version: String,
+        /// Of the packed chart.
+        sha256: Checksum,
+    },
+    /// In a registry.
+    Registry {
+        /// `oci://registry.example.com/charts/web`.
+        reference: String,
+        /// The chart's version.
+        version: String,
+        /// Of the packed chart.
+        sha256: Checksum,
+    },
+    /// On this machine.
+    Path {
+        /// Its folder, or the packed chart; absolute.
+        path: PathBuf,
+        /// Of the packed chart, when it is to be checked.
+        sha256: Option<Checksum>,
+    },
+}
+
+/// Manifests as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestsSpec {
+    /// Where they are.
+    pub place: ManifestsPlace,
+    /// Where they may write.
+    pub reach: Reach,
+}
+
+/// Where manifests are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManifestsPlace {
+    /// In a file elsewhere.
+    Url {
+        /// Its address.
+        url: String,
+        /// Of the file.
+        sha256: Checksum,
+    },
+    /// In a file or folder on this machine, absolute.
+    Path(PathBuf),
+}
+
+/// The namespaces that an addon may write to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Where objects live that name no namespace.
+    pub namespace: String,
+    /// Further ones.
+    pub further: Vec<String>,
+}
+
+impl Reach {
+    /// Whether `namespace` is one of them.
+    pub fn holds(&self, namespace: &str) -> bool {
+        self.namespace == namespace || self.further.iter().any(|further| further == namespace)
+    }
 }
 
 /// Namespaces of one owner, what they may use and who may do what in them.

@@ -26,8 +26,9 @@ use serde_json::Value;
 
 pub use diagnostic::{Diagnostic, ProfileError};
 pub use environment::{
-    AddonSpec, ClusterSpec, Environment, Group, MachineResources, NodeGroup, PodSecurity, RegistrySpec,
-    Taint, Tenant, TenantGroups, TenantLimits,
+    AddonSource, AddonSpec, ChartPlace, ChartSpec, ClusterSpec, Environment, Group, MachineResources,
+    ManifestsPlace, ManifestsSpec, NodeGroup, PodSecurity, Reach, RegistrySpec, Taint, Tenant, TenantGroups,
+    TenantLimits,
 };
 pub use find::{Found, NotFound, find, shipped};
 pub use schema::{json_schema, tenant_json_schema};

@@ -370,10 +370,7 @@ async fn node_groups_follow_the_profile() {
 #[tokio::test]
 async fn the_metrics_api_is_served_when_the_profile_has_it() {
     let Some(mut stage) = Stage::new("metrics") else { return };
-    stage
-        .environment
-        .addons
-        .push(AddonSpec { name: "metrics-server".to_string(), options: serde_json::json!({}) });
+    stage.environment.addons.push(AddonSpec::of_catalog("metrics-server", serde_json::json!({})));
     let made = stage.up().await;
     assert!(made.failed.is_empty(), "{:?}", made.failed);
     let mut running: Vec<String> = stage.processes().into_iter().map(|(_, component)| component).collect();

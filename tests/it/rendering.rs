@@ -160,7 +160,7 @@ fn platform() -> Platform {
 }
 
 fn addon(name: &str, options: Value, platform: &Platform) -> Vec<Object> {
-    let spec = AddonSpec { name: name.to_string(), options };
+    let spec = AddonSpec::of_catalog(name, options);
     let catalog = Catalog::load(&[]).expect("the shipped addons");
     catalog.render(&spec, std::slice::from_ref(&spec), platform).expect("rendered").objects
 }

@@ -5,9 +5,10 @@ use super::super::exit::{Exit, Failure};
 use super::super::merge;
 use super::super::prompt;
 use super::super::runtime;
-use super::super::session::{Session, looking};
+use super::super::session::{Asked, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
+use super::super::sources::Fetch;
 use super::super::work::work;
 use super::{print, unknown};
 use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
@@ -19,7 +20,9 @@ use crate::ui::{self, Table, words};
 /// `berth down [ENV]`
 pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure> {
     let scope = looking(&arguments.live);
-    let session = Session::open(&arguments.target, &scope, &Leave::default(), settings)?;
+    let asked =
+        Asked { target: &arguments.target, scope: &scope, leave: &Leave::default(), fetch: Fetch::NotNeeded };
+    let session = Session::open(&asked, settings)?;
     if session.environment.protected {
         return Err(Failure::refused(
             format!("{} is protected", session.about.environment),

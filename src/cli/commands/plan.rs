@@ -2,15 +2,22 @@ use super::super::args::Plan as Arguments;
 use super::super::exit::{Exit, Failure};
 use super::super::runtime;
 use super::super::saved::SavedPlan;
-use super::super::session::Session;
+use super::super::session::{Asked, Session};
 use super::super::settings::Settings;
+use super::super::sources::Fetch;
 use super::{print, print_json, unknown};
 use crate::plan::Plan;
 use crate::ui;
 
 /// `berth plan [ENV]`
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Failure> {
-    let session = Session::open(&arguments.target, &arguments.scope, &arguments.leave, settings)?;
+    let asked = Asked {
+        target: &arguments.target,
+        scope: &arguments.scope,
+        leave: &arguments.leave,
+        fetch: Fetch::Needed,
+    };
+    let session = Session::open(&asked, settings)?;
     let survey = runtime::run(|signals| {
         let session = &session;
         async move {

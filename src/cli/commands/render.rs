@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -7,6 +8,7 @@ use super::super::args::Render;
 use super::super::exit::{Exit, Failure};
 use super::super::profiles;
 use super::super::settings::Settings;
+use super::super::sources;
 use super::super::yaml;
 use super::{print, print_json};
 use crate::k8s::{Object, finish};
@@ -14,6 +16,8 @@ use crate::os::files;
 use crate::plan;
 use crate::ui::words::count;
 
+/// Fetching what addons come from may take this long.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// The file that says that a folder is a rendering, which a later one may replace.
 const LIST: &str = "RENDERED.json";
 
@@ -21,7 +25,8 @@ const LIST: &str = "RENDERED.json";
 pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failure> {
     let loaded = profiles::load(&arguments.target, settings)?;
     let environment = &loaded.environment;
-    let rendering = plan::render(environment).map_err(|fault| Failure::profile(&fault))?;
+    let sources = sources::fetch(environment, &[], PATIENCE, settings)?;
+    let rendering = plan::render(environment, &sources).map_err(|fault| Failure::profile(&fault))?;
     let objects = rendering
         .sets
         .into_iter()

@@ -1,14 +1,21 @@
 use super::super::args::{Leave, Status as Arguments};
 use super::super::exit::{Exit, Failure};
 use super::super::runtime;
-use super::super::session::Session;
+use super::super::session::{Asked, Session};
 use super::super::settings::Settings;
+use super::super::sources::Fetch;
 use super::{print, print_json, unknown};
 use crate::ui::status::Status;
 
 /// `berth status [ENV]`
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Failure> {
-    let session = Session::open(&arguments.target, &arguments.scope, &Leave::default(), settings)?;
+    let asked = Asked {
+        target: &arguments.target,
+        scope: &arguments.scope,
+        leave: &Leave::default(),
+        fetch: Fetch::Needed,
+    };
+    let session = Session::open(&asked, settings)?;
     let survey = runtime::run(|signals| {
         let session = &session;
         async move {

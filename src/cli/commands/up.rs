@@ -3,9 +3,10 @@ use super::super::exit::{Exit, Failure};
 use super::super::prompt;
 use super::super::runtime;
 use super::super::saved::SavedPlan;
-use super::super::session::Session;
+use super::super::session::{Asked, Session};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
+use super::super::sources::Fetch;
 use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
 use crate::base::ChangeKind;
@@ -17,7 +18,13 @@ use crate::ui::{self, words};
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
     let saved = SavedPlan::take(&mut arguments)?;
-    let session = Session::open(&arguments.target, &arguments.scope, &arguments.leave, settings)?;
+    let asked = Asked {
+        target: &arguments.target,
+        scope: &arguments.scope,
+        leave: &arguments.leave,
+        fetch: Fetch::Needed,
+    };
+    let session = Session::open(&asked, settings)?;
     let _lock = session.lock("up")?;
     runtime::run(|signals| async move {
         let exit = raise(&session, &arguments, saved.as_ref(), &signals).await;

@@ -1,6 +1,7 @@
 //! The file format: what a profile may say. The docstrings here are the descriptions of the JSON Schema.
 
 mod access;
+mod addon;
 mod eks;
 mod gke;
 mod local;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use access::{Access, GroupMapping};
+pub use addon::{AddonFile, ChartFile, ManifestsFile};
 pub use eks::{EksCluster, EksEndpoint, EksLog, EksNetwork, EksSupport, Nat};
 pub use gke::{GkeChannel, GkeCluster, GkeEndpoint, GkeNetwork};
 pub use local::{ExistingCluster, KindCluster, KindMount, KindPort, KwokCluster};
@@ -75,8 +77,10 @@ pub struct EnvironmentFile {
     /// Where images are kept: exactly one key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
-    /// Programs that every tenant uses: the name of an addon and its options, `{}` for none.
+    /// Programs that every tenant uses: the name of an addon and its options, `{}` for none; or any
+    /// other name with a `chart` or `manifests`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, AddonFile>")]
     pub addons: BTreeMap<String, Map<String, Value>>,
     /// Folders with addons of your own, of the same shape as berth's `addons/`. Relative to this file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

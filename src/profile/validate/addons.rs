@@ -1,42 +1,76 @@
 //! Which addons there are, and which of them the provider can have.
 
-use super::Check;
+use serde_json::Value;
+
+use super::{Check, sources};
 use crate::base::ProviderKind;
 use crate::os::files::names_in;
-use crate::profile::AddonSpec;
 use crate::profile::nearest::nearest;
 use crate::profile::schema::EnvironmentFile;
 use crate::profile::tree::{Step, shorten};
+use crate::profile::{AddonSource, AddonSpec, LoadOptions};
 
-pub(super) fn addons(check: &mut Check<'_>, file: &EnvironmentFile, known: &[String]) -> Vec<AddonSpec> {
+/// The addons of the profile. What is from elsewhere is written back to `file` as it was understood, so
+/// that it means the same in another folder.
+pub(super) fn addons(
+    check: &mut Check<'_>,
+    file: &mut EnvironmentFile,
+    options: &LoadOptions,
+) -> Vec<AddonSpec> {
     let own = own_addons(check, file);
-    for name in file.addons.keys() {
-        let place = check.key_place(&[Step::Key("addons")], name);
-        if !known.contains(name) && !own.contains(name) {
+    let known = &options.known_addons;
+    let names: Vec<String> = file.addons.keys().cloned().collect();
+    let mut specs = Vec::new();
+    for name in names {
+        let place = check.key_place(&[Step::Key("addons")], &name);
+        let is_of_catalog = known.contains(&name) || own.contains(&name);
+        let fields = file.addons.get_mut(&name).expect("the names are its keys");
+        if !is_of_catalog && sources::KEYS.iter().any(|key| fields.contains_key(*key)) {
+            specs.extend(sources::source(check, &name, fields, &options.home));
+            continue;
+        }
+        if is_of_catalog {
+            sources::refuse_beside_catalog(check, &name, fields);
+            if !own.contains(&name)
+                && let Some(help) = impossible(&name, check.provider)
+            {
+                check.error_at(place, format!("`{name}` does not work on {}", check.provider), help);
+            }
+        } else if check.is_complete("addonsFrom") {
             let all = || known.iter().chain(&own).map(String::as_str);
-            let help = match nearest(name, all()) {
-                Some(near) => format!("did you mean `{near}`?"),
+            let help = match nearest(&name, all()) {
+                Some(near) => format!("did you mean `{near}`? Or give it a `chart` or `manifests`"),
                 None => format!(
-                    "there are {}; folders with your own go under `addonsFrom`",
+                    "there are {}; give it a `chart` or `manifests`, or name a folder with your own under \
+                     `addonsFrom`",
                     all().collect::<Vec<_>>().join(", ")
                 ),
             };
-            if check.is_complete("addonsFrom") {
-                check.error_at(place, format!("there is no addon `{}`", shorten(name)), help);
-            }
-        } else if let Some(help) = impossible(name, check.provider).filter(|_| !own.contains(name)) {
-            check.error_at(place, format!("`{name}` does not work on {}", check.provider), help);
+            check.error_at(place, format!("there is no addon `{}`", shorten(&name)), help);
         }
+        let version = version(check, &name);
+        let mut options = fields.clone();
+        if let Some(version) = &version {
+            options.shift_remove("version");
+            // As it is written: `1.30` is not the number 1.3.
+            fields.insert("version".to_string(), Value::from(version.clone()));
+        }
+        let options = Value::Object(options);
+        specs.push(AddonSpec { name, version, options, source: AddonSource::Catalog });
     }
-    let addons = file.addons.iter();
-    addons
-        .map(|(name, options)| AddonSpec {
-            name: name.clone(),
-            options: serde_json::Value::Object(options.clone()),
-        })
-        .collect()
+    specs
 }
 
+/// The reserved option `version` of an addon of the catalog, as it is written.
+fn version(check: &mut Check<'_>, name: &str) -> Option<String> {
+    let node = check.tree.get("addons")?.get(name)?.get("version")?;
+    let text = node.text().map(str::to_string);
+    if text.is_none() {
+        let message = format!("expected a version, found {}", node.describe());
+        check.error_at(node.place, message, "write it as text: `version: \"1.2.3\"`");
+    }
+    text
+}
 /// What to do instead, for an addon that this provider cannot have.
 fn impossible(addon: &str, provider: ProviderKind) -> Option<&'static str> {
     match (addon, provider) {

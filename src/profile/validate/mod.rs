@@ -11,6 +11,7 @@ mod quota;
 mod registry;
 mod secrets;
 mod sizes;
+mod sources;
 mod tenants;
 
 use std::path::Path;
@@ -112,8 +113,9 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     let admins = groups.resolve(&mut check, &access.admins, &[Step::Key("access"), Step::Key("admins")]);
     let node_groups = node_groups::node_groups(&mut check, &mut file);
     let registry = registry::registry(&mut check, &file);
-    let addons = addons::addons(&mut check, &file, &inputs.options.known_addons);
+    let addons = addons::addons(&mut check, &mut file, inputs.options);
     let tenants = tenants::tenants(&mut check, &mut file, &groups);
+    sources::check_homes(&mut check, &addons, &tenants);
     capacity::check(&mut check, &node_groups, &tenants);
 
     let Check { problems, warnings, .. } = check;

@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use super::args::Part;
+use super::exit::Failure;
+use super::runtime::{self, reading};
+use super::settings::Settings;
+use crate::addons::{Catalog, Sources};
+use crate::flow::Flow;
+use crate::profile::{AddonSpec, Environment};
+use crate::providers;
+
+/// Fetching is mostly reading the cache; when it takes longer, it is said.
+const LONG_FETCH: Duration = Duration::from_secs(2);
+
+/// What a command works with of the addons that come from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fetch {
+    /// It renders them.
+    Needed,
+    /// It goes by the marks in the cluster and needs neither helm nor network.
+    NotNeeded,
+}
+
+/// Fetches what the addons of `environment` need from elsewhere; of those alone that `only` names, if it
+/// names any parts.
+pub(super) fn fetch(
+    environment: &Environment,
+    only: &[Part],
+    limit: Duration,
+    settings: &Settings,
+) -> Result<Sources, Failure> {
+    let is_wanted = |spec: &&AddonSpec| {
+        let is_part = |part: &Part| match part {
+            Part::Addons => true,
+            Part::Addon(name) => *name == spec.name,
+            _ => false,
+        };
+        only.is_empty() || only.iter().any(is_part)
+    };
+    let specs: Vec<AddonSpec> = environment.addons.iter().filter(is_wanted).cloned().collect();
+    let catalog = Catalog::load(&environment.addons_from).map_err(|error| Failure::profile(&error.into()))?;
+    if !catalog.fetches(&specs) {
+        return Ok(Sources::absent());
+    }
+    let platform = providers::platform(environment);
+    let means = settings.means()?;
+    runtime::run(|signals| async move {
+        let flow = Flow::new(signals.cancel().clone()).within_limit(limit);
+        let patience = Flow::new(signals.cancel().clone());
+        let work = catalog.fetch(&specs, &platform, &means, &flow);
+        let told = async {
+            tokio::pin!(work);
+            tokio::select! {
+                sources = &mut work => return sources,
+                _ = patience.pause(LONG_FETCH, "fetch") => {}
+            }
+            settings.printer.talk("fetching what the addons come from …");
+            work.await
+        };
+        reading(&signals, told).await?.map_err(|fault| Failure::profile(&fault))
+    })
+}
