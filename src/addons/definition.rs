@@ -36,15 +36,15 @@ pub struct Definition {
     pub answers: Option<String>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
-    /// Which of its options hold address pools, if any do.
-    #[serde(default)]
-    pub address_pools: Option<PoolOptions>,
     /// What templates and rules need and options and platform say only together, in turn.
     #[serde(default)]
     pub values: Vec<Named>,
     /// What a profile must not ask for besides.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// Which of its options hold address pools, if any do.
+    #[serde(default)]
+    pub address_pools: Option<PoolOptions>,
     /// What each provider does with it.
     pub providers: Providers,
     /// What a rehearsal does with it.

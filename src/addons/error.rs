@@ -1,6 +1,9 @@
 use super::definition::MinorRange;
 use crate::base::{Fault, FaultKind, ProviderKind};
 
+/// What is wrong with an option that the addon does not have.
+pub(super) const NO_SUCH_OPTION: &str = "no such option";
+
 /// Why an addon cannot be read or rendered.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AddonError {
@@ -111,6 +114,24 @@ impl AddonError {
             Self::Option { path, .. } => Some(path.clone()),
             Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
             Self::File { .. } => None,
+        }
+    }
+
+    /// What is wrong there, without saying again where.
+    pub fn problem(&self) -> String {
+        let message = self.to_string();
+        let place = self.path().map(|path| format!("`{path}`: "));
+        match place.and_then(|place| message.strip_prefix(&place).map(str::to_string)) {
+            Some(problem) => problem,
+            None => message,
+        }
+    }
+
+    /// Whether the name at its path is what is wrong, not the value.
+    pub fn is_about_a_key(&self) -> bool {
+        match self {
+            Self::Option { problem, .. } => problem == NO_SUCH_OPTION,
+            _ => true,
         }
     }
 

@@ -156,7 +156,7 @@ impl Catalog {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
         for rule in &addon.definition.rules {
-            rule.check(self.templates.environment(), &values, &path, &place)?;
+            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
         }
         let mut documents = Vec::new();
         for manifest in &addon.manifests {

@@ -18,7 +18,11 @@ fn root() -> &'static Path {
 
 fn options() -> LoadOptions {
     let known_addons = ["metallb", "metrics-server", "nvidia-device-plugin", "traefik"];
-    LoadOptions { home: PathBuf::from("/home/ada"), known_addons: known_addons.map(str::to_string).to_vec() }
+    LoadOptions {
+        home: PathBuf::from("/home/ada"),
+        known_addons: known_addons.map(str::to_string).to_vec(),
+        misfits: Some(berth::plan::misfits),
+    }
 }
 
 fn load_file(path: &Path) -> Result<Loaded, ProfileError> {
