@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::definition::{API_VERSION, Definition, KIND, Way};
 use super::error::{AddonError, nearest};
+use super::images::Mirrors;
 use super::options::OptionType;
 use super::pools::Pools;
 use super::source::Sources;
@@ -31,6 +32,7 @@ pub struct Catalog {
     /// What was fetched for addons that need it.
     pub(super) sources: Sources,
     pub(super) templates: Templates,
+    mirrors: Mirrors,
 }
 
 /// One addon: its definition and its manifests, as they stand in its folder.
@@ -56,8 +58,12 @@ pub struct Manifest {
 impl Catalog {
     /// The addons that ship, and those in `folders` (`addonsFrom`), which have the shape of `addons/`.
     pub fn load(folders: &[PathBuf]) -> Result<Self, AddonError> {
-        let mut catalog =
-            Self { addons: BTreeMap::new(), sources: Sources::absent(), templates: Templates::new() };
+        let mut catalog = Self {
+            addons: BTreeMap::new(),
+            sources: Sources::absent(),
+            templates: Templates::new(),
+            mirrors: Mirrors::default(),
+        };
         for folder in SHIPPED.dirs() {
             catalog.add(shipped(folder)?)?;
         }
@@ -82,9 +88,25 @@ impl Catalog {
         Self { sources: sources.clone(), ..self }
     }
 
+    /// The same, with images pulled from `mirrors`.
+    #[must_use]
+    pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+        Self { mirrors, ..self }
+    }
+
+    /// Where images are pulled from.
+    pub(super) fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
+    }
+
     /// The names of all addons, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.addons.keys().map(String::as_str)
+    }
+
+    /// All addons, sorted by name.
+    pub fn addons(&self) -> impl Iterator<Item = &Addon> {
+        self.addons.values()
     }
 
     /// The addon called `name`.

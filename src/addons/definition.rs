@@ -7,6 +7,7 @@ use super::options::OptionSchema;
 use super::pools::PoolOptions;
 use super::rules::{Named, Rule};
 use crate::base::ProviderKind;
+use crate::profile::schema::ImageField;
 
 /// The `apiVersion` of every `addon.yaml`.
 pub const API_VERSION: &str = "berth.dev/v1alpha1";
@@ -34,6 +35,12 @@ pub struct Definition {
     /// `/apis/metrics.k8s.io/v1beta1/nodes`.
     #[serde(default)]
     pub answers: Option<String>,
+    /// What it wants of the rest of the environment.
+    #[serde(default)]
+    pub needs: Needs,
+    /// Where its objects name images, besides pods.
+    #[serde(default)]
+    pub image_fields: Vec<ImageField>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
     /// What templates and rules need and options and platform say only together, in turn.
@@ -124,6 +131,36 @@ pub enum Ability {
     LoadBalancer,
     /// Hosts of `Ingress` objects are served at the address of its Service.
     Ingress,
+}
+
+/// What an addon wants of the rest of an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Needs {
+    /// Somebody who gives Services of type `LoadBalancer` an address.
+    #[serde(default)]
+    pub load_balancer: Option<Want>,
+    /// Machines of this kind.
+    #[serde(default)]
+    pub node_group: Option<NodeGroupKind>,
+}
+
+/// How much an addon wants a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Want {
+    /// It does nothing without.
+    Required,
+    /// It does less without.
+    Optional,
+}
+
+/// Kinds of machines that addons are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeGroupKind {
+    /// With NVIDIA GPUs.
+    Gpu,
 }
 
 /// What each provider does with an addon.

@@ -1,4 +1,5 @@
 use super::definition::MinorRange;
+use super::images::hosts;
 use crate::base::{Fault, FaultKind, ProviderKind};
 
 /// What is wrong with an option that the addon does not have.
@@ -61,6 +62,12 @@ pub enum AddonError {
         /// What would be right.
         hint: Option<String>,
     },
+    /// There are mirrors, and these images have none.
+    #[error("no mirror of `registry.mirrors` is for {}", listed(.missed))]
+    Unmirrored {
+        /// Each image, with the object and the addon that name it.
+        missed: Vec<(String, String)>,
+    },
     /// It is known, but there is nothing to apply for it.
     #[error("`addons.{name}`: this build of berth has no manifests of it for {provider}")]
     NoManifests {
@@ -112,6 +119,7 @@ impl AddonError {
             | Self::NoManifests { name, .. } => Some(format!("addons.{name}")),
             Self::Version { name, .. } => Some(format!("addons.{name}.version")),
             Self::Option { path, .. } => Some(path.clone()),
+            Self::Unmirrored { .. } => Some("registry.mirrors".to_string()),
             Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
             Self::File { .. } => None,
         }
@@ -151,6 +159,7 @@ impl AddonError {
                 Some(format!("for Kubernetes {minor} there are: {}", fitting.join(", ")))
             }
             Self::Option { hint, .. } => hint.clone(),
+            Self::Unmirrored { missed } => Some(for_mirrors(missed)),
             Self::Twice { .. } => Some("give one of them another name".to_string()),
             Self::File { .. } => None,
             Self::Unreadable(fault) => fault.hint.clone(),
@@ -177,6 +186,33 @@ fn no_version(asked: &str, made_for: Option<MinorRange>, minor: &str) -> String 
         Some(range) => format!("{asked} is made for Kubernetes {range}, and this cluster has {minor}"),
         None => format!("no version {asked} of it is known"),
     }
+}
+
+/// One image per line, with what names it.
+fn listed(missed: &[(String, String)]) -> String {
+    let mut images: Vec<&str> = missed.iter().map(|(image, _)| image.as_str()).collect();
+    images.sort_unstable();
+    images.dedup();
+    let mut text = if images.len() == 1 { "this image:".to_string() } else { "these images:".to_string() };
+    for image in images {
+        let named_by = missed.iter().filter(|(other, _)| other == image).map(|(_, by)| by.as_str());
+        text.push_str(&format!("\n  `{image}` ({})", named_by.collect::<Vec<_>>().join(", ")));
+    }
+    text
+}
+
+/// What to add to the profile for images that no mirror is for.
+fn for_mirrors(missed: &[(String, String)]) -> String {
+    let hosts = hosts(missed.iter().map(|(image, _)| image.as_str()));
+    let Some(first) = hosts.first() else {
+        return "correct them: these are no references of images".to_string();
+    };
+    let lines: Vec<String> = hosts.iter().map(|host| format!("`{host}: REGISTRY/PATH`")).collect();
+    format!(
+        "copy them to your registry and add {} to `registry.mirrors`; `{first}: {first}` says that they \
+         are pulled from there",
+        lines.join(" and ")
+    )
 }
 
 /// The one of `known` that `name` was probably meant to be.

@@ -9,8 +9,11 @@ mod catalog;
 mod definition;
 mod error;
 mod format;
+mod images;
+mod needs;
 mod options;
 mod pools;
+mod reference;
 mod rehearsal;
 mod render;
 mod rules;
@@ -18,9 +21,13 @@ mod source;
 mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
-pub use definition::{Ability, Definition, Minor, MinorRange, Providers, Rehearsal, Version, Way};
+pub use definition::{
+    Ability, Definition, Minor, MinorRange, Needs, NodeGroupKind, Providers, Rehearsal, Version, Want, Way,
+};
 pub use error::AddonError;
 pub use format::Format;
+pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
+pub use needs::Wanted;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use pools::PoolOptions;
 pub use render::Rendered;

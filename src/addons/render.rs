@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::catalog::{Addon, Catalog, path};
 use super::definition::{Ability, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
+use super::images::Image;
 use super::pools::Settled;
 use super::rehearsal;
 use super::source::{SourceObjects, of_source};
@@ -25,6 +26,8 @@ pub struct Rendered {
     pub provided: Option<String>,
     /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
     pub absent: bool,
+    /// The images of its objects, also of those that a rehearsal leaves out.
+    pub images: Vec<Image>,
     /// What the user should know: who brings it, that it is not rehearsed.
     pub notes: Vec<Note>,
     /// What it does for other addons and for the user.
@@ -75,6 +78,7 @@ impl Catalog {
             objects: Vec::new(),
             provided: None,
             absent: false,
+            images: Vec::new(),
             notes: Vec::new(),
             provides: addon.definition.provides.clone(),
         };
@@ -84,13 +88,14 @@ impl Catalog {
             }
             Course::Apply => {
                 let (objects, open) = self.objects(addon, version, spec, all, platform)?;
-                rendered.objects = objects;
+                (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.leave_out(&open, platform.rehearsal);
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                self.objects(addon, version, spec, all, platform)?;
+                let (objects, _) = self.objects(addon, version, spec, all, platform)?;
+                (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
             }
@@ -115,6 +120,7 @@ impl Catalog {
             objects: Vec::new(),
             provided: None,
             absent: true,
+            images: Vec::new(),
             notes: Vec::new(),
             provides: Vec::new(),
         };
@@ -128,6 +134,17 @@ impl Catalog {
         rendered.absent = false;
         rendered.leave_out(&[], rehearsal);
         Ok(rendered)
+    }
+
+    /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
+    fn mirrored(
+        &self,
+        addon: &Addon,
+        mut objects: Vec<Object>,
+    ) -> Result<(Vec<Object>, Vec<Image>), AddonError> {
+        let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
+        let wrong = |problem: String| AddonError::file(&format!("{}/addon.yaml", addon.folder), problem);
+        Ok((objects, images.map_err(wrong)?))
     }
 
     /// The objects, and the names of address pools that wait for the network to be known.
@@ -156,7 +173,7 @@ impl Catalog {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
         for rule in &addon.definition.rules {
-            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
+            rule.check(self.templates.environment(), &values, &path, &place)?;
         }
         let mut documents = Vec::new();
         for manifest in &addon.manifests {
@@ -174,12 +191,9 @@ impl Catalog {
 
     /// What templates see of the platform.
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
-        let gives_addresses = |spec: &AddonSpec| {
-            self.get(&spec.name).is_ok_and(|addon| addon.definition.provides.contains(&Ability::LoadBalancer))
-        };
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(gives_addresses),
+            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
             Capability::Absent | Capability::Unknown => false,
         };
         json!({

@@ -43,6 +43,8 @@ pub(super) struct Session<'a> {
     pub(super) environment: Environment,
     pub(super) about: About,
     pub(super) assembly: Assembly,
+    /// What was fetched for its addons.
+    pub(super) sources: Sources,
     pub(super) run: RunId,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) began: Timestamp,
@@ -107,6 +109,7 @@ impl<'a> Session<'a> {
             settings,
             about,
             assembly,
+            sources,
             run,
             clock,
             began,

@@ -9,6 +9,8 @@ use crate::flow::Flow;
 use crate::profile::{AddonSpec, Environment};
 use crate::providers;
 
+/// Fetching may take this long where a command has no limit of its own.
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 /// Fetching is mostly reading the cache; when it takes longer, it is said.
 const LONG_FETCH: Duration = Duration::from_secs(2);
 

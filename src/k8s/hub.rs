@@ -164,6 +164,11 @@ impl Hub {
         Ok(self.owned().get(kind).map(|shelf| shelf.objects.values().cloned().collect()).unwrap_or_default())
     }
 
+    /// Everything with this owner's label as it was listed last. Asks nobody.
+    pub(super) fn seen_so_far(&self) -> Vec<Arc<Live>> {
+        self.owned().values().flat_map(|shelf| shelf.objects.values()).cloned().collect()
+    }
+
     /// All objects of `kind` in the cluster, whoever made them, listed afresh.
     pub async fn list_all(&self, kind: &Kind, flow: &Flow) -> Result<Vec<Live>, Fault> {
         let found = self.list(kind, "", flow).await?;

@@ -21,6 +21,7 @@ mod ready;
 mod records;
 mod remains;
 mod set;
+mod versions;
 
 pub use finish::finish;
 pub use hub::{Hub, HubSettings, Server};

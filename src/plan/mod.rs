@@ -14,4 +14,4 @@ mod sets;
 pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, state_words};
 pub use misfits::misfits;
-pub use sets::{Rendering, render};
+pub use sets::{Rendering, render, render_addons};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::addons::{Catalog, Rendered, Sources};
+use crate::addons::{Catalog, Mirrors, Rendered, Sources, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
@@ -29,9 +29,22 @@ pub fn render(environment: &Environment, sources: &Sources) -> Result<Rendering,
     Ok(rendering)
 }
 
+/// What the addons of `environment` come to, and the catalog that they are of. Images that no mirror is
+/// for are marked, not refused.
+pub fn render_addons(
+    environment: &Environment,
+    sources: &Sources,
+) -> Result<(Catalog, Vec<Rendered>), Fault> {
+    let mirrors = Mirrors::new(&environment.mirrors);
+    let catalog = Catalog::load(&environment.addons_from)?.with_mirrors(mirrors).with_sources(sources);
+    let rendered = catalog.render_all(&environment.addons, &providers::platform(environment))?;
+    Ok((catalog, rendered))
+}
+
 fn addons(environment: &Environment, platform: &Platform, sources: &Sources) -> Result<Rendering, Fault> {
-    let catalog = Catalog::load(&environment.addons_from)?.with_sources(sources);
-    let rendered = catalog.render_all(&environment.addons, platform)?;
+    let (_, rendered) = render_addons(environment, sources)?;
+    // Before anything changes: a pod whose image cannot be pulled is found out late.
+    check_mirrored(&rendered)?;
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
     for addon in rendered {
         let outline = outline(&addon);

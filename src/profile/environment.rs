@@ -26,6 +26,9 @@ pub struct Environment {
     pub node_groups: Vec<NodeGroup>,
     /// Where images are kept.
     pub registry: Option<RegistrySpec>,
+    /// Where the images of addons are pulled from instead: beginnings of references to what stands in
+    /// their place, both without a `/` at their end.
+    pub mirrors: BTreeMap<String, String>,
     /// Programs that every tenant uses, sorted by name.
     pub addons: Vec<AddonSpec>,
     /// Folders with addons of the user's own, absolute.

@@ -122,6 +122,7 @@ mod tests {
             admins: Vec::new(),
             node_groups: Vec::new(),
             registry: None,
+            mirrors: std::collections::BTreeMap::new(),
             addons: Vec::new(),
             addons_from: Vec::new(),
             tenants: Vec::new(),

@@ -4,6 +4,7 @@
 //! **Never** decides anything: what is shown, in which colour and how wide enters as values.
 //! **Start reading at** [`Printer`], then [`plan`] and [`progress`].
 
+pub mod addons;
 mod complaint;
 pub mod inventory;
 mod paint;

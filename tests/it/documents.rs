@@ -38,6 +38,11 @@ fn the_commands_of_in_ci_work() {
 }
 
 #[test]
+fn the_commands_of_write_your_own_addon_work() {
+    works("docs/how-to/write-your-own-addon.md");
+}
+
+#[test]
 fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     let tests = fs::read_to_string(repository().join(file!())).unwrap();
     let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))

@@ -14,6 +14,7 @@ mod addon_traefik;
 mod addons;
 mod bad_clusters;
 mod bad_machines;
+mod catalog;
 mod command_line;
 mod documents;
 mod floors;

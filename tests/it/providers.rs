@@ -160,6 +160,7 @@ fn environment(name: &str) -> Environment {
         admins: Vec::new(),
         node_groups: Vec::new(),
         registry: None,
+        mirrors: std::collections::BTreeMap::new(),
         addons: Vec::new(),
         addons_from: Vec::new(),
         tenants: Vec::new(),

@@ -57,10 +57,22 @@ impl ControlPlane {
                 return plane;
             }
         }
+        let plane = Self::new(&root);
+        fs::write(current, &plane.name).expect("the folder is ours");
+        plane
+    }
+
+    /// A control plane for the tests of one subject in this process, for what would be in the way of
+    /// the others. It goes when the process ends.
+    pub fn own() -> &'static Self {
+        static OWN: OnceLock<ControlPlane> = OnceLock::new();
+        OWN.get_or_init(|| Self::new(&root()))
+    }
+
+    fn new(root: &Path) -> Self {
         let name = format!("stage-{}-{}", std::process::id(), nonce());
         let plane = Self { folder: root.join(&name), name };
         plane.start();
-        fs::write(current, &plane.name).expect("the folder is ours");
         plane
     }
 

@@ -7,6 +7,7 @@ mod berth;
 mod control_plane;
 mod environment;
 mod inventory;
+pub mod openapi;
 pub mod paths;
 mod proxy;
 mod shim;
@@ -21,6 +22,8 @@ pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
 pub use shim::Shim;
+#[expect(unused_imports, reason = "the proofs will")]
+pub use tools::addon_binaries;
 pub use tools::tools;
 
 /// The runtime on which all proxies of this process live.

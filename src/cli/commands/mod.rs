@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod addon;
 mod completions;
 mod doctor;
 mod down;
@@ -31,6 +32,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Render(arguments) => render::run(&arguments, settings),
         Command::Init(arguments) => init::run(&arguments, settings),
         Command::List => list::run(settings),
+        Command::Addon(arguments) => addon::run(&arguments, settings),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
         Command::Doctor(arguments) => doctor::run(&arguments, settings),
         Command::Schema(arguments) => schema::run(&arguments, settings),

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,8 +15,6 @@ use crate::os::files;
 use crate::plan;
 use crate::ui::words::count;
 
-/// Fetching what addons come from may take this long.
-const PATIENCE: Duration = Duration::from_mins(10);
 /// The file that says that a folder is a rendering, which a later one may replace.
 const LIST: &str = "RENDERED.json";
 
@@ -25,7 +22,7 @@ const LIST: &str = "RENDERED.json";
 pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failure> {
     let loaded = profiles::load(&arguments.target, settings)?;
     let environment = &loaded.environment;
-    let sources = sources::fetch(environment, &[], PATIENCE, settings)?;
+    let sources = sources::fetch(environment, &[], sources::PATIENCE, settings)?;
     let rendering = plan::render(environment, &sources).map_err(|fault| Failure::profile(&fault))?;
     let objects = rendering
         .sets

@@ -6,7 +6,7 @@ use super::super::profiles::{Chosen, load_quietly};
 use super::super::settings::Settings;
 use super::super::yaml;
 use super::{print, print_json};
-use crate::addons::{AddonError, Catalog};
+use crate::addons::{AddonError, Catalog, Mirrors, check_mirrored};
 use crate::profile::Environment;
 use crate::providers;
 use crate::ui::words::{count, list};
@@ -51,16 +51,18 @@ pub(super) fn run(arguments: &Validate, settings: &Settings) -> Result<Exit, Fai
 /// about berth and not about the profile.
 fn check_addons(environment: &Environment) -> Result<Vec<String>, Failure> {
     let refused = |error: AddonError| Failure::profile(&error.into());
-    let catalog = Catalog::load(&environment.addons_from).map_err(refused)?;
+    let mirrors = Mirrors::new(&environment.mirrors);
+    let catalog = Catalog::load(&environment.addons_from).map_err(refused)?.with_mirrors(mirrors);
     let platform = providers::platform(environment);
-    let mut missing = Vec::new();
+    let (mut missing, mut rendered) = (Vec::new(), Vec::new());
     for spec in &environment.addons {
         match catalog.render(spec, &environment.addons, &platform) {
-            Ok(_) => {}
+            Ok(addon) => rendered.push(addon),
             Err(error @ AddonError::NoManifests { .. }) => missing.push(error.to_string()),
             Err(error) => return Err(refused(error)),
         }
     }
+    check_mirrored(&rendered).map_err(refused)?;
     Ok(missing)
 }
 

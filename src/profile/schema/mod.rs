@@ -4,6 +4,7 @@ mod access;
 mod addon;
 mod eks;
 mod gke;
+mod image;
 mod local;
 mod node_group;
 mod registry;
@@ -20,6 +21,7 @@ pub use access::{Access, GroupMapping};
 pub use addon::{AddonFile, ChartFile, ManifestsFile};
 pub use eks::{EksCluster, EksEndpoint, EksLog, EksNetwork, EksSupport, Nat};
 pub use gke::{GkeChannel, GkeCluster, GkeEndpoint, GkeNetwork};
+pub use image::{ImageField, ImagePath};
 pub use local::{ExistingCluster, KindCluster, KindMount, KindPort, KwokCluster};
 pub use node_group::{
     Architecture, NodeCount, NodeGroupFile, NodeRange, ResourcesFile, TaintEffect, TaintFile,
@@ -38,7 +40,7 @@ pub const API_VERSION: &str = "berth.dev/v1alpha1";
 pub(super) const PROFILE_PATH: &str = "ProfilePath";
 
 /// The enums that a map with one key chooses from.
-pub(super) const TAGGED: [&str; 2] = ["Cluster", "Registry"];
+pub(super) const TAGGED: [&str; 1] = ["Cluster"];
 
 /// One environment: a Kubernetes cluster, its node groups, its registry, its addons and its tenants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,7 +76,7 @@ pub struct EnvironmentFile {
     /// Sets of equal machines.
     #[serde(default)]
     pub node_groups: Vec<NodeGroupFile>,
-    /// Where images are kept: exactly one key.
+    /// Where images are kept, and what mirrors those of addons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
     /// Programs that every tenant uses: the name of an addon and its options, `{}` for none; or any

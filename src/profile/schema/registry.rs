@@ -1,16 +1,33 @@
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where images are kept: exactly one key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Registry {
+/// Where images are kept: at most one of `ecr`, `artifactRegistry` and `local`. And where the images of
+/// addons are pulled from instead of where they come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(extend("minProperties" = 1, "not" = {"anyOf": [
+    {"required": ["ecr", "artifactRegistry"]},
+    {"required": ["ecr", "local"]},
+    {"required": ["artifactRegistry", "local"]},
+]}))]
+pub struct Registry {
     /// Amazon ECR.
-    Ecr(EcrRegistry),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecr: Option<EcrRegistry>,
     /// Google Artifact Registry.
-    ArtifactRegistry(ArtifactRegistry),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_registry: Option<ArtifactRegistry>,
     /// A registry on this machine.
-    Local(LocalRegistry),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalRegistry>,
+    /// Where the images of addons are pulled from instead: the beginning of their references
+    /// (`docker.io`, `quay.io/metallb`) to what stands there in its place
+    /// (`registry.example.com:5000/hub`). The longest beginning counts. Once there is a mirror, every
+    /// image needs one; a beginning that is mapped to itself is pulled from where it comes from.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, String>,
 }
 
 /// Repositories of Amazon ECR.

@@ -5,6 +5,7 @@ mod access;
 mod addons;
 mod capacity;
 mod cluster;
+mod mirrors;
 mod names;
 mod node_groups;
 mod quota;
@@ -113,6 +114,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     let admins = groups.resolve(&mut check, &access.admins, &[Step::Key("access"), Step::Key("admins")]);
     let node_groups = node_groups::node_groups(&mut check, &mut file);
     let registry = registry::registry(&mut check, &file);
+    let mirrors = mirrors::mirrors(&mut check, &file);
     let addons = addons::addons(&mut check, &mut file, inputs.options);
     let tenants = tenants::tenants(&mut check, &mut file, &groups);
     sources::check_homes(&mut check, &addons, &tenants);
@@ -131,6 +133,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         admins,
         node_groups,
         registry,
+        mirrors,
         addons,
         addons_from: file.addons_from.iter().map(|path| path.0.clone()).collect(),
         tenants,
@@ -138,7 +141,12 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     // Also beside other problems: all that is wrong is told in one go.
     for misfit in inputs.options.misfits.map(|misfits| misfits(&environment)).unwrap_or_default() {
         let place = check.tree.place_of_text(&misfit.path, misfit.is_key);
-        check.error_at(place, misfit.message, misfit.help);
+        // What is known to be wrong there is the cause; it may be a secret that must not be shown.
+        let is_known =
+            |problem: &Problem| (problem.place.file, problem.place.line) == (place.file, place.line);
+        if !check.problems.iter().any(is_known) {
+            check.error_at(place, misfit.message, misfit.help);
+        }
     }
     let Check { problems, warnings, .. } = check;
     let environment = problems.is_empty().then_some(environment);

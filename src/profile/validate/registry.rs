@@ -6,20 +6,27 @@ use crate::profile::RegistrySpec;
 use crate::profile::schema::{EnvironmentFile, Registry, Repository};
 use crate::profile::tree::{Step, shorten};
 
+/// The keys that choose a registry.
+const CHOICES: [&str; 3] = ["ecr", "artifactRegistry", "local"];
+
 pub(super) fn registry(check: &mut Check<'_>, file: &EnvironmentFile) -> Option<RegistrySpec> {
     let registry = file.registry.as_ref()?;
+    if refuses_choice(check, registry) {
+        return None;
+    }
     let (spec, repositories): (_, &[Repository]) = match registry {
-        Registry::Ecr(fields) => (RegistrySpec::Ecr(fields.clone()), &fields.repositories),
-        Registry::ArtifactRegistry(fields) => {
+        Registry { ecr: Some(fields), .. } => (RegistrySpec::Ecr(fields.clone()), &fields.repositories),
+        Registry { artifact_registry: Some(fields), .. } => {
             (RegistrySpec::ArtifactRegistry(fields.clone()), &fields.repositories)
         }
-        Registry::Local(fields) => {
+        Registry { local: Some(fields), .. } => {
             if fields.port == 0 {
                 let path = [Step::Key("registry"), Step::Key("local"), Step::Key("port")];
                 check.error(&path, "port 0 is no port", "use a port from 1 to 65535: `port: 5001`");
             }
             (RegistrySpec::Local(fields.clone()), &[])
         }
+        Registry { ecr: None, artifact_registry: None, local: None, .. } => return None,
     };
     let kind = spec.kind();
     let (fits, instead) = match check.provider {
@@ -62,6 +69,27 @@ pub(super) fn registry(check: &mut Check<'_>, file: &EnvironmentFile) -> Option<
         }
     }
     Some(spec)
+}
+
+/// Refuses a second registry, and a section in which nothing is said.
+fn refuses_choice(check: &mut Check<'_>, registry: &Registry) -> bool {
+    let section = check.tree.get("registry").map(|node| (node.place, node.entries()));
+    let (place, entries) = section.unwrap_or((check.tree.place, &[]));
+    let mut chosen = entries.iter().filter(|entry| CHOICES.contains(&&*entry.key));
+    match (chosen.next(), chosen.next()) {
+        (Some(first), Some(second)) => {
+            let message = format!("`{}` beside `{}`: there can be only one", second.key, first.key);
+            let help = format!("keep one of them; `{}: null` takes out what a base has set", first.key);
+            check.error_at(second.key_place, message, help);
+            true
+        }
+        (None, _) if *registry == Registry::default() && check.is_complete("registry") => {
+            let help = format!("write one of {} or `mirrors` with its fields", CHOICES.join(", "));
+            check.error_at(place, "nothing is chosen here", help);
+            true
+        }
+        _ => false,
+    }
 }
 
 fn is_repository(name: &str) -> bool {
