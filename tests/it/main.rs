@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_metallb;
 mod addon_traefik;
 mod addons;
 mod bad_clusters;
