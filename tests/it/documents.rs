@@ -48,6 +48,11 @@ fn the_commands_of_write_your_own_addon_work() {
 }
 
 #[test]
+fn the_commands_of_autoscaling_rehearsed_work() {
+    works("docs/how-to/autoscaling-rehearsed.md");
+}
+
+#[test]
 fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     let tests = fs::read_to_string(repository().join(file!())).unwrap();
     let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))

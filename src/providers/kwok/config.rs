@@ -29,7 +29,7 @@ impl Config {
 
     /// A short hash of everything that shapes the cluster, apart from where it lies and listens.
     pub(super) fn hash(self) -> String {
-        let everything = json!([self.kwokctl(Path::new(""), Ports::default()), manifests()]);
+        let everything = json!([self.kwokctl(Path::new(""), Ports::default()), manifests(), usage()]);
         hash_of(&everything)
     }
 
@@ -56,7 +56,11 @@ impl Config {
         // JSON is YAML, and kwokctl reads it as such.
         let mut config = self.kwokctl(&manifests_folder, ports);
         config["options"]["cacheDir"] = json!(folder.cache);
-        files::write_private(&folder.config(), config.to_string().as_bytes())
+        let mut text = config.to_string();
+        if self.metrics {
+            text = format!("{text}\n---\n{}\n", usage());
+        }
+        files::write_private(&folder.config(), text.as_bytes())
     }
 
     fn kwokctl(self, manifests_folder: &Path, ports: Ports) -> Value {
@@ -81,11 +85,16 @@ impl Config {
             {"key": "metric-resolution", "value": "10s", "override": true},
             {"key": "kubelet-request-timeout", "value": "5s"},
         ]);
+        // Autoscalers look every 15 s otherwise, and who rehearses one waits for it.
+        let autoscaling = json!([{"key": "horizontal-pod-autoscaler-sync-period", "value": "5s"}]);
         json!({
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokctlConfiguration",
             "options": options,
-            "componentsPatches": [{"name": "metrics-server", "extraArgs": looks}],
+            "componentsPatches": [
+                {"name": "metrics-server", "extraArgs": looks},
+                {"name": "kube-controller-manager", "extraArgs": autoscaling},
+            ],
         })
     }
 
@@ -127,6 +136,31 @@ fn hash_of(value: &Value) -> String {
     let digest = Sha256::digest(value.to_string());
     let first = digest.first_chunk::<8>().expect("SHA-256 has 32 bytes");
     format!("{:016x}", u64::from_be_bytes(*first))
+}
+
+/// What the containers of simulated pods use.
+///
+/// Half of what they request: a whole would send every autoscaler to its maximum. Something in any
+/// case, since metrics-server passes over a container that uses no CPU or no memory. An annotation of
+/// the pod says otherwise, for all its containers together.
+fn usage() -> Value {
+    let expression = |resource: &str, least: &str| {
+        let annotation = format!("kwok.x-k8s.io/usage-{resource}");
+        let expression = format!(
+            "\"{annotation}\" in pod.metadata.annotations \
+             ? Quantity(pod.metadata.annotations[\"{annotation}\"]) / size(pod.spec.containers) \
+             : \"{resource}\" in container.resources.requests \
+             ? container.resources.requests[\"{resource}\"] / 2 \
+             : Quantity(\"{least}\")"
+        );
+        json!({"expression": expression})
+    };
+    json!({
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterResourceUsage",
+        "metadata": {"name": "half-of-the-requests"},
+        "spec": {"usages": [{"usage": {"cpu": expression("cpu", "1m"), "memory": expression("memory", "1Mi")}}]},
+    })
 }
 
 /// What a cluster needs so that its metrics API is served by a process beside the API server.
