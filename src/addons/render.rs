@@ -181,7 +181,9 @@ impl Catalog {
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
-        documents.iter().for_each(|(_, document)| kinds.learn(document));
+        for (_, document) in &documents {
+            kinds.learn(document);
+        }
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
