@@ -51,12 +51,12 @@ pub fn render_addons(
 
 fn rendering(environment: &Environment, addons: Vec<Rendered>) -> Rendering {
     let platform = providers::platform(environment);
-    let mut rendering = addon_sets(addons, &platform);
+    let mut rendering = addon_sets(environment, addons, &platform);
     rendering.sets.push(tenants_set(environment, &platform));
     rendering
 }
 
-fn addon_sets(addons: Vec<Rendered>, platform: &Platform) -> Rendering {
+fn addon_sets(environment: &Environment, addons: Vec<Rendered>, platform: &Platform) -> Rendering {
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
     for addon in addons {
         let outline = outline(&addon);
@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn without_tenants_there_is_still_the_set_that_keeps_those_who_left_guarded() {
-        let options = LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names() };
+        let options =
+            LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names(), misfits: None };
         let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
         let mut environment = load(&found, &options).expect("valid").environment.rehearse();
         environment.tenants.clear();

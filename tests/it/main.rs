@@ -12,6 +12,7 @@
 
 mod addon_command;
 mod addon_gpu;
+mod addon_metallb;
 mod addon_metrics_server;
 mod addon_traefik;
 mod addons;
