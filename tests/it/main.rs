@@ -33,6 +33,7 @@ mod laws_stopped;
 mod laws_together;
 mod profiles;
 mod proof_metrics;
+mod proof_metrics_server;
 mod proof_traefik;
 mod providers;
 mod questions;

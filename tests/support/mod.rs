@@ -14,6 +14,7 @@ pub mod paths;
 mod pod;
 mod proof;
 mod proxy;
+mod rights;
 mod shim;
 mod tools;
 mod volumes;
@@ -32,6 +33,7 @@ pub use pod::Pod;
 #[allow(unused_imports, reason = "not every proof has wishes")]
 pub use proof::{Proof, Wishes};
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
+pub use rights::Rights;
 pub use shim::Shim;
 pub use tools::{addon_binaries, tools};
 pub use webhook::{Mood, Webhook};

@@ -80,12 +80,18 @@ impl Proof {
         create.arg("--config").arg(folder.join("kwokctl.yaml"));
         create.arg("--kubeconfig").arg(self.kubeconfig());
         create.arg("--kube-audit-policy").arg(folder.join("audit.yaml"));
+        let authority = folder.join(format!("kwok/clusters/{}/pki/ca.crt", self.name)).display().to_string();
         // The first of each component comes before the second of any: kwokctl 0.8 panics otherwise.
         for setting in [
             "kube-apiserver=service-cluster-ip-range=10.96.0.0/16",
             "kwok-controller=cidr=10.244.0.0/24",
             &format!("kube-apiserver=advertise-address={NODE}"),
             &format!("kwok-controller=node-ip={NODE}"),
+            // An aggregated API learns from the API server who calls.
+            &format!("kube-apiserver=requestheader-client-ca-file={authority}"),
+            "kube-apiserver=requestheader-allowed-names=kwok-admin",
+            "kube-apiserver=requestheader-username-headers=X-Remote-User",
+            "kube-apiserver=requestheader-group-headers=X-Remote-Group",
         ] {
             create.args(["--extra-args", setting]);
         }
