@@ -134,22 +134,19 @@ fn render_on(provider: &str, addon: &str, variant: &Variant, all: &mut Vec<Rende
         Err(_) if variant.derived => return,
         Err(error) => panic!("{place}: {error}"),
     };
-    for rehearsed in [false, true] {
-        for minor in MINORS {
-            let mut environment = declared.clone();
-            if rehearsed {
-                environment = environment.rehearse();
+    // A rehearsal leaves things out on every minor alike.
+    let rehearsed = MINORS.last().map(|minor| (true, minor));
+    for (rehearsed, minor) in MINORS.map(|minor| (false, minor)).chain(rehearsed) {
+        let mut environment = if rehearsed { declared.clone().rehearse() } else { declared.clone() };
+        environment.kubernetes = (1, minor);
+        let place = format!("{place} 1.{minor}{}", if rehearsed { ", rehearsed" } else { "" });
+        match render(&environment, addon) {
+            Ok((version, objects)) => {
+                all.push(Rendering { addon: addon.to_string(), place, minor, version, objects });
             }
-            environment.kubernetes = (1, minor);
-            let place = format!("{place} 1.{minor}{}", if rehearsed { ", rehearsed" } else { "" });
-            match render(&environment, addon) {
-                Ok((version, objects)) => {
-                    all.push(Rendering { addon: addon.to_string(), place, minor, version, objects });
-                }
-                Err(AddonError::NoManifests { .. }) => return,
-                Err(AddonError::Option { .. }) if variant.derived => return,
-                Err(error) => panic!("{place}: {error}"),
-            }
+            Err(AddonError::NoManifests { .. }) => return,
+            Err(AddonError::Option { .. }) if variant.derived => return,
+            Err(error) => panic!("{place}: {error}"),
         }
     }
 }
@@ -220,7 +217,7 @@ fn choices(schema: &Value, path: &[String]) -> Vec<(Vec<String>, Value)> {
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
         let path = [path, std::slice::from_ref(name)].concat();
         let mut values: Vec<Value> = schema["enum"].as_array().cloned().unwrap_or_default();
-        if schema["type"] == "boolean" {
+        if is_a(schema, "boolean") {
             values.extend([json!(true), json!(false)]);
         }
         values.extend(["minimum", "maximum"].iter().filter_map(|key| schema.get(*key).cloned()));
@@ -228,6 +225,12 @@ fn choices(schema: &Value, path: &[String]) -> Vec<(Vec<String>, Value)> {
         found.extend(choices(schema, &path));
     }
     found
+}
+
+/// Whether a schema takes values of this type, alone or beside others.
+fn is_a(schema: &Value, wanted: &str) -> bool {
+    schema["type"] == wanted
+        || schema["type"].as_array().is_some_and(|types| types.contains(&Value::from(wanted)))
 }
 
 /// The files and folders in `folder`, sorted; none when there is no such folder.
