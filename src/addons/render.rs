@@ -276,8 +276,8 @@ impl Catalog {
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
-            Capability::Absent | Capability::Unknown => false,
+            Capability::ByAddon | Capability::Unknown => all.iter().any(|spec| self.gives_addresses(spec)),
+            Capability::Absent => false,
         };
         json!({
             "provider": platform.provider,
@@ -443,6 +443,7 @@ mod tests {
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
         assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
+        assert_eq!(service_type(&with_metallb, Capability::Unknown), "LoadBalancer");
         assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
         let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
