@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::options::OptionSchema;
 use super::pools::PoolOptions;
 use super::rules::{Named, Rule};
-use crate::base::ProviderKind;
+use crate::base::{Checksum, ProviderKind};
 use crate::profile::schema::ImageField;
 
 /// The `apiVersion` of every `addon.yaml`.
@@ -35,12 +35,22 @@ pub struct Definition {
     /// `/apis/metrics.k8s.io/v1beta1/nodes`.
     #[serde(default)]
     pub answers: Option<String>,
+    /// The object of the manifests, as `KIND NAME`, by which others show that they bring the addon already; then
+    /// nothing of it is applied.
+    #[serde(default)]
+    pub yields_to: Option<String>,
+    /// What nodes with GPUs offer to pods once it works.
+    #[serde(default)]
+    pub offers: Option<Offer>,
     /// What it wants of the rest of the environment.
     #[serde(default)]
     pub needs: Needs,
     /// Where its objects name images, besides pods.
     #[serde(default)]
     pub image_fields: Vec<ImageField>,
+    /// Files from elsewhere whose objects belong to it, applied as they are.
+    #[serde(default)]
+    pub downloads: Vec<Download>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
     /// What templates and rules need and options and platform say only together, in turn.
@@ -63,6 +73,22 @@ impl Definition {
     pub fn version_for(&self, minor: Minor) -> Option<&Version> {
         self.versions.iter().find(|version| version.kubernetes.holds(minor))
     }
+}
+
+/// A file of Kubernetes objects that is fetched, such as definitions of custom resources that are too many to
+/// keep a copy of.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Download {
+    /// What it is, for people.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// What proves it.
+    pub sha256: Checksum,
+    /// The condition on options under which it is wanted, `options.gateway`; always, when absent.
+    #[serde(default)]
+    pub when: Option<String>,
 }
 
 /// One version of an addon's program.
@@ -121,6 +147,16 @@ impl TryFrom<String> for Minor {
         });
         parsed.ok_or_else(|| format!("`{text}` is no Kubernetes minor: write it as \"1.36\", in quotes"))
     }
+}
+
+/// What every node with GPUs offers once an addon works, as expressions of templates.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The name of the extended resource.
+    pub resource: String,
+    /// How much of it for each GPU that the machine has.
+    pub times: String,
 }
 
 /// What an addon does for other addons.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::error::{AddonError, nearest};
+use super::error::{AddonError, NO_SUCH_OPTION, nearest};
 use super::format::Format;
 
 /// The part of JSON Schema that options are described in. A keyword outside of it is an error when
@@ -224,7 +224,7 @@ impl OptionSchema {
                 (Some(schema), _) => schema.complete(&path, value)?,
                 (None, Some(Additional::Like(schema))) => schema.complete(&path, value)?,
                 (None, Some(Additional::Allowed(false))) => {
-                    return Err(AddonError::option(&path, "no such option", Some(self.known_fields(name))));
+                    return Err(AddonError::option(&path, NO_SUCH_OPTION, Some(self.known_fields(name))));
                 }
                 (None, Some(Additional::Allowed(true)) | None) => value.clone(),
             };
@@ -264,7 +264,9 @@ impl OptionSchema {
         }
         let fields = self.properties.iter();
         let fields = fields.filter_map(|(name, schema)| Some((name.clone(), schema.starting_value()?)));
-        Some(Value::Object(fields.collect()))
+        let fields: Map<String, Value> = fields.collect();
+        // What cannot be whole without the profile is left out whole.
+        self.required.iter().all(|name| fields.contains_key(name)).then_some(Value::Object(fields))
     }
 
     fn known_fields(&self, name: &str) -> String {
@@ -322,6 +324,8 @@ mod tests {
         let schema = schema(json!({"type": "object", "properties": {
             "replicas": {"type": "integer", "default": 1},
             "tls": {"type": "object", "properties": {"secret": {"type": "string", "default": "cert"}}},
+            "share": {"type": "object", "required": ["by"], "properties": {
+                "by": {"type": "integer"}, "fair": {"type": "boolean", "default": true}}},
             "hosts": {"type": "array", "items": {"type": "string"}},
         }}));
         let complete = schema.complete("addons.x", &json!({"replicas": 3})).expect("complete");

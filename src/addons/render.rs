@@ -1,12 +1,16 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::catalog::{Addon, Catalog, path};
-use super::definition::{Ability, Minor, Rehearsal, Version, Way};
+use super::definition::{Ability, Download, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::images::Image;
 use super::pools::Settled;
 use super::rehearsal;
-use super::source::{SourceObjects, of_source};
+use super::rules::evaluate;
+use super::source::{SourceObjects, downloaded, missing_namespace, of_source};
+use super::template::problem;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
@@ -32,12 +36,47 @@ pub struct Rendered {
     pub notes: Vec<Note>,
     /// What it does for other addons and for the user.
     pub provides: Vec<Ability>,
+    /// The object by which others show that they bring it already: `APIService v1beta1.metrics.k8s.io`.
+    pub yields_to: Option<String>,
+    /// What nodes with GPUs offer once it works.
+    pub offers: Option<Offered>,
+}
+
+/// What every node with GPUs offers to pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// The extended resource: `nvidia.com/gpu`.
+    pub resource: String,
+    /// How much of it for each GPU; nothing is known beforehand when it is 0.
+    pub times: u32,
+}
+
+impl Rendered {
+    /// Takes out what a rehearsal does not apply. One note says so, and which address pools are `open`.
+    fn leave_out(&mut self, open: &[String], rehearsal: bool) {
+        let mut parts = Vec::new();
+        if rehearsal {
+            let (applied, left_out) = rehearsal::split(std::mem::take(&mut self.objects));
+            self.objects = applied;
+            parts = rehearsal::words(&left_out);
+        }
+        parts.extend(open.iter().map(|pool| {
+            format!("pool `{pool}` (its addresses are chosen from the docker network once it is there)")
+        }));
+        if !parts.is_empty() {
+            let topic = if rehearsal { "not rehearsed" } else { "left open" };
+            self.notes.push(Note::new(topic, format!("addon {}: {}", self.name, parts.join(", "))));
+        }
+    }
 }
 
 impl Catalog {
     /// What the addons of a profile come to on `platform`, in the order of the profile.
     pub fn render_all(&self, specs: &[AddonSpec], platform: &Platform) -> Result<Vec<Rendered>, AddonError> {
-        specs.iter().map(|spec| self.render(spec, specs, platform)).collect()
+        let rendered: Vec<Rendered> =
+            specs.iter().map(|spec| self.render(spec, specs, platform)).collect::<Result<_, _>>()?;
+        check_brought_once(&rendered)?;
+        Ok(rendered)
     }
 
     /// What the addon of `spec` comes to on `platform`, beside the addons `all` of the same profile.
@@ -48,7 +87,7 @@ impl Catalog {
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
         if let Some(reach) = spec.source.reach() {
-            return self.render_source(spec, reach);
+            return self.render_source(spec, reach, all, platform);
         }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
@@ -62,35 +101,25 @@ impl Catalog {
             images: Vec::new(),
             notes: Vec::new(),
             provides: addon.definition.provides.clone(),
+            yields_to: addon.definition.yields_to.clone(),
+            offers: None,
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                let (objects, open) = self.objects(addon, version, spec, all, platform)?;
-                let mut parts = Vec::new();
+                let (values, open) = self.values(addon, version, spec, all, platform)?;
+                rendered.offers = self.offered(addon, &values)?;
+                let objects = self.objects(addon, &values)?;
                 (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
-                if platform.rehearsal {
-                    let (applied, left_out) = rehearsal::split(rendered.objects);
-                    rendered.objects = applied;
-                    parts = rehearsal::words(&left_out);
-                }
-                parts.extend(open.iter().map(|pool| {
-                    format!(
-                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
-                    )
-                }));
-                if !parts.is_empty() {
-                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
-                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
-                    rendered.notes.push(Note::new(topic, text));
-                }
+                rendered.leave_out(&open, platform.rehearsal);
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                let (objects, _) = self.objects(addon, version, spec, all, platform)?;
+                let (values, _) = self.values(addon, version, spec, all, platform)?;
+                let objects = self.objects(addon, &values)?;
                 (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
@@ -104,7 +133,13 @@ impl Catalog {
     }
 
     /// An addon from elsewhere, as far as it was fetched.
-    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+    fn render_source(
+        &self,
+        spec: &AddonSpec,
+        reach: &Reach,
+        all: &[AddonSpec],
+        platform: &Platform,
+    ) -> Result<Rendered, AddonError> {
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: String::new(),
@@ -114,16 +149,51 @@ impl Catalog {
             images: Vec::new(),
             notes: Vec::new(),
             provides: Vec::new(),
+            yields_to: None,
+            offers: None,
         };
         let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
         let mut kinds = Kinds::default();
         self.sources.documents().for_each(|document| kinds.learn(&document.body));
-        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        objects.splice(0..0, missing_namespace(&objects, spec, reach, all));
+        let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
+        let at = format!("{}.imageFields", path(spec));
+        rendered.images = images.map_err(|problem| AddonError::option(&at, problem, None))?;
         rendered.version.clone_from(&fetched.version);
-        rendered.objects = objects;
         rendered.notes = notes;
         rendered.absent = false;
+        rendered.objects = objects;
+        rendered.leave_out(&[], platform.rehearsal);
         Ok(rendered)
+    }
+
+    /// What the addon of `spec` has to download before it is applied on `platform`.
+    pub(super) fn downloads(
+        &self,
+        spec: &AddonSpec,
+        platform: &Platform,
+    ) -> Result<Vec<&Download>, AddonError> {
+        let addon = self.get(&spec.name)?;
+        if !matches!(course(addon, platform), Course::Apply) {
+            return Ok(Vec::new());
+        }
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let values = json!({"options": options});
+        let mut wanted = Vec::new();
+        for download in &addon.definition.downloads {
+            let holds = match &download.when {
+                Some(when) => self.templates.holds(when, &values).map_err(|problem| {
+                    let place = format!("{}/addon.yaml", addon.folder);
+                    AddonError::file(&place, format!("`when` of the download `{}`: {problem}", download.name))
+                })?,
+                None => true,
+            };
+            if holds {
+                wanted.push(download);
+            }
+        }
+        Ok(wanted)
     }
 
     /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
@@ -133,21 +203,22 @@ impl Catalog {
         mut objects: Vec<Object>,
     ) -> Result<(Vec<Object>, Vec<Image>), AddonError> {
         let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
-        let wrong = |problem: String| AddonError::file(&format!("{}/addon.yaml", addon.folder), problem);
+        let wrong = |problem: String| AddonError::file(&definition_place(addon), problem);
         Ok((objects, images.map_err(wrong)?))
     }
 
-    /// The objects, and the names of address pools that wait for the network to be known.
-    fn objects(
+    /// What templates see, and the names of address pools that wait for the network to be known.
+    fn values(
         &self,
         addon: &Addon,
         version: &Version,
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<(Vec<Object>, Vec<String>), AddonError> {
-        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
-        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+    ) -> Result<(Value, Vec<String>), AddonError> {
+        let path = path(spec);
+        let options = addon.definition.options.complete(&path, &spec.options)?;
+        let pools = addon.pools(&path, &options, platform.provider)?;
         let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
         let mut values = json!({
             "options": options,
@@ -157,33 +228,56 @@ impl Catalog {
             "platform": self.platform_values(all, platform),
             "values": {},
         });
-        let place = format!("{}/addon.yaml", addon.folder);
+        let place = definition_place(addon);
         for named in &addon.definition.values {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
         for rule in &addon.definition.rules {
-            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
+            rule.check(self.templates.environment(), &values, &path, &place)?;
         }
-        let mut documents = Vec::new();
+        // Also where nothing is fetched, a condition that cannot be said is found.
+        self.downloads(spec, platform)?;
+        Ok((values, open))
+    }
+
+    fn offered(&self, addon: &Addon, values: &Value) -> Result<Option<Offered>, AddonError> {
+        let Some(offer) = &addon.definition.offers else { return Ok(None) };
+        let place = definition_place(addon);
+        let wrong = |problem: &str| AddonError::file(&place, format!("`offers`: {problem}"));
+        let of = |expression: &str| {
+            evaluate(self.templates.environment(), expression, values)
+                .map_err(|error| wrong(&problem(&error)))
+        };
+        let (resource, times) = (of(&offer.resource)?, of(&offer.times)?);
+        let times = times.as_i64().and_then(|times| u32::try_from(times).ok());
+        let times = times.ok_or_else(|| wrong("`times` is no whole number"))?;
+        Ok(Some(Offered { resource: resource.to_string(), times }))
+    }
+
+    fn objects(&self, addon: &Addon, values: &Value) -> Result<Vec<Object>, AddonError> {
+        let downloaded = self.sources.of(&addon.definition.name).map(downloaded).unwrap_or_default();
+        let mut documents: Vec<(&str, Value)> =
+            downloaded.iter().map(|document| (document.place.as_str(), document.body.clone())).collect();
         for manifest in &addon.manifests {
-            let rendered = self.templates.documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
-        documents.iter().for_each(|(_, document)| kinds.learn(document));
+        for (_, document) in &documents {
+            kinds.learn(document);
+        }
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
-        let objects = documents.into_iter().map(object).collect::<Result<_, _>>()?;
-        Ok((objects, open))
+        documents.into_iter().map(object).collect()
     }
 
     /// What templates see of the platform.
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
-            Capability::Absent | Capability::Unknown => false,
+            Capability::ByAddon | Capability::Unknown => all.iter().any(|spec| self.gives_addresses(spec)),
+            Capability::Absent => false,
         };
         json!({
             "provider": platform.provider,
@@ -191,6 +285,22 @@ impl Catalog {
             "loadBalancer": load_balancer,
         })
     }
+}
+
+/// Refuses an object that two addons bring: each would take it from the other, for ever.
+fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
+    let mut brought: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    for addon in addons {
+        for object in &addon.objects {
+            let title = object.title();
+            if let Some(other) = brought.insert((&object.kind.group, title.clone()), &addon.name) {
+                let problem = format!("brings {title}, and so does `addons.{other}`");
+                let hint = "let only one of them bring it: by another `namespace`, or by what is set in them";
+                return Err(AddonError::source(&addon.name, problem, hint));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is done about an addon on a platform.
@@ -217,6 +327,10 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
         }
         _ => Course::Apply,
     }
+}
+
+fn definition_place(addon: &Addon) -> String {
+    format!("{}/addon.yaml", addon.folder)
 }
 
 /// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
@@ -329,6 +443,7 @@ mod tests {
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
         assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
+        assert_eq!(service_type(&with_metallb, Capability::Unknown), "LoadBalancer");
         assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
         let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");

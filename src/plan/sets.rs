@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use crate::addons::{Catalog, Mirrors, Rendered, Sources, check_mirrored};
+use crate::addons::{Ability, Catalog, Mirrors, Offered, Rendered, Sources, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
-use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
+use crate::k8s::{Leaving, Live, NodesOffer, ObjectSet, Offers, Readiness};
 use crate::profile::Environment;
 use crate::{providers, tenants};
 
@@ -22,11 +22,19 @@ pub struct Rendering {
 pub(super) const TENANTS: &str = "tenants";
 
 /// Renders every object of `environment`, with what was fetched for its addons. Needs no cluster.
+///
+/// Refuses images that no mirror is for, before anything changes: a pod whose image cannot be pulled would
+/// be found out late.
 pub fn render(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
-    let platform = providers::platform(environment);
-    let mut rendering = addons(environment, &platform, sources)?;
-    rendering.sets.push(tenants_set(environment, &platform));
-    Ok(rendering)
+    let (_, addons) = render_addons(environment, sources)?;
+    check_mirrored(&addons)?;
+    Ok(rendering(environment, addons))
+}
+
+/// The same with images that no mirror is for: what stands with them can be taken away.
+pub(super) fn render_for_removal(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
+    let (_, addons) = render_addons(environment, sources)?;
+    Ok(rendering(environment, addons))
 }
 
 /// What the addons of `environment` come to, and the catalog that they are of. Images that no mirror is
@@ -41,12 +49,16 @@ pub fn render_addons(
     Ok((catalog, rendered))
 }
 
-fn addons(environment: &Environment, platform: &Platform, sources: &Sources) -> Result<Rendering, Fault> {
-    let (_, rendered) = render_addons(environment, sources)?;
-    // Before anything changes: a pod whose image cannot be pulled is found out late.
-    check_mirrored(&rendered)?;
+fn rendering(environment: &Environment, addons: Vec<Rendered>) -> Rendering {
+    let platform = providers::platform(environment);
+    let mut rendering = addon_sets(environment, addons, &platform);
+    rendering.sets.push(tenants_set(environment, &platform));
+    rendering
+}
+
+fn addon_sets(environment: &Environment, addons: Vec<Rendered>, platform: &Platform) -> Rendering {
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
-    for addon in rendered {
+    for addon in addons {
         let outline = outline(&addon);
         rendering.notes.extend(addon.notes);
         rendering.provided.extend(addon.provided.map(|path| (addon.name.clone(), path)));
@@ -63,10 +75,12 @@ fn addons(environment: &Environment, platform: &Platform, sources: &Sources) -> 
             leaving: Leaving::Everything,
             readiness: readiness(platform),
             notes: Vec::new(),
-            outputs: addresses,
+            yields_to: addon.yields_to,
+            offers: addon.offers.map(|offered| offers(environment, offered)),
+            outputs: if addon.provides.contains(&Ability::Ingress) { ingress_addresses } else { addresses },
         });
     }
-    Ok(rendering)
+    rendering
 }
 
 fn outline(addon: &Rendered) -> String {
@@ -96,6 +110,8 @@ fn tenants_set(environment: &Environment, platform: &Platform) -> ObjectSet {
         leaving: Leaving::AccessOnly,
         readiness: readiness(platform),
         notes: Vec::new(),
+        yields_to: None,
+        offers: None,
         outputs: |_| Outputs::default(),
     }
 }
@@ -118,14 +134,33 @@ fn without_address<'a>(
     })
 }
 
+/// What the nodes of the groups with GPUs have to offer once the addon works.
+fn offers(environment: &Environment, offered: Offered) -> Offers {
+    let groups = environment.node_groups.iter().filter(|group| group.resources.gpus > 0 && offered.times > 0);
+    let nodes = groups.map(|group| NodesOffer {
+        labels: providers::node_selector(environment.cluster.provider(), group),
+        each: u64::from(group.resources.gpus) * u64::from(offered.times),
+    });
+    Offers { nodes: nodes.collect(), resource: offered.resource }
+}
+
 /// The addresses that load balancers got, under `address.NAMESPACE/NAME`.
 fn addresses(standing: &[Arc<Live>]) -> Outputs {
+    addresses_under("address", standing)
+}
+
+/// As [`addresses`], under `ingress.NAMESPACE/NAME`: the hosts of Ingress objects are served there.
+fn ingress_addresses(standing: &[Arc<Live>]) -> Outputs {
+    addresses_under("ingress", standing)
+}
+
+fn addresses_under(key: &str, standing: &[Arc<Live>]) -> Outputs {
     let mut outputs = Outputs::default();
     for service in standing.iter().filter(|live| live.kind.kind == "Service") {
         let first = &service.body["status"]["loadBalancer"]["ingress"][0];
         if let Some(address) = first["ip"].as_str().or(first["hostname"].as_str()) {
             let home = service.namespace.as_deref().unwrap_or_default();
-            outputs.insert(format!("address.{home}/{}", service.name), Output::Text(address.to_string()));
+            outputs.insert(format!("{key}.{home}/{}", service.name), Output::Text(address.to_string()));
         }
     }
     outputs
@@ -144,7 +179,8 @@ mod tests {
 
     #[test]
     fn without_tenants_there_is_still_the_set_that_keeps_those_who_left_guarded() {
-        let options = LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names() };
+        let options =
+            LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names(), misfits: None };
         let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
         let mut environment = load(&found, &options).expect("valid").environment.rehearse();
         environment.tenants.clear();

@@ -10,6 +10,10 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_command;
+mod addon_gpu;
+mod addon_metallb;
+mod addon_metrics_server;
 mod addon_traefik;
 mod addons;
 mod bad_clusters;
@@ -19,6 +23,8 @@ mod command_line;
 mod documents;
 mod floors;
 mod laws;
+mod laws_addons;
+mod laws_addons_alone;
 mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;

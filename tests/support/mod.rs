@@ -3,6 +3,7 @@
 //!
 //! The product knows nothing of it.
 
+mod addon;
 mod berth;
 mod control_plane;
 mod environment;
@@ -17,10 +18,12 @@ mod rights;
 mod shim;
 mod tools;
 mod volumes;
+mod webhook;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use addon::AddonEnvironment;
 pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
 pub use environment::{Environment, Tenant, every_point};
@@ -33,6 +36,7 @@ pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
 pub use rights::Rights;
 pub use shim::Shim;
 pub use tools::{addon_binaries, tools};
+pub use webhook::{Mood, Webhook};
 
 /// The runtime on which all proxies of this process live.
 pub fn runtime() -> &'static tokio::runtime::Runtime {
