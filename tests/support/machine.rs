@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use rustix::process::geteuid;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::{addon_binaries, eventually, run};
+use super::{addon_binaries, run};
 
 /// What runs first inside. Its end, which comes with the end of its standard input, is the end of
 /// everything inside: the kernel kills all that is left in a process namespace.
@@ -190,19 +189,6 @@ impl Machine {
     pub fn get(&self, address: &str, url: &str) -> Option<Answer> {
         let answer = run(self.command(&stagehand(), &["get", address, url]));
         (answer.code == Some(0)).then(|| serde_json::from_str(&answer.stdout).expect("it prints JSON"))
-    }
-
-    /// Asks `url` at `address` until the answer has this status.
-    ///
-    /// # Panics
-    /// After half a minute, with the last answer.
-    pub fn get_until(&self, address: &str, url: &str, status: u16) -> Answer {
-        let mut last = None;
-        let what = format!("{url} at {address} answers {status}");
-        eventually(&what, Duration::from_secs(30), || {
-            last = self.get(address, url);
-            last.clone().filter(|answer| answer.status == status)
-        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::machine::Answer;
 use super::machine::stagehand;
 use super::volumes::Volumes;
 use super::{Proof, eventually, run};
@@ -119,6 +120,16 @@ impl<'proof> Pod<'proof> {
                 pod.proof.machine.get(&address, &url).filter(|answer| (200..400).contains(&answer.status))
             });
         }
+    }
+
+    /// Asks `url` at `address` until the answer has this status.
+    ///
+    /// # Panics
+    /// After a minute, or when the program has ended, with the log.
+    pub fn await_answer(&mut self, address: &str, url: &str, status: u16) -> Answer {
+        self.until(&format!("{url} at {address} answers {status}"), |pod| {
+            pod.proof.machine.get(address, url).filter(|answer| answer.status == status)
+        })
     }
 
     /// Asks `look` until it finds something.
