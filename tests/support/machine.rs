@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -12,9 +13,12 @@ use tempfile::TempDir;
 
 use super::{addon_binaries, run};
 
-/// What runs first inside. Its end, which comes with the end of its standard input, is the end of
-/// everything inside: the kernel kills all that is left in a process namespace.
+/// What runs first inside, until its standard input ends, which comes with the end of the test. Its own
+/// end is the end of everything inside: the kernel kills all that is left in a process namespace. It
+/// kills before, so that the folder of the machine is left alone while it goes.
 const INIT: &str = r#"set -e
+folder=$1
+shift
 mount -t tmpfs run /run
 mkdir /run/netns
 ip link set lo up
@@ -22,6 +26,8 @@ for address in "$@"; do ip address add "$address/32" dev lo; done
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo ready
 cat
+kill -9 -1 || true
+rm -rf "$folder"
 "#;
 
 /// A machine of a test's own: namespaces for network, mounts and processes. What listens inside is
@@ -55,14 +61,18 @@ impl Machine {
         if !cfg!(target_os = "linux") {
             return Err("namespaces are Linux's".to_string());
         }
+        let folder =
+            tempfile::Builder::new().prefix("berth-proof-").tempdir().expect("a temp folder is writable");
         let rootless = !geteuid().is_root();
         let mut command = Command::new("unshare");
         command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]);
         if rootless {
             command.args(["--user", "--map-root-user"]);
         }
-        command.args(["sh", "-c", INIT, "init"]).args(addresses).env("PATH", PATH);
+        command.args(["sh", "-c", INIT, "init"]).arg(folder.path()).args(addresses).env("PATH", PATH);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C is for the test; this ends after it.
+        command.process_group(0);
         let mut holder = command.spawn().map_err(|error| format!("unshare: {error}"))?;
         let mut line = String::new();
         let stdout = holder.stdout.take().expect("it was asked for");
@@ -75,8 +85,6 @@ impl Machine {
             let who = if rootless { "user namespaces are not allowed" } else { "root may not make them" };
             return Err(format!("no namespaces ({who}, or `unshare` or `ip` is missing): {}", said.trim()));
         }
-        let folder =
-            tempfile::Builder::new().prefix("berth-proof-").tempdir().expect("a temp folder is writable");
         let gateway = addresses[0].to_string();
         Ok(Self {
             folder,
