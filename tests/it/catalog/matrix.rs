@@ -208,7 +208,8 @@ fn read_folder(folder: &Path) -> Folder {
         });
     }
     for (path, choice) in choices(&definition["options"], &[]) {
-        let options = path.iter().rev().fold(choice.clone(), |inner, key| json!({ key: inner }));
+        let mut options = path.iter().rev().fold(choice.clone(), |inner, key| json!({ key: inner }));
+        fill_in(&definition["options"], &mut options);
         variants.push(made_up(&format!("{}={choice}", path.join(".")), options));
     }
     Folder { name, definition, manifests, variants }
@@ -228,6 +229,22 @@ fn choices(schema: &Value, path: &[String]) -> Vec<(Vec<String>, Value)> {
         found.extend(choices(schema, &path));
     }
     found
+}
+
+/// Adds the numbers that have to be there beside a choice.
+fn fill_in(schema: &Value, options: &mut Value) {
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(inner) = options.get_mut(name) {
+            fill_in(schema, inner);
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if let (Some(options), Some(least)) =
+            (options.as_object_mut(), schema["properties"][name].get("minimum"))
+        {
+            options.entry(name).or_insert_with(|| least.clone());
+        }
+    }
 }
 
 /// The files and folders in `folder`, sorted; none when there is no such folder.
