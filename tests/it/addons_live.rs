@@ -147,7 +147,7 @@ fn the_gpu_plugin_runs_where_gpus_are_and_is_ready_when_all_of_them_are_offered(
     environment.declare(&[]);
     append(
         &environment,
-        "nodeGroups: [{name: gpu, nodes: 2, labels: {stage: addon-gpu}, resources: {cpu: 8, memory: 32Gi, gpus: 2}}]\n\
+        "nodeGroups: [{name: gpu, nodes: 2, labels: {stage: addon-gpu}, resources: {cpu: 8, memory: 32Gi, nvidia.com/gpu: 2}}]\n\
          addons: {nvidia-device-plugin: {timeSlicing: {replicas: 2}}}\n",
     );
     let nodes = Nodes::new(&environment);
