@@ -17,6 +17,7 @@ use crate::addons::Sources;
 use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
+use crate::k8s::Remains;
 use crate::os::{FileLock, files};
 use crate::plan::{self, About, Assembly};
 use crate::profile::{ClusterSpec, Environment};
@@ -274,15 +275,15 @@ impl<'a> Session<'a> {
     }
 
     /// Everything of the environment that is still there after `down`, in words.
-    pub(super) async fn remains(&self) -> Result<Vec<(String, String)>, Failure> {
+    pub(super) async fn remains(&self) -> Result<Remains, Failure> {
         let flow = Flow::new(Cancel::default()).within_limit(self.limit);
         let mut remains = if self.cluster_stays() {
             self.assembly.hub.remains(&flow).await?
         } else {
-            self.standing(&flow).await
+            Remains { left: self.standing(&flow).await, kept: Vec::new() }
         };
         let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
-        remains.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
+        remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
         Ok(remains)
     }
 

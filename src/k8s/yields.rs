@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::hub::Hub;
 use super::object::Object;
-use super::set::taken_addresses;
+use super::taken::taken_addresses;
 use crate::base::{Fault, Note};
 use crate::engine::{Seen, State};
 use crate::flow::Flow;

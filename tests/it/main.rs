@@ -22,6 +22,8 @@ mod command_line;
 mod documents;
 mod floors;
 mod laws;
+mod laws_addons;
+mod laws_addons_alone;
 mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;
