@@ -59,6 +59,16 @@ pub enum AddonError {
         /// What would be right.
         hint: Option<String>,
     },
+    /// What was fetched for it cannot be applied.
+    #[error("`addons.{name}`: {problem}")]
+    Source {
+        /// The addon.
+        name: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// There are mirrors, and these images have none.
     #[error("no mirror of `registry.mirrors` is for {}", listed(.missed))]
     Unmirrored {
@@ -102,6 +112,11 @@ impl AddonError {
         Self::Option { path: path.to_string(), problem: problem.into(), hint }
     }
 
+    /// A refusal of what was fetched for the addon `name`.
+    pub(super) fn source(name: &str, problem: impl Into<String>, hint: &str) -> Self {
+        Self::Source { name: name.to_string(), problem: problem.into(), hint: hint.to_string() }
+    }
+
     /// A refusal of a file of an addon.
     pub(super) fn file(place: &str, problem: impl Into<String>) -> Self {
         Self::File { place: place.to_string(), problem: problem.into() }
@@ -113,6 +128,7 @@ impl AddonError {
             Self::Unknown { name, .. }
             | Self::Refused { name, .. }
             | Self::Kubernetes { name, .. }
+            | Self::Source { name, .. }
             | Self::NoManifests { name, .. } => Some(format!("addons.{name}")),
             Self::Version { name, .. } => Some(format!("addons.{name}.version")),
             Self::Option { path, .. } => Some(path.clone()),
@@ -138,6 +154,7 @@ impl AddonError {
                 Some(format!("for Kubernetes {minor} there are: {}", fitting.join(", ")))
             }
             Self::Option { hint, .. } => hint.clone(),
+            Self::Source { hint, .. } => Some(hint.clone()),
             Self::Unmirrored { missed } => Some(for_mirrors(missed)),
             Self::Twice { .. } => Some("give one of them another name".to_string()),
             Self::File { .. } => None,

@@ -1,13 +1,15 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::catalog::{Addon, Catalog, path};
-use super::definition::{Ability, Minor, Rehearsal, Version, Way};
+use super::definition::{Ability, Download, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::images::Image;
 use super::pools::Settled;
 use super::rehearsal;
 use super::rules::evaluate;
-use super::source::{SourceObjects, of_source};
+use super::source::{SourceObjects, downloaded, missing_namespace, of_source};
 use super::template::problem;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
@@ -52,7 +54,10 @@ pub struct Offered {
 impl Catalog {
     /// What the addons of a profile come to on `platform`, in the order of the profile.
     pub fn render_all(&self, specs: &[AddonSpec], platform: &Platform) -> Result<Vec<Rendered>, AddonError> {
-        specs.iter().map(|spec| self.render(spec, specs, platform)).collect()
+        let rendered: Vec<Rendered> =
+            specs.iter().map(|spec| self.render(spec, specs, platform)).collect::<Result<_, _>>()?;
+        check_brought_once(&rendered)?;
+        Ok(rendered)
     }
 
     /// What the addon of `spec` comes to on `platform`, beside the addons `all` of the same profile.
@@ -63,7 +68,7 @@ impl Catalog {
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
         if let Some(reach) = spec.source.reach() {
-            return self.render_source(spec, reach);
+            return self.render_source(spec, reach, all, platform);
         }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
@@ -124,7 +129,13 @@ impl Catalog {
     }
 
     /// An addon from elsewhere, as far as it was fetched.
-    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+    fn render_source(
+        &self,
+        spec: &AddonSpec,
+        reach: &Reach,
+        all: &[AddonSpec],
+        platform: &Platform,
+    ) -> Result<Rendered, AddonError> {
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: String::new(),
@@ -140,12 +151,49 @@ impl Catalog {
         let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
         let mut kinds = Kinds::default();
         self.sources.documents().for_each(|document| kinds.learn(&document.body));
-        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        objects.splice(0..0, missing_namespace(&objects, spec, reach, all));
+        let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
+        let at = format!("{}.imageFields", path(spec));
+        rendered.images = images.map_err(|problem| AddonError::option(&at, problem, None))?;
         rendered.version.clone_from(&fetched.version);
-        rendered.objects = objects;
         rendered.notes = notes;
         rendered.absent = false;
+        rendered.objects = objects;
+        if platform.rehearsal {
+            let (applied, left_out) = rehearsal::split(rendered.objects);
+            rendered.objects = applied;
+            rendered.notes.extend(not_rehearsed(&spec.name, rehearsal::words(&left_out)));
+        }
         Ok(rendered)
+    }
+
+    /// What the addon of `spec` has to download before it is applied on `platform`.
+    pub(super) fn downloads(
+        &self,
+        spec: &AddonSpec,
+        platform: &Platform,
+    ) -> Result<Vec<&Download>, AddonError> {
+        let addon = self.get(&spec.name)?;
+        if !matches!(course(addon, platform), Course::Apply) {
+            return Ok(Vec::new());
+        }
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let values = json!({"options": options});
+        let mut wanted = Vec::new();
+        for download in &addon.definition.downloads {
+            let holds = match &download.when {
+                Some(when) => self.templates.holds(when, &values).map_err(|problem| {
+                    let place = format!("{}/addon.yaml", addon.folder);
+                    AddonError::file(&place, format!("`when` of the download `{}`: {problem}", download.name))
+                })?,
+                None => true,
+            };
+            if holds {
+                wanted.push(download);
+            }
+        }
+        Ok(wanted)
     }
 
     /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
@@ -186,6 +234,8 @@ impl Catalog {
         for rule in &addon.definition.rules {
             rule.check(self.templates.environment(), &values, &path(spec), &place)?;
         }
+        // Also where nothing is fetched, a condition that cannot be said is found.
+        self.downloads(spec, platform)?;
         Ok((values, open))
     }
 
@@ -204,13 +254,17 @@ impl Catalog {
     }
 
     fn objects(&self, addon: &Addon, values: &Value) -> Result<Vec<Object>, AddonError> {
-        let mut documents = Vec::new();
+        let downloaded = self.sources.of(&addon.definition.name).map(downloaded).unwrap_or_default();
+        let mut documents: Vec<(&str, Value)> =
+            downloaded.iter().map(|document| (document.place.as_str(), document.body.clone())).collect();
         for manifest in &addon.manifests {
             let rendered = self.templates.documents(manifest, values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
-        documents.iter().for_each(|(_, document)| kinds.learn(document));
+        for (_, document) in &documents {
+            kinds.learn(document);
+        }
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
@@ -230,6 +284,27 @@ impl Catalog {
             "loadBalancer": load_balancer,
         })
     }
+}
+
+/// Refuses an object that two addons bring: each would take it from the other, for ever.
+fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
+    let mut brought: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    for addon in addons {
+        for object in &addon.objects {
+            let title = object.title();
+            if let Some(other) = brought.insert((&object.kind.group, title.clone()), &addon.name) {
+                let problem = format!("brings {title}, and so does `addons.{other}`");
+                let hint = "let only one of them bring it: by another `namespace`, or by what is set in them";
+                return Err(AddonError::source(&addon.name, problem, hint));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn not_rehearsed(addon: &str, parts: Vec<String>) -> Option<Note> {
+    let text = format!("addon {addon}: {}", parts.join(", "));
+    (!parts.is_empty()).then(|| Note::new("not rehearsed", text))
 }
 
 /// What is done about an addon on a platform.
