@@ -43,6 +43,11 @@ fn the_commands_of_air_gap_work() {
 }
 
 #[test]
+fn the_commands_of_metallb_work() {
+    works("docs/how-to/metallb.md");
+}
+
+#[test]
 fn the_commands_of_write_your_own_addon_work() {
     works("docs/how-to/write-your-own-addon.md");
 }

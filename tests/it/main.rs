@@ -12,6 +12,7 @@
 
 mod addon_command;
 mod addon_gpu;
+mod addon_metallb;
 mod addon_metrics_server;
 mod addon_traefik;
 mod addons;
@@ -33,6 +34,8 @@ mod laws_stopped;
 mod laws_together;
 mod profiles;
 mod proof_metrics;
+mod proof_metrics_server;
+mod proof_traefik;
 mod providers;
 mod questions;
 mod reference;
