@@ -1,7 +1,10 @@
 //! Traefik itself, started as the pod that berth applied, with the rights of its account: it serves
 //! what it is made for, and nothing that it asks for is forbidden.
 
+use std::fs;
+
 use rcgen::{CertificateParams, DnType, KeyPair};
+use sha2::{Digest, Sha256};
 
 use super::support::{Pod, Proof, Rights, Wishes, addon_binaries};
 
@@ -56,6 +59,71 @@ spec:
             pathType: ImplementationSpecific
             backend: {service: {name: page, port: {number: 80}}}
 ";
+
+/// The same page by Gateway API: every kind of route that Traefik serves, and a policy.
+const GATEWAY: &str = "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: door, namespace: default}
+spec:
+  gatewayClassName: traefik
+  listeners:
+    - {name: web, protocol: HTTP, port: 8000}
+    - {name: tls, protocol: TLS, port: 8443, tls: {mode: Passthrough}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: page, namespace: default}
+spec:
+  parentRefs: [{name: door, sectionName: web}]
+  hostnames: [routed.example.com]
+  rules: [{backendRefs: [{name: page, port: 80}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: page, namespace: default}
+spec:
+  parentRefs: [{name: door, sectionName: web}]
+  hostnames: [grpc.example.com]
+  rules: [{backendRefs: [{name: page, port: 80}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: page, namespace: default}
+spec:
+  parentRefs: [{name: door, sectionName: tls}]
+  hostnames: [tls.example.com]
+  rules: [{backendRefs: [{name: page, port: 80}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: secret-page, namespace: default}
+spec:
+  selector: {app: page}
+  ports: [{port: 443, targetPort: http}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: page, namespace: default}
+spec:
+  targetRefs: [{group: '', kind: Service, name: secret-page}]
+  validation: {hostname: page.example.com, wellKnownCACertificates: System}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: secret-page, namespace: default}
+spec:
+  parentRefs: [{name: door, sectionName: web}]
+  hostnames: [secret.example.com]
+  rules: [{backendRefs: [{name: secret-page, port: 443}]}]
+";
+
+/// Where each of them says that it is served.
+const GATEWAY_STATUSES: [(&str, &str); 4] = [
+    ("gateway/door", "listeners"),
+    ("httproute/page", "parents"),
+    ("grpcroute/page", "parents"),
+    ("tlsroute/page", "parents"),
+];
 
 /// Where the cloud that the test plays puts the load balancer.
 const ADDRESS: &str = "192.0.2.10";
@@ -145,7 +213,33 @@ fn traefik_serves_what_it_is_asked_for_with_the_rights_it_has() {
     proof.apply(&certificate("second"));
     shows_certificate(&mut traefik, &proof, "second");
     has_the_rights_it_needs(&proof, &traefik, "nginx");
+
+    keep_downloads(&proof);
+    let mut traefik = up(&proof, "{service: {type: LoadBalancer}, gateway: true}", Some(traefik));
+    proof.apply(GATEWAY);
+    let routed = traefik.await_answer(HTTP, "http://routed.example.com/hello", 200);
+    assert_eq!(routed.body, "the-page routed.example.com /hello\n");
+    for (object, list) in GATEWAY_STATUSES {
+        traefik.until(&format!("{object} has a status"), |_| {
+            let status = proof.object("default", object)?["status"].take();
+            (status[list][0]["conditions"][0]["status"] == "True").then_some(())
+        });
+    }
+    let gateway = proof.object("default", "gateway/door").expect("it has a status");
+    assert_eq!(gateway["status"]["addresses"][0]["value"], ADDRESS);
+    has_the_rights_it_needs(&proof, &traefik, "gateway");
     drop(page);
+}
+
+/// Puts the definitions of Gateway API where berth keeps what it has downloaded.
+fn keep_downloads(proof: &Proof) {
+    let kept = proof.berth.home().join(".cache/berth/downloads");
+    fs::create_dir_all(&kept).expect("ours");
+    for file in fs::read_dir(addon_binaries().join("gateway-api")).expect("the script makes it") {
+        let content = fs::read(file.expect("it can be listed").path()).expect("the script makes it");
+        let hash: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(kept.join(hash), content).expect("ours");
+    }
 }
 
 fn shows_certificate(traefik: &mut Pod<'_>, proof: &Proof, common_name: &str) {

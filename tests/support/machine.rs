@@ -172,7 +172,13 @@ impl Machine {
             let words: Vec<&str> = ["-n", &name].into_iter().chain(step.split(' ')).collect();
             self.must("ip", &words);
         }
-        PodNetwork { file: PathBuf::from(format!("/run/netns/{name}")) }
+        PodNetwork { file: PathBuf::from(format!("/run/netns/{name}")), outer }
+    }
+
+    /// Takes it away at once, so that its address can be given to another one.
+    pub fn remove_network(&self, network: &PodNetwork) {
+        // Where a test fails, the machine may be gone already.
+        run(self.command("ip", &["link", "delete", &network.outer]));
     }
 
     /// Passes connections to `from` on to `to`, until it is told another `to` or the machine ends.
@@ -222,6 +228,7 @@ impl Drop for Relay {
 pub struct PodNetwork {
     /// Its file, which exists inside only.
     pub file: PathBuf,
+    outer: String,
 }
 
 /// The program of tests/support/stagehand.
