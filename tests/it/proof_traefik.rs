@@ -237,8 +237,8 @@ fn keep_downloads(proof: &Proof) {
     fs::create_dir_all(&kept).expect("ours");
     for file in fs::read_dir(addon_binaries().join("gateway-api")).expect("the script makes it") {
         let content = fs::read(file.expect("it can be listed").path()).expect("the script makes it");
-        let hash: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(kept.join(hash), content).expect("ours");
+        let hash = Sha256::digest(&content);
+        fs::write(kept.join(format!("{hash:x}")), content).expect("ours");
     }
 }
 
