@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -225,11 +226,25 @@ impl<'a> Session<'a> {
         for (key, address) in outcome.outputs.texts() {
             if let Some(service) = key.strip_prefix("address.") {
                 line(address.to_string(), &format!("the address of {service}"));
+            } else if key.starts_with("ingress.") {
+                line(self.request(address), "ask for a host, also before it has a DNS record");
             }
         }
         line(self.again("status"), "how it is");
         line(self.again("down"), "take it away");
         lines
+    }
+
+    /// A request for a host of the environment at `address`, whether DNS knows the host or not.
+    fn request(&self, address: &str) -> String {
+        let hosts = self.environment.tenants.iter().flat_map(|tenant| &tenant.hosts);
+        let host =
+            hosts.filter(|host| !host.contains('*')).map(String::as_str).next().unwrap_or("example.com");
+        match address.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => format!("curl --resolve {host}:80:{ip} http://{host}/"),
+            Ok(IpAddr::V6(ip)) => format!("curl --resolve {host}:80:[{ip}] http://{host}/"),
+            Err(_) => format!("curl -H 'Host: {host}' http://{address}/"),
+        }
     }
 
     /// `kubectl`, with its folder when it is not on PATH.

@@ -11,11 +11,13 @@ use super::held::{self, Gate};
 use super::hub::Hub;
 use super::live::{Key, Live};
 use super::object::{Kind, Object, ObjectError, Served, Wave};
+use super::offers::Offers;
 use super::ready::{Progress, Readiness};
 use super::records::connect;
 use super::removal::{count_custom_resources, left, remove_due};
 use super::step::{HeldStep, SetStep};
 use super::taken::{refuse_second_defaults, taken_addresses};
+use super::yields::left_to_others;
 use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, ResourceId, label};
 use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
@@ -35,6 +37,10 @@ pub struct ObjectSet {
     pub notes: Vec<Note>,
     /// What it is made of, in a few words: `7 objects`.
     pub outline: String,
+    /// The object, as `KIND NAME`, that says that somebody else does already what the set is for.
+    pub yields_to: Option<String>,
+    /// What nodes offer once it works.
+    pub offers: Option<Offers>,
     /// What others, or the user, may need of it once it stands.
     pub outputs: fn(&[Arc<Live>]) -> Outputs,
 }
@@ -313,7 +319,20 @@ impl Resource for SetResource {
             if self.going.load(Ordering::Relaxed) {
                 return self.what_is_left(&cx.flow).await;
             }
-            Ok(self.seen(self.look(&cx.flow).await?))
+            let found = self.look(&cx.flow).await?;
+            if let Some(title) = self.set.yields_to.as_deref().filter(|_| !found.stands) {
+                let others = left_to_others(&self.hub, &self.set.name, title, &self.wanted, &cx.flow).await?;
+                if let Some(seen) = others {
+                    return Ok(seen);
+                }
+            }
+            let mut seen = self.seen(found);
+            if let (State::Ready, Some(offers)) = (&seen.state, &self.set.offers)
+                && let Some(missing) = offers.missing(&self.hub, &cx.flow).await?
+            {
+                seen.state = State::Progressing(missing);
+            }
+            Ok(seen)
         }
         .boxed()
     }

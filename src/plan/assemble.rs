@@ -216,6 +216,8 @@ mod tests {
             readiness: Readiness { addresses: false },
             notes: Vec::new(),
             outline: String::new(),
+            offers: None,
+            yields_to: None,
             outputs: |_| Outputs::default(),
         }
     }

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_gpu;
+mod addon_metrics_server;
 mod addon_traefik;
 mod addons;
 mod bad_clusters;
