@@ -67,7 +67,7 @@ pub struct Hub {
 }
 
 /// One group and version, asked for once.
-pub(super) type GroupCell = Arc<OnceCell<Group>>;
+pub(super) type GroupCell = Arc<OnceCell<Option<Group>>>;
 
 /// What there is of a kind, whoever made it.
 #[derive(Default)]
