@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::options::OptionSchema;
 use super::pools::PoolOptions;
 use super::rules::{Named, Rule};
-use crate::base::ProviderKind;
+use crate::base::{Checksum, ProviderKind};
 use crate::profile::schema::ImageField;
 
 /// The `apiVersion` of every `addon.yaml`.
@@ -48,6 +48,9 @@ pub struct Definition {
     /// Where its objects name images, besides pods.
     #[serde(default)]
     pub image_fields: Vec<ImageField>,
+    /// Files from elsewhere whose objects belong to it, applied as they are.
+    #[serde(default)]
+    pub downloads: Vec<Download>,
     /// Its options in a profile, with their defaults.
     pub options: OptionSchema,
     /// What templates and rules need and options and platform say only together, in turn.
@@ -70,6 +73,22 @@ impl Definition {
     pub fn version_for(&self, minor: Minor) -> Option<&Version> {
         self.versions.iter().find(|version| version.kubernetes.holds(minor))
     }
+}
+
+/// A file of Kubernetes objects that is fetched, such as definitions of custom resources that are too many to
+/// keep a copy of.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Download {
+    /// What it is, for people.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// What proves it.
+    pub sha256: Checksum,
+    /// The condition on options under which it is wanted, `options.gateway`; always, when absent.
+    #[serde(default)]
+    pub when: Option<String>,
 }
 
 /// One version of an addon's program.

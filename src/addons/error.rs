@@ -2,6 +2,9 @@ use super::definition::MinorRange;
 use super::images::hosts;
 use crate::base::{Fault, FaultKind, ProviderKind};
 
+/// What is wrong with an option that the addon does not have.
+pub(super) const NO_SUCH_OPTION: &str = "no such option";
+
 /// Why an addon cannot be read or rendered.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AddonError {
@@ -59,6 +62,16 @@ pub enum AddonError {
         /// What would be right.
         hint: Option<String>,
     },
+    /// What was fetched for it cannot be applied.
+    #[error("`addons.{name}`: {problem}")]
+    Source {
+        /// The addon.
+        name: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// There are mirrors, and these images have none.
     #[error("no mirror of `registry.mirrors` is for {}", listed(.missed))]
     Unmirrored {
@@ -102,6 +115,11 @@ impl AddonError {
         Self::Option { path: path.to_string(), problem: problem.into(), hint }
     }
 
+    /// A refusal of what was fetched for the addon `name`.
+    pub(super) fn source(name: &str, problem: impl Into<String>, hint: &str) -> Self {
+        Self::Source { name: name.to_string(), problem: problem.into(), hint: hint.to_string() }
+    }
+
     /// A refusal of a file of an addon.
     pub(super) fn file(place: &str, problem: impl Into<String>) -> Self {
         Self::File { place: place.to_string(), problem: problem.into() }
@@ -113,12 +131,31 @@ impl AddonError {
             Self::Unknown { name, .. }
             | Self::Refused { name, .. }
             | Self::Kubernetes { name, .. }
+            | Self::Source { name, .. }
             | Self::NoManifests { name, .. } => Some(format!("addons.{name}")),
             Self::Version { name, .. } => Some(format!("addons.{name}.version")),
             Self::Option { path, .. } => Some(path.clone()),
             Self::Unmirrored { .. } => Some("registry.mirrors".to_string()),
             Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
             Self::File { .. } => None,
+        }
+    }
+
+    /// What is wrong there, without saying again where.
+    pub fn problem(&self) -> String {
+        let message = self.to_string();
+        let place = self.path().map(|path| format!("`{path}`: "));
+        match place.and_then(|place| message.strip_prefix(&place).map(str::to_string)) {
+            Some(problem) => problem,
+            None => message,
+        }
+    }
+
+    /// Whether the name at its path is what is wrong, not the value.
+    pub fn is_about_a_key(&self) -> bool {
+        match self {
+            Self::Option { problem, .. } => problem == NO_SUCH_OPTION,
+            _ => true,
         }
     }
 
@@ -138,6 +175,7 @@ impl AddonError {
                 Some(format!("for Kubernetes {minor} there are: {}", fitting.join(", ")))
             }
             Self::Option { hint, .. } => hint.clone(),
+            Self::Source { hint, .. } => Some(hint.clone()),
             Self::Unmirrored { missed } => Some(for_mirrors(missed)),
             Self::Twice { .. } => Some("give one of them another name".to_string()),
             Self::File { .. } => None,

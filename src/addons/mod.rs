@@ -22,8 +22,8 @@ mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
 pub use definition::{
-    Ability, Definition, Minor, MinorRange, Needs, NodeGroupKind, Offer, Providers, Rehearsal, Version, Want,
-    Way,
+    Ability, Definition, Download, Minor, MinorRange, Needs, NodeGroupKind, Offer, Providers, Rehearsal,
+    Version, Want, Way,
 };
 pub use error::AddonError;
 pub use format::Format;

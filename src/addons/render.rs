@@ -1,13 +1,15 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::catalog::{Addon, Catalog, path};
-use super::definition::{Ability, Minor, Rehearsal, Version, Way};
+use super::definition::{Ability, Download, Minor, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::images::Image;
 use super::pools::Settled;
 use super::rehearsal;
 use super::rules::evaluate;
-use super::source::{SourceObjects, of_source};
+use super::source::{SourceObjects, downloaded, missing_namespace, of_source};
 use super::template::problem;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
@@ -49,10 +51,32 @@ pub struct Offered {
     pub times: u32,
 }
 
+impl Rendered {
+    /// Takes out what a rehearsal does not apply. One note says so, and which address pools are `open`.
+    fn leave_out(&mut self, open: &[String], rehearsal: bool) {
+        let mut parts = Vec::new();
+        if rehearsal {
+            let (applied, left_out) = rehearsal::split(std::mem::take(&mut self.objects));
+            self.objects = applied;
+            parts = rehearsal::words(&left_out);
+        }
+        parts.extend(open.iter().map(|pool| {
+            format!("pool `{pool}` (its addresses are chosen from the docker network once it is there)")
+        }));
+        if !parts.is_empty() {
+            let topic = if rehearsal { "not rehearsed" } else { "left open" };
+            self.notes.push(Note::new(topic, format!("addon {}: {}", self.name, parts.join(", "))));
+        }
+    }
+}
+
 impl Catalog {
     /// What the addons of a profile come to on `platform`, in the order of the profile.
     pub fn render_all(&self, specs: &[AddonSpec], platform: &Platform) -> Result<Vec<Rendered>, AddonError> {
-        specs.iter().map(|spec| self.render(spec, specs, platform)).collect()
+        let rendered: Vec<Rendered> =
+            specs.iter().map(|spec| self.render(spec, specs, platform)).collect::<Result<_, _>>()?;
+        check_brought_once(&rendered)?;
+        Ok(rendered)
     }
 
     /// What the addon of `spec` comes to on `platform`, beside the addons `all` of the same profile.
@@ -63,7 +87,7 @@ impl Catalog {
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
         if let Some(reach) = spec.source.reach() {
-            return self.render_source(spec, reach);
+            return self.render_source(spec, reach, all, platform);
         }
         let addon = self.get(&spec.name)?;
         self.check(spec, platform.provider)?;
@@ -88,23 +112,8 @@ impl Catalog {
                 let (values, open) = self.values(addon, version, spec, all, platform)?;
                 rendered.offers = self.offered(addon, &values)?;
                 let objects = self.objects(addon, &values)?;
-                let mut parts = Vec::new();
                 (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
-                if platform.rehearsal {
-                    let (applied, left_out) = rehearsal::split(rendered.objects);
-                    rendered.objects = applied;
-                    parts = rehearsal::words(&left_out);
-                }
-                parts.extend(open.iter().map(|pool| {
-                    format!(
-                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
-                    )
-                }));
-                if !parts.is_empty() {
-                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
-                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
-                    rendered.notes.push(Note::new(topic, text));
-                }
+                rendered.leave_out(&open, platform.rehearsal);
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
@@ -124,7 +133,13 @@ impl Catalog {
     }
 
     /// An addon from elsewhere, as far as it was fetched.
-    fn render_source(&self, spec: &AddonSpec, reach: &Reach) -> Result<Rendered, AddonError> {
+    fn render_source(
+        &self,
+        spec: &AddonSpec,
+        reach: &Reach,
+        all: &[AddonSpec],
+        platform: &Platform,
+    ) -> Result<Rendered, AddonError> {
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: String::new(),
@@ -140,12 +155,45 @@ impl Catalog {
         let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
         let mut kinds = Kinds::default();
         self.sources.documents().for_each(|document| kinds.learn(&document.body));
-        let SourceObjects { objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
+        objects.splice(0..0, missing_namespace(&objects, spec, reach, all));
+        let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
+        let at = format!("{}.imageFields", path(spec));
+        rendered.images = images.map_err(|problem| AddonError::option(&at, problem, None))?;
         rendered.version.clone_from(&fetched.version);
-        rendered.objects = objects;
         rendered.notes = notes;
         rendered.absent = false;
+        rendered.objects = objects;
+        rendered.leave_out(&[], platform.rehearsal);
         Ok(rendered)
+    }
+
+    /// What the addon of `spec` has to download before it is applied on `platform`.
+    pub(super) fn downloads(
+        &self,
+        spec: &AddonSpec,
+        platform: &Platform,
+    ) -> Result<Vec<&Download>, AddonError> {
+        let addon = self.get(&spec.name)?;
+        if !matches!(course(addon, platform), Course::Apply) {
+            return Ok(Vec::new());
+        }
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let values = json!({"options": options});
+        let mut wanted = Vec::new();
+        for download in &addon.definition.downloads {
+            let holds = match &download.when {
+                Some(when) => self.templates.holds(when, &values).map_err(|problem| {
+                    let place = format!("{}/addon.yaml", addon.folder);
+                    AddonError::file(&place, format!("`when` of the download `{}`: {problem}", download.name))
+                })?,
+                None => true,
+            };
+            if holds {
+                wanted.push(download);
+            }
+        }
+        Ok(wanted)
     }
 
     /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
@@ -168,8 +216,9 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<(Value, Vec<String>), AddonError> {
-        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
-        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let path = path(spec);
+        let options = addon.definition.options.complete(&path, &spec.options)?;
+        let pools = addon.pools(&path, &options, platform.provider)?;
         let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
         let mut values = json!({
             "options": options,
@@ -184,8 +233,10 @@ impl Catalog {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
         for rule in &addon.definition.rules {
-            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
+            rule.check(self.templates.environment(), &values, &path, &place)?;
         }
+        // Also where nothing is fetched, a condition that cannot be said is found.
+        self.downloads(spec, platform)?;
         Ok((values, open))
     }
 
@@ -204,13 +255,17 @@ impl Catalog {
     }
 
     fn objects(&self, addon: &Addon, values: &Value) -> Result<Vec<Object>, AddonError> {
-        let mut documents = Vec::new();
+        let downloaded = self.sources.of(&addon.definition.name).map(downloaded).unwrap_or_default();
+        let mut documents: Vec<(&str, Value)> =
+            downloaded.iter().map(|document| (document.place.as_str(), document.body.clone())).collect();
         for manifest in &addon.manifests {
             let rendered = self.templates.documents(manifest, values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
-        documents.iter().for_each(|(_, document)| kinds.learn(document));
+        for (_, document) in &documents {
+            kinds.learn(document);
+        }
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
@@ -221,8 +276,8 @@ impl Catalog {
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
-            Capability::Absent | Capability::Unknown => false,
+            Capability::ByAddon | Capability::Unknown => all.iter().any(|spec| self.gives_addresses(spec)),
+            Capability::Absent => false,
         };
         json!({
             "provider": platform.provider,
@@ -230,6 +285,22 @@ impl Catalog {
             "loadBalancer": load_balancer,
         })
     }
+}
+
+/// Refuses an object that two addons bring: each would take it from the other, for ever.
+fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
+    let mut brought: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    for addon in addons {
+        for object in &addon.objects {
+            let title = object.title();
+            if let Some(other) = brought.insert((&object.kind.group, title.clone()), &addon.name) {
+                let problem = format!("brings {title}, and so does `addons.{other}`");
+                let hint = "let only one of them bring it: by another `namespace`, or by what is set in them";
+                return Err(AddonError::source(&addon.name, problem, hint));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is done about an addon on a platform.
@@ -372,6 +443,7 @@ mod tests {
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
         assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
+        assert_eq!(service_type(&with_metallb, Capability::Unknown), "LoadBalancer");
         assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
         let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");

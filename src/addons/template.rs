@@ -40,6 +40,13 @@ impl Templates {
         Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
     }
 
+    /// Whether the condition `when` (`options.gateway`) holds for `values`; or why it cannot be said.
+    pub fn holds(&self, when: &str, values: &Value) -> Result<bool, String> {
+        let condition = self.environment.compile_expression(when).map_err(|error| problem(&error))?;
+        let value = condition.eval(minijinja::value::Serde(values)).map_err(|error| problem(&error))?;
+        Ok(value.is_true())
+    }
+
     fn render(&self, manifest: &Manifest, values: &Value) -> Result<String, AddonError> {
         let values = minijinja::value::Serde(values);
         self.environment.render_named_str(&manifest.place, &manifest.text, values).map_err(|error| {

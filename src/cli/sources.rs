@@ -41,10 +41,10 @@ pub(super) fn fetch(
     };
     let specs: Vec<AddonSpec> = environment.addons.iter().filter(is_wanted).cloned().collect();
     let catalog = Catalog::load(&environment.addons_from).map_err(|error| Failure::profile(&error.into()))?;
-    if !catalog.fetches(&specs) {
+    let platform = providers::platform(environment);
+    if !catalog.fetches(&specs, &platform) {
         return Ok(Sources::absent());
     }
-    let platform = providers::platform(environment);
     let means = settings.means()?;
     runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone()).within_limit(limit);

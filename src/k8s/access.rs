@@ -6,11 +6,16 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 
 use crate::base::{ClusterAccess, Credential, Fault, FaultKind};
 
+/// Chooses the one library of cryptography, for every connection of this process.
+pub fn choose_cryptography() {
+    // Installing twice is refused and harmless: the first one stays.
+    rustls::crypto::ring::default_provider().install_default().ok();
+}
+
 /// A connected client for `access`, with kube's own silent retries off.
 pub(super) async fn connect(access: &ClusterAccess) -> Result<kube::Client, Fault> {
     let attempted = format!("connect to {}", access.server);
-    // Installing twice is refused and harmless: the first one stays.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    choose_cryptography();
     let mut config = config(access, &attempted).await?;
     config.default_retry = false;
     let agent = HeaderValue::from_static(concat!("berth/", env!("CARGO_PKG_VERSION")));

@@ -30,6 +30,7 @@ mod taken;
 mod versions;
 mod yields;
 
+pub use access::choose_cryptography;
 pub use finish::finish;
 pub use hub::{Hub, HubSettings, Server};
 pub use kinds::{Kinds, known_kind};

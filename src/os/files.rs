@@ -1,11 +1,15 @@
 //! Reading and writing whole files, with the path in every fault.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::{Fault, FaultKind};
+
+/// Counts the files without a name, so that two of one process never meet.
+static NAMELESS: AtomicU64 = AtomicU64::new(0);
 
 /// Makes `folder` and its parents, readable for the user alone.
 pub fn make_private_folder(folder: &Path) -> Result<(), Fault> {
@@ -60,6 +64,21 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), Fault> {
         fs::remove_file(&beside).ok();
         fault("write", path, &error)
     })
+}
+
+/// A file with `content` that no folder names any more: readable for the user alone, and gone with the last
+/// process that has it open, however that ends. It is made in `folder`.
+pub fn nameless(folder: &Path, content: &[u8]) -> Result<fs::File, Fault> {
+    let path =
+        folder.join(format!(".{}.{}.tmp", std::process::id(), NAMELESS.fetch_add(1, Ordering::Relaxed)));
+    let made = (|| {
+        let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        fs::remove_file(&path)?;
+        file.write_all(content)?;
+        file.rewind()?;
+        Ok(file)
+    })();
+    made.map_err(|error| fault("write", &path, &error))
 }
 
 /// The text of the file at `path`, or `None` when there is none.
@@ -158,6 +177,17 @@ mod tests {
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(names_in(folder.path()).map(|names| names.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_nameless_file_holds_its_content_and_stands_in_no_folder() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut file = nameless(folder.path(), b"secret").expect("made");
+        let mut text = String::new();
+        io::Read::read_to_string(&mut file, &mut text).expect("readable");
+        assert_eq!(text, "secret");
+        assert_eq!(file.metadata().expect("open").permissions().mode() & 0o777, 0o600);
+        assert_eq!(names_in(folder.path()), Ok(Vec::new()));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::schema::ImageField;
 use crate::base::{Checksum, Owner, ProviderKind, Quantity};
 
 /// A whole, valid environment: what a profile means once it is composed, defaulted and checked.
@@ -200,6 +201,15 @@ impl AddonSource {
             Self::Manifests(manifests) => Some(&manifests.reach),
         }
     }
+
+    /// Where its objects name images, besides pods; an addon of the catalog says so itself.
+    pub fn image_fields(&self) -> &[ImageField] {
+        match self {
+            Self::Catalog => &[],
+            Self::Chart(chart) => &chart.image_fields,
+            Self::Manifests(manifests) => &manifests.image_fields,
+        }
+    }
 }
 
 /// A Helm chart and what is set in it.
@@ -211,6 +221,8 @@ pub struct ChartSpec {
     pub values: Value,
     /// Where it may write.
     pub reach: Reach,
+    /// Where its objects name images, besides pods.
+    pub image_fields: Vec<ImageField>,
 }
 
 /// Where a chart is.
@@ -252,6 +264,8 @@ pub struct ManifestsSpec {
     pub place: ManifestsPlace,
     /// Where they may write.
     pub reach: Reach,
+    /// Where they name images, besides pods.
+    pub image_fields: Vec<ImageField>,
 }
 
 /// Where manifests are.

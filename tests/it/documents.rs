@@ -38,6 +38,16 @@ fn the_commands_of_in_ci_work() {
 }
 
 #[test]
+fn the_commands_of_air_gap_work() {
+    works("docs/how-to/air-gap.md");
+}
+
+#[test]
+fn the_commands_of_metallb_work() {
+    works("docs/how-to/metallb.md");
+}
+
+#[test]
 fn the_commands_of_write_your_own_addon_work() {
     works("docs/how-to/write-your-own-addon.md");
 }

@@ -5,13 +5,14 @@ mod download;
 mod fetch;
 mod helm;
 mod objects;
+mod store;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use document::Document;
 pub use helm::{HelmSearch, HelmVersion};
-pub(super) use objects::{SourceObjects, of_source};
+pub(super) use objects::{SourceObjects, downloaded, missing_namespace, of_source};
 
 /// What was fetched for the addons of a profile. Rendering reads it and stays pure.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::ProfilePath;
+use super::{ImageField, ProfilePath};
 
 /// An addon of the catalog with its options, `{}` for none; or under any other name a `chart` or
 /// `manifests` from elsewhere.
@@ -62,6 +62,9 @@ pub struct ChartFile {
     /// Further namespaces that it may write to, such as `kube-system`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
+    /// Where its objects name images, besides pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_fields: Vec<ImageField>,
 }
 
 /// Kubernetes manifests as they are: exactly one of `url` and `path`.
@@ -87,4 +90,7 @@ pub struct ManifestsFile {
     /// Further namespaces that it may write to, such as `kube-system`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
+    /// Where its objects name images, besides pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_fields: Vec<ImageField>,
 }

@@ -138,7 +138,12 @@ impl Field<'_, '_, '_> {
                 ChartPlace::Registry { reference, version: version?, sha256: sha256? }
             }
         };
-        Some(ChartSpec { place, values: Value::Object(file.values.clone()), reach })
+        Some(ChartSpec {
+            place,
+            values: Value::Object(file.values.clone()),
+            reach,
+            image_fields: file.image_fields.clone(),
+        })
     }
 
     fn chart_path(&mut self, file: &ChartFile) -> Option<ChartPlace> {
@@ -181,7 +186,7 @@ impl Field<'_, '_, '_> {
             }
             ManifestsPlace::Path(path)
         };
-        Some(ManifestsSpec { place, reach })
+        Some(ManifestsSpec { place, reach, image_fields: file.image_fields.clone() })
     }
 
     fn reach(&mut self, namespace: Option<&str>, further: &[String]) -> Reach {

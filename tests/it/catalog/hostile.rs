@@ -1,6 +1,8 @@
 //! No option can change what is applied beyond the values that it stands for.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::matrix::{Folder, Variant, environment, folders, render};
 
@@ -114,7 +116,9 @@ fn marked(value: &Value, hostile: &str) -> Value {
         Value::Array(elements) => elements.iter().map(|element| marked(element, hostile)).collect(),
         Value::Object(fields) => {
             let fields = fields.iter().map(|(name, value)| (mark(name), marked(value, hostile)));
-            Value::Object(fields.collect::<Map<String, Value>>())
+            // Sorted: a map that is merged may have its fields in an order of their own.
+            let fields: BTreeMap<String, Value> = fields.collect();
+            Value::Object(fields.into_iter().collect())
         }
         _ => value.clone(),
     }
