@@ -58,6 +58,21 @@ fn the_commands_of_autoscaling_rehearsed_work() {
 }
 
 #[test]
+fn the_commands_of_traefik_work() {
+    works("docs/how-to/traefik.md");
+}
+
+#[test]
+fn the_commands_of_metrics_server_work() {
+    works("docs/how-to/metrics-server.md");
+}
+
+#[test]
+fn the_commands_of_gpu_work() {
+    works("docs/how-to/gpu.md");
+}
+
+#[test]
 fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     let tests = fs::read_to_string(repository().join(file!())).unwrap();
     let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))

@@ -16,6 +16,7 @@ mod addon_metallb;
 mod addon_metrics_server;
 mod addon_traefik;
 mod addons;
+mod addons_live;
 mod bad_clusters;
 mod bad_machines;
 mod catalog;
