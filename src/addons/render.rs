@@ -141,7 +141,7 @@ impl Catalog {
         if platform.rehearsal {
             let (applied, left_out) = rehearsal::split(rendered.objects);
             rendered.objects = applied;
-            rendered.notes.extend(not_rehearsed(&spec.name, rehearsal::words(&left_out)));
+            rendered.notes.extend(not_rehearsed(&spec.name, &rehearsal::words(&left_out)));
         }
         Ok(rendered)
     }
@@ -263,7 +263,7 @@ fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
     Ok(())
 }
 
-fn not_rehearsed(addon: &str, parts: Vec<String>) -> Option<Note> {
+fn not_rehearsed(addon: &str, parts: &[String]) -> Option<Note> {
     let text = format!("addon {addon}: {}", parts.join(", "));
     (!parts.is_empty()).then(|| Note::new("not rehearsed", text))
 }

@@ -15,6 +15,7 @@ mod addons;
 mod bad_clusters;
 mod bad_machines;
 mod catalog;
+mod charts;
 mod command_line;
 mod documents;
 mod floors;

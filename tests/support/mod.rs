@@ -12,6 +12,7 @@ pub mod paths;
 mod proxy;
 mod shim;
 mod tools;
+mod web;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -22,9 +23,9 @@ pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
 pub use shim::Shim;
-#[expect(unused_imports, reason = "the proofs will")]
 pub use tools::addon_binaries;
 pub use tools::tools;
+pub use web::Web;
 
 /// The runtime on which all proxies of this process live.
 pub fn runtime() -> &'static tokio::runtime::Runtime {
