@@ -35,6 +35,13 @@ pub struct Definition {
     /// `/apis/metrics.k8s.io/v1beta1/nodes`.
     #[serde(default)]
     pub answers: Option<String>,
+    /// The object of the manifests, as `KIND NAME`, by which others show that they bring the addon already; then
+    /// nothing of it is applied.
+    #[serde(default)]
+    pub yields_to: Option<String>,
+    /// What nodes with GPUs offer to pods once it works.
+    #[serde(default)]
+    pub offers: Option<Offer>,
     /// What it wants of the rest of the environment.
     #[serde(default)]
     pub needs: Needs,
@@ -140,6 +147,16 @@ impl TryFrom<String> for Minor {
         });
         parsed.ok_or_else(|| format!("`{text}` is no Kubernetes minor: write it as \"1.36\", in quotes"))
     }
+}
+
+/// What every node with GPUs offers once an addon works, as expressions of templates.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The name of the extended resource.
+    pub resource: String,
+    /// How much of it for each GPU that the machine has.
+    pub times: String,
 }
 
 /// What an addon does for other addons.

@@ -22,8 +22,8 @@ mod template;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
 pub use definition::{
-    Ability, Definition, Download, Minor, MinorRange, Needs, NodeGroupKind, Providers, Rehearsal, Version,
-    Want, Way,
+    Ability, Definition, Download, Minor, MinorRange, Needs, NodeGroupKind, Offer, Providers, Rehearsal,
+    Version, Want, Way,
 };
 pub use error::AddonError;
 pub use format::Format;
@@ -31,6 +31,6 @@ pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
 pub use needs::Wanted;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use pools::PoolOptions;
-pub use render::Rendered;
+pub use render::{Offered, Rendered};
 pub use rules::{Named, Rule};
 pub use source::{Document, GET_HELM, HelmSearch, HelmVersion, Means, Sources};

@@ -264,7 +264,9 @@ impl OptionSchema {
         }
         let fields = self.properties.iter();
         let fields = fields.filter_map(|(name, schema)| Some((name.clone(), schema.starting_value()?)));
-        Some(Value::Object(fields.collect()))
+        let fields: Map<String, Value> = fields.collect();
+        // What cannot be whole without the profile is left out whole.
+        self.required.iter().all(|name| fields.contains_key(name)).then_some(Value::Object(fields))
     }
 
     fn known_fields(&self, name: &str) -> String {
@@ -322,6 +324,8 @@ mod tests {
         let schema = schema(json!({"type": "object", "properties": {
             "replicas": {"type": "integer", "default": 1},
             "tls": {"type": "object", "properties": {"secret": {"type": "string", "default": "cert"}}},
+            "share": {"type": "object", "required": ["by"], "properties": {
+                "by": {"type": "integer"}, "fair": {"type": "boolean", "default": true}}},
             "hosts": {"type": "array", "items": {"type": "string"}},
         }}));
         let complete = schema.complete("addons.x", &json!({"replicas": 3})).expect("complete");

@@ -35,7 +35,7 @@ fn guards(rule: &Value, object: &Object) -> bool {
     };
     // A webhook is asked for all versions of a resource, not only for those that it names, so these say nothing.
     names("apiGroups", &object.kind.group)
-        && names("resources", &object.kind.plural)
+        && object.kind.served.as_ref().is_none_or(|served| names("resources", &served.plural))
         && (names("operations", "CREATE") || names("operations", "UPDATE"))
 }
 

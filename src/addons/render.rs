@@ -8,7 +8,9 @@ use super::error::AddonError;
 use super::images::Image;
 use super::pools::Settled;
 use super::rehearsal;
+use super::rules::evaluate;
 use super::source::{SourceObjects, downloaded, missing_namespace, of_source};
+use super::template::problem;
 use crate::base::{Capability, Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
@@ -34,6 +36,19 @@ pub struct Rendered {
     pub notes: Vec<Note>,
     /// What it does for other addons and for the user.
     pub provides: Vec<Ability>,
+    /// The object by which others show that they bring it already: `APIService v1beta1.metrics.k8s.io`.
+    pub yields_to: Option<String>,
+    /// What nodes with GPUs offer once it works.
+    pub offers: Option<Offered>,
+}
+
+/// What every node with GPUs offers to pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// The extended resource: `nvidia.com/gpu`.
+    pub resource: String,
+    /// How much of it for each GPU; nothing is known beforehand when it is 0.
+    pub times: u32,
 }
 
 impl Catalog {
@@ -67,13 +82,17 @@ impl Catalog {
             images: Vec::new(),
             notes: Vec::new(),
             provides: addon.definition.provides.clone(),
+            yields_to: addon.definition.yields_to.clone(),
+            offers: None,
         };
         match course(addon, platform) {
             Course::Apply if addon.manifests.is_empty() => {
                 Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
             }
             Course::Apply => {
-                let (objects, open) = self.objects(addon, version, spec, all, platform)?;
+                let (values, open) = self.values(addon, version, spec, all, platform)?;
+                rendered.offers = self.offered(addon, &values)?;
+                let objects = self.objects(addon, &values)?;
                 let mut parts = Vec::new();
                 (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
                 if platform.rehearsal {
@@ -95,7 +114,8 @@ impl Catalog {
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                let (objects, _) = self.objects(addon, version, spec, all, platform)?;
+                let (values, _) = self.values(addon, version, spec, all, platform)?;
+                let objects = self.objects(addon, &values)?;
                 (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
                 Ok(rendered)
@@ -125,6 +145,8 @@ impl Catalog {
             images: Vec::new(),
             notes: Vec::new(),
             provides: Vec::new(),
+            yields_to: None,
+            offers: None,
         };
         let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
         let mut kinds = Kinds::default();
@@ -181,19 +203,19 @@ impl Catalog {
         mut objects: Vec<Object>,
     ) -> Result<(Vec<Object>, Vec<Image>), AddonError> {
         let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
-        let wrong = |problem: String| AddonError::file(&format!("{}/addon.yaml", addon.folder), problem);
+        let wrong = |problem: String| AddonError::file(&definition_place(addon), problem);
         Ok((objects, images.map_err(wrong)?))
     }
 
-    /// The objects, and the names of address pools that wait for the network to be known.
-    fn objects(
+    /// What templates see, and the names of address pools that wait for the network to be known.
+    fn values(
         &self,
         addon: &Addon,
         version: &Version,
         spec: &AddonSpec,
         all: &[AddonSpec],
         platform: &Platform,
-    ) -> Result<(Vec<Object>, Vec<String>), AddonError> {
+    ) -> Result<(Value, Vec<String>), AddonError> {
         let options = addon.definition.options.complete(&path(spec), &spec.options)?;
         let pools = addon.pools(&path(spec), &options, platform.provider)?;
         let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
@@ -205,7 +227,7 @@ impl Catalog {
             "platform": self.platform_values(all, platform),
             "values": {},
         });
-        let place = format!("{}/addon.yaml", addon.folder);
+        let place = definition_place(addon);
         for named in &addon.definition.values {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
@@ -214,11 +236,29 @@ impl Catalog {
         }
         // Also where nothing is fetched, a condition that cannot be said is found.
         self.downloads(spec, platform)?;
-        let downloaded = self.sources.of(&spec.name).map(downloaded).unwrap_or_default();
+        Ok((values, open))
+    }
+
+    fn offered(&self, addon: &Addon, values: &Value) -> Result<Option<Offered>, AddonError> {
+        let Some(offer) = &addon.definition.offers else { return Ok(None) };
+        let place = definition_place(addon);
+        let wrong = |problem: &str| AddonError::file(&place, format!("`offers`: {problem}"));
+        let of = |expression: &str| {
+            evaluate(self.templates.environment(), expression, values)
+                .map_err(|error| wrong(&problem(&error)))
+        };
+        let (resource, times) = (of(&offer.resource)?, of(&offer.times)?);
+        let times = times.as_i64().and_then(|times| u32::try_from(times).ok());
+        let times = times.ok_or_else(|| wrong("`times` is no whole number"))?;
+        Ok(Some(Offered { resource: resource.to_string(), times }))
+    }
+
+    fn objects(&self, addon: &Addon, values: &Value) -> Result<Vec<Object>, AddonError> {
+        let downloaded = self.sources.of(&addon.definition.name).map(downloaded).unwrap_or_default();
         let mut documents: Vec<(&str, Value)> =
             downloaded.iter().map(|document| (document.place.as_str(), document.body.clone())).collect();
         for manifest in &addon.manifests {
-            let rendered = self.templates.documents(manifest, &values)?;
+            let rendered = self.templates.documents(manifest, values)?;
             documents.extend(rendered.into_iter().map(|document| (manifest.place.as_str(), document)));
         }
         let mut kinds = Kinds::default();
@@ -228,8 +268,7 @@ impl Catalog {
         let object = |(place, document)| {
             Object::of(document, &kinds).map_err(|error| AddonError::file(place, error.to_string()))
         };
-        let objects = documents.into_iter().map(object).collect::<Result<_, _>>()?;
-        Ok((objects, open))
+        documents.into_iter().map(object).collect()
     }
 
     /// What templates see of the platform.
@@ -292,6 +331,10 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
         }
         _ => Course::Apply,
     }
+}
+
+fn definition_place(addon: &Addon) -> String {
+    format!("{}/addon.yaml", addon.folder)
 }
 
 /// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.

@@ -37,7 +37,8 @@ impl Named {
     }
 }
 
-fn evaluate(
+/// The value of an expression.
+pub(super) fn evaluate(
     templates: &Environment<'_>,
     expression: &str,
     values: &Value,

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::addons::Sources;
 use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
+use crate::k8s::Remains;
 use crate::os::{FileLock, files};
 use crate::plan::{self, About, Assembly};
 use crate::profile::{ClusterSpec, Environment};
@@ -224,11 +226,25 @@ impl<'a> Session<'a> {
         for (key, address) in outcome.outputs.texts() {
             if let Some(service) = key.strip_prefix("address.") {
                 line(address.to_string(), &format!("the address of {service}"));
+            } else if key.starts_with("ingress.") {
+                line(self.request(address), "ask for a host, also before it has a DNS record");
             }
         }
         line(self.again("status"), "how it is");
         line(self.again("down"), "take it away");
         lines
+    }
+
+    /// A request for a host of the environment at `address`, whether DNS knows the host or not.
+    fn request(&self, address: &str) -> String {
+        let hosts = self.environment.tenants.iter().flat_map(|tenant| &tenant.hosts);
+        let host =
+            hosts.filter(|host| !host.contains('*')).map(String::as_str).next().unwrap_or("example.com");
+        match address.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => format!("curl --resolve {host}:80:{ip} http://{host}/"),
+            Ok(IpAddr::V6(ip)) => format!("curl --resolve {host}:80:[{ip}] http://{host}/"),
+            Err(_) => format!("curl -H 'Host: {host}' http://{address}/"),
+        }
     }
 
     /// `kubectl`, with its folder when it is not on PATH.
@@ -259,15 +275,15 @@ impl<'a> Session<'a> {
     }
 
     /// Everything of the environment that is still there after `down`, in words.
-    pub(super) async fn remains(&self) -> Result<Vec<(String, String)>, Failure> {
+    pub(super) async fn remains(&self) -> Result<Remains, Failure> {
         let flow = Flow::new(Cancel::default()).within_limit(self.limit);
         let mut remains = if self.cluster_stays() {
             self.assembly.hub.remains(&flow).await?
         } else {
-            self.standing(&flow).await
+            Remains { left: self.standing(&flow).await, kept: Vec::new() }
         };
         let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
-        remains.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
+        remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
         Ok(remains)
     }
 

@@ -24,7 +24,8 @@ pub trait Resource: Send + Sync {
     /// Looks at the live thing. Reads only; safe at any time.
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>>;
 
-    /// Starts the removal and returns; safe to repeat.
+    /// Starts the removal and returns; safe to repeat. What has to wait for the first part of it is
+    /// told by [`Seen::more_to_remove`], and then this is called again.
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
@@ -59,12 +60,21 @@ pub struct Seen {
     pub outputs: Outputs,
     /// What brings it nearer to the profile; `None` when nothing has to be, or can be, done.
     pub step: Option<Box<dyn Step>>,
+    /// Once its removal has begun: whether a further part of it can begin, by deleting again.
+    pub more_to_remove: bool,
 }
 
 impl Seen {
     /// A thing in `state` with nothing to say and nothing to do.
     pub fn new(state: State) -> Self {
-        Self { state, changes: Vec::new(), notes: Vec::new(), outputs: Outputs::default(), step: None }
+        Self {
+            state,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            outputs: Outputs::default(),
+            step: None,
+            more_to_remove: false,
+        }
     }
 
     /// With these changes, and the step that makes them.

@@ -341,9 +341,13 @@ impl<'a> Work<'a> {
                 return Ok(if begun { "removed" } else { "absent" });
             }
             if begun {
-                self.progress("going".to_string());
+                self.progress(match seen.state {
+                    State::Progressing(status) => status,
+                    _ => "going".to_string(),
+                });
                 self.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
-            } else {
+            }
+            if !begun || seen.more_to_remove {
                 self.cx.flow.check(&attempted)?;
                 *lock(&self.changed) = true;
                 begun = true;

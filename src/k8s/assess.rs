@@ -1,10 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::compare::{differing_fields, holds, removed_fields};
+use super::compare::{differing_fields, holds, is_left_out, removed_fields};
+use super::held::Gate;
 use super::hub::HubSettings;
 use super::live::{Key, Live};
 use super::object::{Object, Wave};
+use super::removal::{Count, due};
 use super::set::Leaving;
 use crate::base::{Change, ChangeKind, FieldChange, Note, label};
 
@@ -17,6 +19,12 @@ pub(super) struct Assessment {
     pub notes: Vec<Note>,
     /// Objects to apply.
     pub apply: Vec<Arc<Object>>,
+    /// Custom resources to apply once all else stands.
+    pub held: Vec<Arc<Object>>,
+    /// Whether those may be applied now.
+    pub gate: Option<Gate>,
+    /// Objects of kinds that nobody serves.
+    pub unserved: Vec<Arc<Object>>,
     /// Objects to remove.
     pub remove: Vec<Arc<Live>>,
     /// Whether any object of the set that berth made is there.
@@ -73,6 +81,9 @@ pub(super) fn compare_one(
         return;
     }
     let mut fields = differing_fields(&wanted.body, &live.body);
+    if let Some(applied) = &live.applied {
+        fields.retain(|field| !is_left_out(field, applied, &live.body));
+    }
     let unchanged_since = wanted.body["metadata"]["annotations"][label::APPLIED].as_str();
     if let Some(applied) =
         live.applied.as_ref().filter(|_| live.annotation(label::APPLIED) != unchanged_since)
@@ -103,28 +114,37 @@ fn foreign_holder(live: &Live, fields: &[FieldChange]) -> Option<(String, String
     })
 }
 
+/// Live objects of a set that are wanted no more, and what decides about them.
+pub(super) struct Parting<'a> {
+    /// The objects.
+    pub leaving: &'a [Arc<Live>],
+    /// The namespaces that the set still wants.
+    pub wanted_namespaces: &'a BTreeSet<String>,
+    /// What the set does with what leaves.
+    pub rule: Leaving,
+    /// Why an object leaves, in words.
+    pub why: fn(&Live) -> String,
+    /// How many custom resources there are, by the name of their definition.
+    pub counts: &'a BTreeMap<String, Count>,
+}
+
 /// Decides what happens to the live objects of a set that are wanted no more. Pure.
 ///
 /// Namespaces, definitions and volume claims stay unless a flag says otherwise. Where the set guards namespaces
 /// ([`Leaving::AccessOnly`]), one that left the profile loses its role bindings and nothing else:
 /// without its quota and policies it would stand open.
-pub(super) fn part_with(
-    leaving: &[Arc<Live>],
-    wanted_namespaces: &BTreeSet<String>,
-    rule: Leaving,
-    why: &dyn Fn(&Live) -> String,
-    settings: &HubSettings,
-    found: &mut Assessment,
-) {
+pub(super) fn part_with(parting: &Parting<'_>, settings: &HubSettings, found: &mut Assessment) {
+    let Parting { leaving, wanted_namespaces, rule, why, counts } = *parting;
     if settings.partial {
         return;
     }
+    let mut goes_now: Vec<Arc<Live>> = Vec::new();
     let mut cordoned: BTreeMap<String, String> = BTreeMap::new();
     let departed: BTreeSet<&str> =
         leaving.iter().filter(|live| live.kind.kind == "Namespace").map(|live| live.name.as_str()).collect();
     for live in leaving {
         if live.going {
-            found.going.push(Arc::clone(live));
+            goes_now.push(Arc::clone(live));
             continue;
         }
         let kind = live.kind.kind.as_str();
@@ -139,21 +159,32 @@ pub(super) fn part_with(
             "RoleBinding" => true,
             _ if guarded => false,
             // Removed together with the namespace by the cluster itself.
-            _ if with_its_namespace && settings.prune_namespaces => false,
+            _ if with_its_namespace && settings.prune_namespaces => live.kind.wave() == Wave::CustomResources,
             _ => true,
         };
+        let why_with_count = || match counts.get(&live.name).filter(|_| kind == "CustomResourceDefinition") {
+            Some(count) => format!("{}; {}", why(live), count.told()),
+            None => why(live),
+        };
         if goes {
-            found.changes.push(Change::new(ChangeKind::Delete, live.title()).because(why(live)));
-            found.remove.push(Arc::clone(live));
+            found.changes.push(Change::new(ChangeKind::Delete, live.title()).because(why_with_count()));
+            goes_now.push(Arc::clone(live));
         } else if kind == "Namespace" {
             cordoned.insert(live.name.clone(), why(live));
         } else if kind == "CustomResourceDefinition" {
             found.notes.push(Note::new(
                 "kept",
-                format!("{}: {}; remove it with `--prune-crds`", live.title(), why(live)),
+                format!(
+                    "{}: {}; remove it, and them with it, by `--prune-crds`",
+                    live.title(),
+                    why_with_count()
+                ),
             ));
         }
     }
+    let due = due(goes_now, rule);
+    found.remove.extend(due.now);
+    found.going.extend(due.going);
     for (namespace, why) in cordoned {
         let (topic, text) = match rule {
             Leaving::AccessOnly => (
@@ -170,18 +201,6 @@ pub(super) fn part_with(
         };
         found.notes.push(Note::new(topic, text));
     }
-}
-
-/// The order in which objects are removed: webhooks first, since one without its program
-/// refuses everything; role bindings next; then the reverse of applying.
-pub(super) fn removal_order(live: &Live) -> (u8, std::cmp::Reverse<Wave>) {
-    let wave = live.kind.wave();
-    let first = match wave {
-        Wave::Webhooks => 0,
-        Wave::Bindings => 1,
-        _ => 2,
-    };
-    (first, std::cmp::Reverse(wave))
 }
 
 /// Live objects by namespace and name.
@@ -314,7 +333,10 @@ mod tests {
     fn removed(settings: &HubSettings, rule: Leaving) -> (Vec<String>, Vec<Note>) {
         let mut found = Assessment::default();
         let why = |_: &Live| "tenant old is no longer in the profile".to_string();
-        part_with(&departed_tenant(), &BTreeSet::new(), rule, &why, settings, &mut found);
+        let (leaving, none) = (departed_tenant(), BTreeSet::new());
+        let counts = BTreeMap::new();
+        let parting = Parting { leaving: &leaving, wanted_namespaces: &none, rule, why, counts: &counts };
+        part_with(&parting, settings, &mut found);
         (found.remove.iter().map(|live| live.title()).collect(), found.notes)
     }
 
@@ -336,19 +358,33 @@ mod tests {
     fn with_the_flag_the_namespace_goes_and_takes_its_guards_along() {
         let (removed, notes) =
             removed(&HubSettings { prune_namespaces: true, ..settings() }, Leaving::AccessOnly);
-        assert_eq!(removed, ["Namespace old", "RoleBinding old/editors"]);
+        assert_eq!(removed, ["RoleBinding old/editors", "Namespace old"]);
         assert!(notes.is_empty());
     }
 
     #[test]
-    fn webhooks_and_bindings_are_removed_before_all_else() {
-        let mut lives = departed_tenant();
-        lives.push(guard("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", None, "hook"));
-        lives.sort_by_key(|live| removal_order(live));
-        let order: Vec<&str> = lives.iter().map(|live| live.kind.kind.as_str()).collect();
-        assert_eq!(
-            order,
-            ["ValidatingWebhookConfiguration", "RoleBinding", "ResourceQuota", "NetworkPolicy", "Namespace"]
-        );
+    fn a_definition_stays_without_the_flag_and_its_custom_resources_are_counted() {
+        let name = "widgets.example.org";
+        let definition = guard("CustomResourceDefinition", "apiextensions.k8s.io/v1", None, name);
+        let counts = BTreeMap::from([(name.to_string(), Count { ours: 1, others: 2 })]);
+        let part = |settings: &HubSettings| {
+            let mut found = Assessment::default();
+            let why = |_: &Live| "no longer in the profile".to_string();
+            let parting = Parting {
+                leaving: std::slice::from_ref(&definition),
+                wanted_namespaces: &BTreeSet::new(),
+                rule: Leaving::Everything,
+                why,
+                counts: &counts,
+            };
+            part_with(&parting, settings, &mut found);
+            found
+        };
+        let kept = part(&settings());
+        assert!(kept.changes.is_empty() && kept.remove.is_empty());
+        assert!(kept.notes[0].text.contains("3 custom resources of its kind are in the cluster, 2 of them"));
+        let removed = part(&HubSettings { prune_crds: true, ..settings() });
+        assert_eq!(removed.remove.len(), 1);
+        assert!(removed.changes[0].reason.as_deref().is_some_and(|why| why.contains("3 custom resources")));
     }
 }

@@ -4,8 +4,8 @@ use http::{Method, Request, StatusCode};
 use kube::client::Body;
 use serde_json::Value;
 
-use super::fault;
 use super::object::{Kind, Object};
+use super::{fault, held};
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::flow::{Flow, Limiter, Patience};
 
@@ -75,7 +75,7 @@ impl Client {
         metadata_only: bool,
         mut take: impl FnMut(&[u8]) -> Result<Option<String>, serde_json::Error>,
     ) -> Result<(), Fault> {
-        let attempted = format!("list {}", kind.plural);
+        let attempted = format!("list {}", plural(kind));
         let mut next: Option<String> = None;
         loop {
             let mut query = format!("limit={PAGE}");
@@ -117,6 +117,27 @@ impl Client {
             Payload::Json("application/apply-patch+yaml", &object.body),
         )
         .await
+    }
+
+    /// Has the API server judge `object` as [`Client::apply`] would send it, webhooks included, and keep
+    /// nothing of it. What a webhook makes of it is told at once: the caller knows how long to wait for one.
+    pub(super) async fn dry_run(&self, flow: &Flow, object: &Object, force: bool) -> Result<(), Fault> {
+        let attempted = format!("try {}", object.title());
+        let path = format!(
+            "{}?fieldManager={MANAGER}&fieldValidation=Strict&force={force}&dryRun=All",
+            object_path(&object.kind, object.namespace.as_deref(), &object.name)
+        );
+        let judged = flow.retry(Patience::STEADY, &attempted, || async {
+            let payload = Payload::Json("application/apply-patch+yaml", &object.body);
+            match self.once(flow, &attempted, Method::PATCH, &path, payload).await {
+                Ok(_) => Ok(Ok(())),
+                Err(fault) if fault.is_retryable() && held::silent_webhook(&fault.reason).is_none() => {
+                    Err(fault)
+                }
+                Err(fault) => Ok(Err(fault)),
+            }
+        });
+        judged.await?
     }
 
     /// Merges `patch` into the object at `path`.
@@ -284,9 +305,13 @@ pub(super) fn collection_path(kind: &Kind, namespace: Option<&str>) -> String {
     let root = if kind.group.is_empty() { "/api" } else { "/apis" };
     let api = kind.api_version();
     match namespace {
-        Some(namespace) => format!("{root}/{api}/namespaces/{namespace}/{}", kind.plural),
-        None => format!("{root}/{api}/{}", kind.plural),
+        Some(namespace) => format!("{root}/{api}/namespaces/{namespace}/{}", plural(kind)),
+        None => format!("{root}/{api}/{}", plural(kind)),
     }
+}
+
+fn plural(kind: &Kind) -> &str {
+    &kind.served.as_ref().expect("sets ask how a kind is served before they ask for its objects").plural
 }
 
 /// The path of one object.

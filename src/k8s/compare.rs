@@ -26,7 +26,20 @@ pub(super) fn holds(fields: &str, path: &str, live: &Value) -> bool {
     if let Ok(Value::Object(fields)) = serde_json::from_str(fields) {
         walk_applied(&mut Path::default(), &fields, None, Some(live), &mut held);
     }
-    held.iter().any(|field| field.path == path || path.starts_with(&format!("{}.", field.path)))
+    let is_in = |field: &FieldChange| {
+        let below = path.strip_prefix(field.path.as_str());
+        below.is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
+    };
+    held.iter().any(is_in)
+}
+
+/// Whether `field` is one that the API server took from berth (`applied`, in the form of `fieldsV1`) and
+/// leaves out of what it shows, as it does with `false` and `0` of many types. Somebody who removes a
+/// field takes it from berth too.
+pub(super) fn is_left_out(field: &FieldChange, applied: &str, live: &Value) -> bool {
+    field.from.is_none()
+        && matches!(field.to.as_deref(), Some("false" | "0"))
+        && holds(applied, &field.path, live)
 }
 
 /// A path in an object, written as `spec.template.spec.containers[traefik].image`.
@@ -334,6 +347,20 @@ mod tests {
         let live = json!({"spec": {"replicas": 1}});
         assert!(holds(&fields, "spec.replicas", &live));
         assert!(!holds(&fields, "spec.selector", &live));
+    }
+
+    #[test]
+    fn a_false_that_the_server_took_and_leaves_out_is_no_difference() {
+        let found = differing_fields(
+            &json!({"spec": {"hostNetwork": false, "list": [{"name": "a", "weight": 0}]}}),
+            &json!({"spec": {"list": [{"name": "a"}]}}),
+        );
+        assert_eq!(paths(&found), ["spec.hostNetwork", "spec.list[a].weight"]);
+        let live = json!({"spec": {"list": [{"name": "a"}]}});
+        let ours = json!({"f:spec": {"f:hostNetwork": {}, "f:list": {}}}).to_string();
+        assert!(found.iter().all(|field| is_left_out(field, &ours, &live)));
+        let taken = json!({"f:spec": {"f:replicas": {}}}).to_string();
+        assert!(!found.iter().any(|field| is_left_out(field, &taken, &live)));
     }
 
     #[test]

@@ -54,6 +54,8 @@ fn classify(status: StatusCode, refusal: &Refusal) -> (FaultKind, Option<String>
     let message = refusal.message.as_str();
     let hint = |text: &str| Some(text.to_string());
     match status.as_u16() {
+        // A webhook chooses the status of its refusals itself.
+        400..500 if is_denied_by_webhook(message) => (FaultKind::Invalid, None),
         401 => (
             FaultKind::Denied,
             hint(
@@ -76,6 +78,11 @@ fn classify(status: StatusCode, refusal: &Refusal) -> (FaultKind, Option<String>
         429 => (FaultKind::Throttled, None),
         _ => (FaultKind::Invalid, None),
     }
+}
+
+/// Whether a webhook was asked and said no.
+fn is_denied_by_webhook(message: &str) -> bool {
+    message.starts_with("admission webhook \"") && message.contains(" denied the request")
 }
 
 /// Whether server-side apply was refused since another manager holds a field.
@@ -136,6 +143,8 @@ mod tests {
         );
         assert_eq!(kind_of(403, &says("exceeded quota: q, requested: pods=1")), FaultKind::Quota);
         assert_eq!(kind_of(403, &says("User \"x\" cannot patch resource")), FaultKind::Denied);
+        let no = "admission webhook \"pools.example.org\" denied the request: the range is empty";
+        assert_eq!(kind_of(403, &says(no)), FaultKind::Invalid);
         assert_eq!(kind_of(401, &says("Unauthorized")), FaultKind::Denied);
         assert_eq!(kind_of(503, &says("busy")), FaultKind::Transient);
         assert_eq!(kind_of(422, &says("field is immutable")), FaultKind::Invalid);

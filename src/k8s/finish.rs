@@ -4,8 +4,12 @@ use sha2::{Digest, Sha256};
 use super::object::Object;
 use crate::base::{Owner, label};
 
-/// The object as it is sent: with the owner mark, its set, and the hash of all that.
+/// The object as it is sent: with the owner mark, its set, and the hash of all that. A `caBundle` that is
+/// empty is left to whoever fills it.
 pub fn finish(mut object: Object, owner: &Owner, set: &str) -> Object {
+    if FILLED_BY_OTHERS.contains(&object.kind.group.as_str()) {
+        drop_empty_bundles(&mut object.body);
+    }
     let marks =
         [(label::OWNER, owner.id.as_str()), (label::ENVIRONMENT, &owner.environment), (label::SET, set)];
     if let Some(labels) = metadata_map(&mut object.body, "labels") {
@@ -18,6 +22,22 @@ pub fn finish(mut object: Object, owner: &Owner, set: &str) -> Object {
         annotations.insert(label::APPLIED.to_string(), Value::from(hash));
     }
     object
+}
+
+/// The groups of those kinds that name a program by its authority: webhook configurations, definitions
+/// with a conversion webhook, aggregated APIs.
+const FILLED_BY_OTHERS: [&str; 3] =
+    ["admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io"];
+
+fn drop_empty_bundles(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, value| key != "caBundle" || !(value.is_null() || *value == ""));
+            map.values_mut().for_each(drop_empty_bundles);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_empty_bundles),
+        _ => {}
+    }
 }
 
 fn metadata_map<'a>(body: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
@@ -90,5 +110,18 @@ mod tests {
         };
         assert_eq!(hash_of(json!({"a": "1", "b": "2"})), hash_of(json!({"b": "2", "a": "1"})));
         assert_ne!(hash_of(json!({"a": "1"})), hash_of(json!({"a": "2"})));
+    }
+
+    #[test]
+    fn an_empty_authority_is_left_to_whoever_fills_it() {
+        let webhook = |bundle: &str| {
+            let body = json!({"apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "x"},
+                "webhooks": [{"name": "a", "clientConfig": {"url": "https://a", "caBundle": bundle}}]});
+            finish(Object::new(body).expect("built in"), &owner(), "s").body
+        };
+        let bundle = |body: &Value| body.pointer("/webhooks/0/clientConfig/caBundle").cloned();
+        assert_eq!(bundle(&webhook("")), None);
+        assert_eq!(bundle(&webhook("QUJD")), Some(json!("QUJD")));
     }
 }

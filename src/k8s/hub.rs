@@ -7,13 +7,14 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::client::{Client, object_path};
+use super::discovery::Group;
 use super::finish::finish;
 use super::lease::{Lease, LeaseSettings};
 use super::live::{Key, Live};
 use super::object::{Kind, Object};
 use super::records;
 use crate::base::{ClusterAccess, Fault, FaultKind, Owner, RunId};
-use crate::flow::{Flow, Patience};
+use crate::flow::{Flow, Limiter, Patience};
 
 /// What a run may do in a cluster, and as whom.
 #[derive(Debug, Clone)]
@@ -52,10 +53,27 @@ pub struct Hub {
     settings: HubSettings,
     client: OnceCell<Client>,
     owned: Mutex<BTreeMap<Kind, Shelf>>,
-    present: Mutex<BTreeMap<Kind, Arc<OnceCell<BTreeSet<Key>>>>>,
+    present: Mutex<BTreeMap<Kind, Arc<OnceCell<Arc<Present>>>>>,
     recorded: OnceCell<BTreeSet<Kind>>,
+    /// What the API server says that it serves, by group and version.
+    pub(super) groups: Mutex<BTreeMap<String, GroupCell>>,
+    /// The kinds that this run may use: those of the settings, and those that the API server told of.
+    kinds: Mutex<BTreeSet<Kind>>,
+    /// The kinds that this run knows to be recorded; one writer at a time.
+    written: Mutex<BTreeSet<Kind>>,
+    recording: Limiter,
     lease: OnceCell<Lease>,
     writing: OnceCell<()>,
+}
+
+/// One group and version, asked for once.
+pub(super) type GroupCell = Arc<OnceCell<Group>>;
+
+/// What there is of a kind, whoever made it.
+#[derive(Default)]
+struct Present {
+    keys: BTreeSet<Key>,
+    defaults: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -77,11 +95,15 @@ impl Hub {
     /// A hub that is not connected yet.
     pub fn new(settings: HubSettings) -> Self {
         Self {
+            kinds: Mutex::new(settings.kinds.clone()),
             settings,
             client: OnceCell::new(),
             owned: Mutex::default(),
             present: Mutex::default(),
             recorded: OnceCell::new(),
+            groups: Mutex::default(),
+            written: Mutex::default(),
+            recording: Limiter::new(1),
             lease: OnceCell::new(),
             writing: OnceCell::new(),
         }
@@ -217,31 +239,55 @@ impl Hub {
 
     /// Forgets who else has objects here, so that the next look is a fresh one.
     pub(super) fn forget_present(&self) {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        locked(&self.present).clear();
     }
 
     /// Namespace and name of everything of `kind` in the cluster, whoever made it: one metadata-only LIST per run.
     pub async fn present(&self, kind: &Kind, flow: &Flow) -> Result<BTreeSet<Key>, Fault> {
+        Ok(self.survey(kind, flow).await?.keys.clone())
+    }
+
+    /// The names of those objects of `kind`, whoever made them, that say that they are the default of their kind.
+    pub(super) async fn defaults(&self, kind: &Kind, flow: &Flow) -> Result<BTreeSet<String>, Fault> {
+        Ok(self.survey(kind, flow).await?.defaults.clone())
+    }
+
+    async fn survey(&self, kind: &Kind, flow: &Flow) -> Result<Arc<Present>, Fault> {
         let cell = {
-            let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut present = locked(&self.present);
             Arc::clone(present.entry(kind.clone()).or_default())
         };
         let found = cell
             .get_or_try_init(|| async {
-                let mut keys = BTreeSet::new();
+                let mut present = Present::default();
                 self.connected()?
                     .list(flow, kind, None, true, |page| {
                         let page: Page<Named> = serde_json::from_slice(page)?;
-                        keys.extend(
-                            page.items.into_iter().map(|item| (item.metadata.namespace, item.metadata.name)),
-                        );
+                        for Named { metadata } in page.items {
+                            if is_default(&metadata.annotations) {
+                                present.defaults.insert(metadata.name.clone());
+                            }
+                            present.keys.insert((metadata.namespace, metadata.name));
+                        }
                         Ok(page.metadata.next)
                     })
                     .await?;
-                Ok::<_, Fault>(keys)
+                Ok::<_, Fault>(Arc::new(present))
             })
             .await?;
-        Ok(found.clone())
+        Ok(Arc::clone(found))
+    }
+
+    /// Has the API server judge `object` as if it were applied, without keeping it.
+    pub(super) async fn try_out(&self, object: &Object, flow: &Flow) -> Result<(), Fault> {
+        let force = self.may_force(object);
+        self.connected()?.dry_run(flow, object, force).await
+    }
+
+    /// Whether nobody else applies fields of the object, so that edited ones may be taken back at once.
+    fn may_force(&self, object: &Object) -> bool {
+        let known = self.owned().get(&object.kind).and_then(|shelf| shelf.objects.get(&key(object)).cloned());
+        known.is_some_and(|live| live.others.is_empty()) || self.settings.force_conflicts
     }
 
     /// Whether there is an object at this address, whoever made it.
@@ -255,6 +301,29 @@ impl Hub {
         self.recorded.get_or_try_init(|| records::read_kinds(self, flow)).await
     }
 
+    /// The kinds that this run may use.
+    pub(super) fn kinds(&self) -> BTreeSet<Kind> {
+        locked(&self.kinds).clone()
+    }
+
+    /// Takes up a kind that this run may use.
+    pub(super) fn take_up(&self, kind: Kind) {
+        locked(&self.kinds).insert(kind);
+    }
+
+    /// Records in the cluster all kinds that this run may use, before the first object of one is made.
+    pub(super) async fn record_kinds(&self, flow: &Flow) -> Result<(), Fault> {
+        // One after another: each writes the whole record, and the last one has to hold all kinds.
+        let _place = self.recording.enter().await;
+        let kinds = self.kinds();
+        if kinds.is_subset(&locked(&self.written)) {
+            return Ok(());
+        }
+        records::write_kinds(self, &kinds, flow).await?;
+        *locked(&self.written) = kinds;
+        Ok(())
+    }
+
     /// Applies `object` as part of `set`, with the owner mark. Safe to repeat.
     ///
     /// If this dies right after the call, the object stands with its mark, and the next run finds it.
@@ -266,9 +335,7 @@ impl Hub {
     pub(super) async fn send(&self, object: &Object, flow: &Flow) -> Result<Arc<Live>, Fault> {
         self.open_for_writing(flow).await?;
         let client = self.connected()?;
-        let known = self.owned().get(&object.kind).and_then(|shelf| shelf.objects.get(&key(object)).cloned());
-        let contested = known.is_none_or(|live| !live.others.is_empty()) && !self.settings.force_conflicts;
-        let answer = match client.apply(flow, object, !contested).await {
+        let answer = match client.apply(flow, object, self.may_force(object)).await {
             // Fields that somebody only edited are drift; what another manager applies is theirs.
             Err(fault) if fault.kind == FaultKind::Conflict && only_edits(&fault.reason) => {
                 client.apply(flow, object, true).await?
@@ -338,7 +405,7 @@ impl Hub {
         let client = self.connected()?;
         records::ensure_namespace(client, flow).await?;
         let lease = Lease::take(client.clone(), &self.lease_settings(), flow).await?;
-        let written = records::write_kinds(self, flow).await;
+        let written = self.record_kinds(flow).await;
         // Only one caller opens; after a first attempt that failed, the cell keeps that lease, of the same name.
         self.lease.set(lease).ok();
         written
@@ -367,8 +434,20 @@ impl Hub {
     }
 
     fn owned(&self) -> MutexGuard<'_, BTreeMap<Kind, Shelf>> {
-        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.owned)
     }
+}
+
+/// The annotations by which a class says that it is what those get who name none.
+const DEFAULT_CLASS: [&str; 2] =
+    ["ingressclass.kubernetes.io/is-default-class", "storageclass.kubernetes.io/is-default-class"];
+
+fn is_default(annotations: &BTreeMap<String, String>) -> bool {
+    DEFAULT_CLASS.iter().any(|key| annotations.get(*key).is_some_and(|value| value == "true"))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn key(object: &Object) -> Key {
@@ -417,6 +496,16 @@ struct Named {
 struct NamedMetadata {
     name: String,
     namespace: Option<String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+impl Object {
+    /// Whether it says that it is the default of its kind.
+    pub(super) fn is_default_class(&self) -> bool {
+        let annotations = &self.body["metadata"]["annotations"];
+        DEFAULT_CLASS.iter().any(|key| annotations[*key] == "true")
+    }
 }
 
 fn non_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::object::Kind;
+use super::object::{Kind, Served};
 
 /// Kinds that every supported Kubernetes serves: group, version, kind, plural, namespaced.
 const BUILT_IN: &[(&str, &str, &str, &str, bool)] = &[
@@ -84,8 +84,7 @@ pub fn known_kind(api_version: &str, kind: &str) -> Option<Kind> {
         group: row.0.to_string(),
         version: row.1.to_string(),
         kind: row.2.to_string(),
-        plural: row.3.to_string(),
-        namespaced: row.4,
+        served: Some(Served { plural: row.3.to_string(), namespaced: row.4 }),
     })
 }
 
@@ -100,9 +99,14 @@ impl Kinds {
     /// Takes up the kinds that `body` defines, when it is a `CustomResourceDefinition`: one for each
     /// version that is served.
     pub fn learn(&mut self, body: &Value) {
-        if body["kind"] != "CustomResourceDefinition" {
-            return;
+        if body["kind"] == "CustomResourceDefinition" {
+            self.learn_definition(body);
         }
+    }
+
+    /// Takes up the kinds that a `CustomResourceDefinition` defines; one out of a LIST does not say that it
+    /// is one.
+    pub(super) fn learn_definition(&mut self, body: &Value) {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let versions = body.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
         for version in versions.filter(|version| version["served"] == true) {
@@ -110,16 +114,44 @@ impl Kinds {
                 group: text("/spec/group").to_string(),
                 version: version["name"].as_str().unwrap_or_default().to_string(),
                 kind: text("/spec/names/kind").to_string(),
-                plural: text("/spec/names/plural").to_string(),
-                namespaced: text("/spec/scope") == "Namespaced",
+                served: Some(Served {
+                    plural: text("/spec/names/plural").to_string(),
+                    namespaced: text("/spec/scope") == "Namespaced",
+                }),
             };
             self.defined.insert((kind.api_version(), kind.kind.clone()), kind);
         }
+    }
+
+    /// The kinds that definitions brought.
+    pub fn defined(&self) -> impl Iterator<Item = &Kind> {
+        self.defined.values()
     }
 
     /// The kind called `kind` in `api_version`, when it is known.
     pub fn find(&self, api_version: &str, kind: &str) -> Option<Kind> {
         let defined = || self.defined.get(&(api_version.to_string(), kind.to_string())).cloned();
         known_kind(api_version, kind).or_else(defined)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_definition_brings_every_version_that_it_serves() {
+        let version = |name: &str, served: bool| json!({"name": name, "served": served});
+        let mut kinds = Kinds::default();
+        kinds.learn(&json!({"kind": "CustomResourceDefinition", "spec": {
+            "group": "example.org", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [version("v1", true), version("v1alpha1", false), version("v1beta1", true)],
+        }}));
+        let names: Vec<String> = kinds.defined().map(Kind::api_version).collect();
+        assert_eq!(names, ["example.org/v1", "example.org/v1beta1"]);
+        let found = kinds.find("example.org/v1", "Widget").expect("defined");
+        assert_eq!(found.namespaced(), Some(true));
     }
 }

@@ -1,16 +1,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::assess::{Assessment, part_with};
+use super::assess::{Assessment, Parting, part_with};
 use super::hub::Hub;
 use super::live::Live;
 use super::records::connect;
-use super::set::{Leaving, list_ours, remove_all};
+use super::removal::{count_custom_resources, left, remove_due};
+use super::set::{Leaving, list_ours};
+use super::step::SetStep;
 use crate::base::{Fault, ResourceId, label};
-use crate::engine::{Cx, Need, Resource, Seen, State, Step};
+use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::flow::Flow;
 
 /// Objects of ours whose whole set left the profile, such as a removed addon's.
@@ -19,12 +22,14 @@ pub struct Leftovers {
     needs: Vec<Need>,
     hub: Arc<Hub>,
     current: BTreeSet<String>,
+    /// Whether this run takes it all away.
+    going: AtomicBool,
 }
 
 impl Leftovers {
     /// What is left of sets that are not among `current`.
     pub fn new(needs: Vec<Need>, hub: Arc<Hub>, current: BTreeSet<String>) -> Self {
-        Self { id: ResourceId::new("leftovers"), needs, hub, current }
+        Self { id: ResourceId::new("leftovers"), needs, hub, current, going: AtomicBool::new(false) }
     }
 
     async fn find(&self, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
@@ -56,31 +61,56 @@ impl Resource for Leftovers {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             connect(&self.hub, cx).await?;
-            let left = self.find(&cx.flow).await?;
-            let mut found = Assessment::default();
-            let settings = self.hub.settings();
-            part_with(&left, &BTreeSet::new(), Leaving::Everything, &why, settings, &mut found);
-            for live in &found.going {
-                self.hub.forget(&live.kind);
+            let flow = &cx.flow;
+            if self.going.load(Ordering::Relaxed) {
+                self.hub.forget_owned();
+                self.hub.forget_present();
+                return left(&self.hub, self.find(flow).await?, Leaving::Everything, flow).await;
             }
-            let state = match (left.is_empty(), found.going.is_empty()) {
-                (true, _) => State::Absent,
-                (false, true) => State::Ready,
-                (false, false) => State::Progressing(format!("{} objects going", found.going.len())),
+            let leaving = self.find(flow).await?;
+            let mut found = Assessment::default();
+            let counts = count_custom_resources(&self.hub, leaving.iter(), flow).await?;
+            let parting = Parting {
+                leaving: &leaving,
+                wanted_namespaces: &BTreeSet::new(),
+                rule: Leaving::Everything,
+                why,
+                counts: &counts,
+            };
+            part_with(&parting, self.hub.settings(), &mut found);
+            if !found.going.is_empty() {
+                self.hub.forget_owned();
+                self.hub.forget_present();
+            }
+            let state = match (leaving.first(), found.going.first()) {
+                (None, _) => State::Absent,
+                (_, None) => State::Ready,
+                (_, Some(first)) => State::Progressing(first.awaited()),
             };
             let mut seen = Seen::new(state);
             seen.notes = found.notes;
+            seen.changes = found.changes;
             if !found.remove.is_empty() {
-                let step = Removal { hub: Arc::clone(&self.hub), lives: found.remove };
-                seen = seen.to_change(found.changes, step);
+                seen.step = Some(Box::new(SetStep {
+                    hub: Arc::clone(&self.hub),
+                    apply: Vec::new(),
+                    remove: found.remove,
+                    rule: Leaving::Everything,
+                }));
             }
             Ok(seen)
         }
         .boxed()
     }
 
+    /// If this dies half way, what is left is found by its mark and removed by the next run.
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
-        async move { remove_all(&self.hub, self.find(&cx.flow).await?, &cx.flow).await }.boxed()
+        async move {
+            self.going.store(true, Ordering::Relaxed);
+            let ours = self.find(&cx.flow).await?;
+            remove_due(&self.hub, ours, Leaving::Everything, &cx.flow).await
+        }
+        .boxed()
     }
 }
 
@@ -89,19 +119,4 @@ fn why(live: &Live) -> String {
         "{} is no longer in the profile",
         live.label(label::SET).unwrap_or("its set").replacen('-', " ", 1)
     )
-}
-
-struct Removal {
-    hub: Arc<Hub>,
-    lives: Vec<Arc<Live>>,
-}
-
-impl Step for Removal {
-    /// If this dies half way, what is left is found by its mark and removed by the next run.
-    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
-    where
-        Self: 'a,
-    {
-        async move { remove_all(&self.hub, self.lives, &cx.flow).await }.boxed()
-    }
 }

@@ -96,6 +96,22 @@ impl Live {
         }
     }
 
+    /// `waiting for Pool net/one to be gone (held by finalizer example.org/pools)`.
+    pub(super) fn awaited(&self) -> String {
+        let finalizers: Vec<&str> = self.finalizers().collect();
+        let held = match finalizers.as_slice() {
+            [] => String::new(),
+            held => format!(" (held by finalizer {})", held.join(", ")),
+        };
+        format!("waiting for {} to be gone{held}", self.title())
+    }
+
+    /// What has to be done before it can go, as its finalizers name it.
+    pub(super) fn finalizers(&self) -> impl Iterator<Item = &str> {
+        let finalizers = self.body["metadata"]["finalizers"].as_array();
+        finalizers.into_iter().flatten().filter_map(Value::as_str)
+    }
+
     /// What tells it from others of its kind.
     pub(super) fn key(&self) -> Key {
         (self.namespace.clone(), self.name.clone())

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::kinds::{Kinds, known_kind};
 
-/// The kind of a Kubernetes object, with what its address in the API needs.
+/// The kind of a Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Kind {
     /// The API group; empty for the core group.
@@ -12,6 +12,14 @@ pub struct Kind {
     pub version: String,
     /// The kind: `Deployment`.
     pub kind: String,
+    /// How an API server serves it; `None` as long as only a cluster could tell.
+    #[serde(flatten)]
+    pub served: Option<Served>,
+}
+
+/// How an API server serves a kind: what the address of its objects needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Served {
     /// The name in paths: `deployments`.
     pub plural: String,
     /// Whether objects of it live in a namespace.
@@ -19,6 +27,24 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// The kind called `kind` in `api_version` (`apps/v1`), of which nothing else is known.
+    pub fn named(api_version: &str, kind: &str) -> Self {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let text = str::to_string;
+        Self { group: text(group), version: text(version), kind: text(kind), served: None }
+    }
+
+    /// The same kind, served like this.
+    #[must_use]
+    pub fn served_as(&self, served: Served) -> Self {
+        Self { served: Some(served), ..self.clone() }
+    }
+
+    /// Whether objects of it live in a namespace; `None` as long as only a cluster could tell.
+    pub fn namespaced(&self) -> Option<bool> {
+        self.served.as_ref().map(|served| served.namespaced)
+    }
+
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -95,11 +121,8 @@ pub enum ObjectError {
     /// `apiVersion`, `kind` or `metadata.name` is missing.
     #[error("the object has no `{0}`")]
     Missing(&'static str),
-    /// The kind is not known.
-    #[error(
-        "`{kind}` of `{api_version}` is no kind that every Kubernetes serves, and no custom resource \
-         definition of the profile brings it"
-    )]
+    /// The kind is not built in.
+    #[error("`{kind}` of `{api_version}` is no kind that every Kubernetes serves")]
     UnknownKind {
         /// The object's `apiVersion`.
         api_version: String,
@@ -119,26 +142,40 @@ pub enum ObjectError {
 impl Object {
     /// The object of a built-in kind that `body` describes.
     pub fn new(body: Value) -> Result<Self, ObjectError> {
-        Self::of(body, &Kinds::default())
+        let object = Self::of(body, &Kinds::default())?;
+        if object.kind.served.is_none() {
+            let Kind { kind, .. } = &object.kind;
+            return Err(ObjectError::UnknownKind {
+                api_version: object.kind.api_version(),
+                kind: kind.clone(),
+            });
+        }
+        Ok(object)
     }
 
-    /// The object that `body` describes, of one of `kinds`.
+    /// The object that `body` describes. Whether one of a kind that is not among `kinds` has to have
+    /// a namespace is known once a cluster was asked: see [`Object::served_as`].
     pub fn of(body: Value, kinds: &Kinds) -> Result<Self, ObjectError> {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_string);
         let api_version = text("/apiVersion").ok_or(ObjectError::Missing("apiVersion"))?;
         let kind_name = text("/kind").ok_or(ObjectError::Missing("kind"))?;
         let name = text("/metadata/name").ok_or(ObjectError::Missing("metadata.name"))?;
         let namespace = text("/metadata/namespace");
-        let kind = kinds
-            .find(&api_version, &kind_name)
-            .ok_or(ObjectError::UnknownKind { api_version, kind: kind_name })?;
-        let object = Self { kind, namespace, name, body };
-        let problem = match (object.kind.namespaced, &object.namespace) {
+        let object = Self { kind: Kind::named(&api_version, &kind_name), namespace, name, body };
+        match kinds.find(&api_version, &kind_name).and_then(|kind| kind.served) {
+            Some(served) => object.served_as(served),
+            None => Ok(object),
+        }
+    }
+
+    /// The same object, of a kind that is served like this.
+    pub fn served_as(self, served: Served) -> Result<Self, ObjectError> {
+        let problem = match (served.namespaced, &self.namespace) {
             (true, None) => "missing",
             (false, Some(_)) => "set on a kind that has none",
-            _ => return Ok(object),
+            _ => return Ok(Self { kind: self.kind.served_as(served), ..self }),
         };
-        Err(ObjectError::Scope { title: object.title(), problem })
+        Err(ObjectError::Scope { title: self.title(), problem })
     }
 
     /// `Service traefik/traefik`, `Namespace checkout-ns`.
@@ -173,5 +210,27 @@ mod tests {
             Object::new(body),
             Err(ObjectError::Scope { title: "Service web".to_string(), problem: "missing" })
         );
+    }
+
+    #[test]
+    fn a_kind_that_only_a_cluster_knows_is_settled_by_its_answer() {
+        let body = json!({"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "one"}});
+        assert!(matches!(Object::new(body.clone()), Err(ObjectError::UnknownKind { .. })));
+        let object = Object::of(body, &Kinds::default()).expect("an object");
+        assert_eq!((object.kind.namespaced(), object.kind.wave()), (None, Wave::CustomResources));
+        let served = |namespaced| Served { plural: "widgets".to_string(), namespaced };
+        let settled = object.clone().served_as(served(false)).expect("cluster-scoped");
+        assert_eq!(settled.kind.namespaced(), Some(false));
+        let problem = ObjectError::Scope { title: "Widget one".to_string(), problem: "missing" };
+        assert_eq!(object.served_as(served(true)), Err(problem));
+    }
+
+    #[test]
+    fn a_recorded_kind_reads_as_it_was_written() {
+        let kind = known_kind("apps/v1", "Deployment").expect("built in");
+        let text =
+            r#"{"group":"apps","version":"v1","kind":"Deployment","plural":"deployments","namespaced":true}"#;
+        assert_eq!(serde_json::to_string(&kind).expect("text"), text);
+        assert_eq!(serde_json::from_str::<Kind>(text).expect("a kind"), kind);
     }
 }

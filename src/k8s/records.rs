@@ -127,20 +127,20 @@ pub(super) async fn ensure_namespace(client: &Client, flow: &Flow) -> Result<(),
 pub(super) async fn read_kinds(hub: &Hub, flow: &Flow) -> Result<BTreeSet<Kind>, Fault> {
     let Some(live) = read(hub, flow).await? else { return Ok(BTreeSet::new()) };
     let text = live.body["data"]["kinds"].as_str().unwrap_or("[]");
-    serde_json::from_str(text).map_err(|error| {
+    let kinds: BTreeSet<Kind> = serde_json::from_str(text).map_err(|error| {
         Fault::new(
             FaultKind::Invalid,
             format!("read {}", live.title()),
             format!("its `kinds` are no list: {error}"),
         )
         .hint("restore that ConfigMap, or delete it: then berth forgets kinds that left the profile")
-    })
+    })?;
+    Ok(kinds.into_iter().filter(|kind| kind.served.is_some()).collect())
 }
 
 /// Records the kinds that this environment may use, with those that it used before.
-pub(super) async fn write_kinds(hub: &Hub, flow: &Flow) -> Result<(), Fault> {
+pub(super) async fn write_kinds(hub: &Hub, wanted: &BTreeSet<Kind>, flow: &Flow) -> Result<(), Fault> {
     let recorded = hub.recorded_kinds(flow).await?;
-    let wanted = &hub.settings().kinds;
     if wanted.is_subset(recorded) {
         return Ok(());
     }

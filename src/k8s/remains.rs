@@ -7,20 +7,38 @@ use super::hub::Hub;
 use super::live::Live;
 use super::object::Kind;
 use super::records;
+use super::removal::without_kept;
 use crate::base::{Fault, label};
 use crate::flow::Flow;
 
+/// What carries our mark in a cluster.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// Titles, with what is known of why each is still there.
+    pub left: Vec<(String, String)>,
+    /// What `down` keeps, with the reason.
+    pub kept: Vec<(String, String)>,
+}
+
 impl Hub {
-    /// Everything in the cluster that carries our mark, listed afresh: its title, and what is known of
-    /// why it is still there. Of every kind that this run knows to have been used, and of the records.
-    /// What others copied our labels to does not count.
-    pub async fn remains(&self, flow: &Flow) -> Result<Vec<(String, String)>, Fault> {
+    /// Everything in the cluster that carries our mark, listed afresh: of every kind that this run knows
+    /// to have been used, and of the records. What others copied our labels to does not count.
+    pub async fn remains(&self, flow: &Flow) -> Result<Remains, Fault> {
         let mut kinds: BTreeSet<Kind> = self.recorded_kinds(flow).await?.clone();
-        kinds.extend(self.settings().kinds.iter().cloned());
+        kinds.extend(self.kinds());
         kinds.extend(records::kinds());
+        self.forget_owned();
+        self.forget_present();
         let found = try_join_all(kinds.iter().map(|kind| self.list_labelled(kind, flow))).await?;
-        let ours = found.iter().flatten().filter(|live| self.is_ours(live));
-        Ok(ours.map(|live| (live.title(), why_it_is_there(live))).collect())
+        let ours = found.into_iter().flatten().filter(|live| self.is_ours(live)).collect();
+        let (left, kept) = without_kept(self, ours, flow).await?;
+        let kept = kept.into_iter().map(|(live, count)| {
+            (live.title(), format!("{}; `--prune-crds` removes them all", count.told()))
+        });
+        Ok(Remains {
+            left: left.iter().map(|live| (live.title(), why_it_is_there(live))).collect(),
+            kept: kept.collect(),
+        })
     }
 
     /// Whether berth made it. The records are not applied but made: their place and name tell.
@@ -40,8 +58,7 @@ fn why_it_is_there(live: &Live) -> String {
     if !live.going {
         return "it still stands".to_string();
     }
-    let held_by: Vec<&str> =
-        items(&live.body["metadata"]["finalizers"]).filter_map(|finalizer| finalizer.as_str()).collect();
+    let held_by: Vec<&str> = live.finalizers().collect();
     if !held_by.is_empty() {
         return format!("it is going, held by finalizer {}", held_by.join(", "));
     }

@@ -5,20 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 
-use super::assess::{Assessment, by_key, compare_one, part_with, removal_order};
+use super::assess::{Assessment, Parting, by_key, compare_one, part_with};
 use super::finish::finish;
+use super::held::{self, Gate};
 use super::hub::Hub;
-use super::live::Live;
-use super::object::{Kind, Object, Wave};
+use super::live::{Key, Live};
+use super::object::{Kind, Object, ObjectError, Served, Wave};
+use super::offers::Offers;
 use super::ready::{Progress, Readiness};
 use super::records::connect;
-use crate::base::{Fault, Note, ResourceId, label};
-use crate::engine::{Cx, Need, Outputs, Resource, Seen, State, Step};
-use crate::flow::{Flow, Tally};
-
-/// Up to this many objects of a kind are looked up one by one before the first apply; more than
-/// that are worth one metadata-only LIST of the kind.
-const LOOKED_UP_SINGLY: usize = 8;
+use super::removal::{count_custom_resources, left, remove_due};
+use super::step::{HeldStep, SetStep};
+use super::taken::{refuse_second_defaults, taken_addresses};
+use super::yields::left_to_others;
+use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, ResourceId, label};
+use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
+use crate::flow::Flow;
 
 /// Objects that belong together: an addon, or all tenants.
 #[derive(Clone)]
@@ -35,6 +37,10 @@ pub struct ObjectSet {
     pub notes: Vec<Note>,
     /// What it is made of, in a few words: `7 objects`.
     pub outline: String,
+    /// The object, as `KIND NAME`, that says that somebody else does already what the set is for.
+    pub yields_to: Option<String>,
+    /// What nodes offer once it works.
+    pub offers: Option<Offers>,
     /// What others, or the user, may need of it once it stands.
     pub outputs: fn(&[Arc<Live>]) -> Outputs,
 }
@@ -60,6 +66,8 @@ pub struct SetResource {
     wanted: Vec<Arc<Object>>,
     /// Whether this run takes it away: then only what is ours and still there counts.
     going: AtomicBool,
+    /// Whether its custom resources were tried and not accepted yet.
+    knocked: Arc<AtomicBool>,
 }
 
 impl SetResource {
@@ -68,12 +76,13 @@ impl SetResource {
         let owner = &hub.settings().owner;
         let objects = std::mem::take(&mut set.objects).into_iter();
         let wanted = objects.map(|object| Arc::new(finish(object, owner, &set.name))).collect();
-        Self { id, needs, hub, set, wanted, going: AtomicBool::new(false) }
+        Self { id, needs, hub, set, wanted, going: AtomicBool::new(false), knocked: Arc::default() }
     }
 
     async fn look(&self, flow: &Flow) -> Result<Assessment, Fault> {
         let settings = self.hub.settings();
-        let wanted = &self.wanted;
+        let mut found = Assessment::default();
+        let wanted = self.resolve(&mut found, flow).await?;
         let listed = list_ours(&self.hub, wanted.iter().map(|object| &object.kind), flow).await?;
         let live_of =
             |object: &Object| listed.get(&object.kind)?.get(&(object.namespace.clone(), object.name.clone()));
@@ -96,25 +105,81 @@ impl SetResource {
         let missing: Vec<&Object> =
             wanted_now.iter().filter(|object| live_of(object).is_none()).map(|object| &***object).collect();
         let taken = taken_addresses(&self.hub, &missing, flow).await?;
-        let mut found = Assessment::default();
         found.going.extend(going.into_iter().filter_map(|object| live_of(object)).cloned());
         for object in wanted_now {
             let is_taken = taken.contains(&object.title());
             compare_one(object, live_of(object), is_taken, settings, &mut found);
         }
+        refuse_second_defaults(&self.hub, &mut found, flow).await?;
         let ours =
             |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
         found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
-        let namespaces: BTreeSet<String> = homes.into_keys().map(str::to_string).collect();
-        let leaving = self.leaving(listed);
-        part_with(&leaving, &namespaces, self.set.leaving, &why_it_leaves, settings, &mut found);
+        let wanted_namespaces: BTreeSet<String> = homes.into_keys().map(str::to_string).collect();
+        let leaving = self.leaving(&wanted, listed);
+        let counts = count_custom_resources(&self.hub, leaving.iter(), flow).await?;
+        let parting = Parting {
+            leaving: &leaving,
+            wanted_namespaces: &wanted_namespaces,
+            rule: self.set.leaving,
+            why: why_it_leaves,
+            counts: &counts,
+        };
+        part_with(&parting, settings, &mut found);
         found.notes.extend(self.set.notes.iter().cloned());
+        self.hold_back(&mut found, flow).await?;
         Ok(found)
+    }
+
+    /// The wanted objects of kinds that are known, or that the API server serves. The others are told
+    /// in `found`.
+    async fn resolve(&self, found: &mut Assessment, flow: &Flow) -> Result<Vec<Arc<Object>>, Fault> {
+        let unknown: BTreeSet<&Kind> =
+            self.wanted.iter().map(|object| &object.kind).filter(|kind| kind.served.is_none()).collect();
+        let asked = unknown.iter().map(|kind| self.hub.discover(kind, flow));
+        let answers: BTreeMap<&Kind, Option<Served>> =
+            unknown.iter().copied().zip(try_join_all(asked).await?).collect();
+        let mut wanted = Vec::with_capacity(self.wanted.len());
+        for object in &self.wanted {
+            match answers.get(&object.kind) {
+                None => wanted.push(Arc::clone(object)),
+                Some(Some(served)) => {
+                    let settled = Object::clone(object).served_as(served.clone());
+                    wanted.push(Arc::new(settled.map_err(|error| misplaced(object, &error))?));
+                }
+                Some(None) => {
+                    let change = Change::new(ChangeKind::Create, object.title());
+                    found.changes.push(change.because("after its definition"));
+                    found.unserved.push(Arc::clone(object));
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Takes the custom resources out of what is applied now, and asks whether they may be.
+    async fn hold_back(&self, found: &mut Assessment, flow: &Flow) -> Result<(), Fault> {
+        let (held, apply): (Vec<_>, Vec<_>) = std::mem::take(&mut found.apply)
+            .into_iter()
+            .partition(|object| object.kind.wave() == Wave::CustomResources);
+        (found.held, found.apply) = (held, apply);
+        if found.held.is_empty() || !found.apply.is_empty() || !found.remove.is_empty() {
+            return Ok(());
+        }
+        let has_webhooks = self.wanted.iter().any(|object| object.kind.wave() == Wave::Webhooks);
+        let waiting = held::waits_for(&found.standing, &found.going, has_webhooks, self.set.readiness);
+        found.gate = match waiting {
+            Some(why) => Some(Gate::Closed(why)),
+            None if self.knocked.load(Ordering::Relaxed) => {
+                Some(held::knock(&self.hub, &found.held, flow).await?)
+            }
+            None => None,
+        };
+        Ok(())
     }
 
     /// The live objects of this set that berth made.
     async fn ours(&self, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
-        let kinds = self.wanted.iter().map(|object| &object.kind);
+        let kinds = self.wanted.iter().map(|object| &object.kind).filter(|kind| kind.served.is_some());
         let listed = list_ours(&self.hub, kinds, flow).await?;
         let lives = listed.into_values().flat_map(BTreeMap::into_values);
         let owner = &self.hub.settings().owner;
@@ -122,21 +187,20 @@ impl SetResource {
     }
 
     /// How far the removal is: what somebody else made is not in its way.
-    async fn what_is_left(&self, flow: &Flow) -> Result<State, Fault> {
+    async fn what_is_left(&self, flow: &Flow) -> Result<Seen, Fault> {
         self.hub.forget_owned();
-        Ok(match self.ours(flow).await?.as_slice() {
-            [] => State::Absent,
-            [first] => State::Progressing(format!("{} is going", first.title())),
-            [first, rest @ ..] => {
-                State::Progressing(format!("{} and {} more objects are going", first.title(), rest.len()))
-            }
-        })
+        self.hub.forget_present();
+        let ours = self.ours(flow).await?;
+        left(&self.hub, ours, self.set.leaving, flow).await
     }
 
     /// The live objects of this set that are wanted no more.
-    fn leaving(&self, listed: BTreeMap<Kind, BTreeMap<super::live::Key, Arc<Live>>>) -> Vec<Arc<Live>> {
-        let addresses: BTreeSet<(&Kind, Option<&str>, &str)> = self
-            .wanted
+    fn leaving(
+        &self,
+        wanted: &[Arc<Object>],
+        listed: BTreeMap<Kind, BTreeMap<Key, Arc<Live>>>,
+    ) -> Vec<Arc<Live>> {
+        let addresses: BTreeSet<(&Kind, Option<&str>, &str)> = wanted
             .iter()
             .map(|object| (&object.kind, object.namespace.as_deref(), object.name.as_str()))
             .collect();
@@ -159,25 +223,53 @@ impl SetResource {
                 .collect();
             (!conflicts.is_empty()).then(|| conflicts.join("; "))
         };
-        let state = match conflict {
-            _ if !found.stands => State::Absent,
-            Some(reason) => State::Broken(reason),
-            None => self.progress(&found),
+        let blocked = conflict.is_some();
+        let differs = !found.apply.is_empty() || !found.remove.is_empty();
+        let state = match (conflict, &found.gate) {
+            (Some(reason), _) if found.stands => State::Broken(reason),
+            (Some(_), _) => State::Absent,
+            (None, Some(Gate::Refused(why))) => State::Broken(why.clone()),
+            (None, Some(Gate::Closed(why))) => match self.progress(&found) {
+                State::Broken(why) => State::Broken(why),
+                _ => State::Progressing(why.clone()),
+            },
+            (None, _) if differs || !found.held.is_empty() => {
+                if found.stands {
+                    self.progress(&found)
+                } else {
+                    State::Absent
+                }
+            }
+            (None, _) => self.complete(&found),
         };
-        let blocked = found.conflicts().next().is_some();
         let mut seen = Seen::new(state);
         seen.outputs = (self.set.outputs)(&found.standing);
         seen.notes = found.notes;
         seen.changes = found.changes;
-        let differs = !found.apply.is_empty() || !found.remove.is_empty();
-        if differs && !blocked {
-            seen.step = Some(Box::new(SetStep {
+        if blocked {
+            return seen;
+        }
+        if differs {
+            let (hub, rule) = (Arc::clone(&self.hub), self.set.leaving);
+            seen.step = Some(Box::new(SetStep { hub, apply: found.apply, remove: found.remove, rule }));
+        } else if !found.held.is_empty() && matches!(found.gate, None | Some(Gate::Open)) {
+            seen.step = Some(Box::new(HeldStep {
                 hub: Arc::clone(&self.hub),
-                apply: found.apply,
-                remove: found.remove,
+                held: found.held,
+                knocked: Arc::clone(&self.knocked),
+                accepted: found.gate == Some(Gate::Open),
             }));
         }
         seen
+    }
+
+    /// How far a set is of which everything was sent that can be.
+    fn complete(&self, found: &Assessment) -> State {
+        let state = if found.stands { self.progress(found) } else { State::Absent };
+        match (state, held::unserved(&found.unserved)) {
+            (State::Ready | State::Absent, Some(why)) => State::Broken(why),
+            (state, _) => state,
+        }
     }
 
     /// How far the standing objects are. What is not ready is looked at afresh next time.
@@ -188,7 +280,7 @@ impl SetResource {
             self.hub.forget_owned();
             self.hub.forget_present();
         }
-        waiting.extend(found.going.iter().map(|live| format!("{}: going away", live.title())));
+        waiting.extend(found.going.iter().map(|live| live.awaited()));
         for live in &found.standing {
             match self.set.readiness.of(live) {
                 Progress::Ready => {}
@@ -227,44 +319,38 @@ impl Resource for SetResource {
         async move {
             connect(&self.hub, cx).await?;
             if self.going.load(Ordering::Relaxed) {
-                return Ok(Seen::new(self.what_is_left(&cx.flow).await?));
+                return self.what_is_left(&cx.flow).await;
             }
-            Ok(self.seen(self.look(&cx.flow).await?))
+            let found = self.look(&cx.flow).await?;
+            if let Some(title) = self.set.yields_to.as_deref().filter(|_| !found.stands) {
+                let others = left_to_others(&self.hub, &self.set.name, title, &self.wanted, &cx.flow).await?;
+                if let Some(seen) = others {
+                    return Ok(seen);
+                }
+            }
+            let mut seen = self.seen(found);
+            if let (State::Ready, Some(offers)) = (&seen.state, &self.set.offers)
+                && let Some(missing) = offers.missing(&self.hub, &cx.flow).await?
+            {
+                seen.state = State::Progressing(missing);
+            }
+            Ok(seen)
         }
         .boxed()
     }
 
-    /// Removes every object of the set, namespaces with all in them.
+    /// Removes the objects of the set that can go now, namespaces with all in them: what its custom
+    /// resources need stays until those are gone, and is told to be left.
     ///
     /// If this dies half way, what is left still carries its mark, and the next run goes on.
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
             self.going.store(true, Ordering::Relaxed);
             let ours = self.ours(&cx.flow).await?;
-            remove_all(&self.hub, ours, &cx.flow).await
+            remove_due(&self.hub, ours, self.set.leaving, &cx.flow).await
         }
         .boxed()
     }
-}
-
-/// Removes `ours` in order; what lies in a namespace that goes, goes with it.
-pub(super) async fn remove_all(hub: &Hub, ours: Vec<Arc<Live>>, flow: &Flow) -> Result<(), Fault> {
-    let kinds: BTreeSet<Kind> = ours.iter().map(|live| live.kind.clone()).collect();
-    let going: BTreeSet<String> =
-        ours.iter().filter(|live| live.kind.kind == "Namespace").map(|live| live.name.clone()).collect();
-    let singly = ours
-        .into_iter()
-        .filter(|live| {
-            !live.going
-                && (live.kind.kind == "RoleBinding"
-                    || live.namespace.as_ref().is_none_or(|home| !going.contains(home)))
-        })
-        .collect();
-    remove_in_order(hub, singly, flow).await?;
-    for kind in kinds {
-        hub.forget(&kind);
-    }
-    Ok(())
 }
 
 /// The labelled live objects of the kinds that are wanted now or were ever used, by kind.
@@ -272,54 +358,18 @@ pub(super) async fn list_ours(
     hub: &Hub,
     wanted: impl Iterator<Item = &Kind>,
     flow: &Flow,
-) -> Result<BTreeMap<Kind, BTreeMap<super::live::Key, Arc<Live>>>, Fault> {
+) -> Result<BTreeMap<Kind, BTreeMap<Key, Arc<Live>>>, Fault> {
     let mut kinds: BTreeSet<Kind> = hub.recorded_kinds(flow).await?.clone();
-    kinds.extend(hub.settings().kinds.iter().cloned());
+    kinds.extend(hub.kinds());
     kinds.extend(wanted.cloned());
     let lists = kinds.iter().map(|kind| hub.list_owned(kind, flow));
     let lists = try_join_all(lists).await?;
     Ok(kinds.iter().cloned().zip(lists.into_iter().map(by_key)).collect())
 }
 
-/// The titles of those of `missing` whose address is taken by an object without our label.
-async fn taken_addresses(hub: &Hub, missing: &[&Object], flow: &Flow) -> Result<BTreeSet<String>, Fault> {
-    let mut taken = BTreeSet::new();
-    if missing.is_empty() {
-        return Ok(taken);
-    }
-    let namespace_kind = super::known_kind("v1", "Namespace").expect("namespaces are built in");
-    let namespaces = hub.present(&namespace_kind, flow).await?;
-    let mut by_kind: BTreeMap<&Kind, Vec<&Object>> = BTreeMap::new();
-    for object in missing {
-        // Kubernetes itself makes this one in every namespace: that it is there says nothing.
-        if object.kind.kind == "ServiceAccount" && object.name == "default" {
-            continue;
-        }
-        let home_exists =
-            object.namespace.as_ref().is_none_or(|home| namespaces.contains(&(None, home.clone())));
-        if home_exists {
-            by_kind.entry(&object.kind).or_default().push(object);
-        }
-    }
-    let mut singly: Vec<&Object> = Vec::new();
-    let mut listed: Vec<(&Kind, Vec<&Object>)> = Vec::new();
-    for (kind, objects) in by_kind {
-        if kind.namespaced && objects.len() <= LOOKED_UP_SINGLY {
-            singly.extend(objects);
-        } else {
-            listed.push((kind, objects));
-        }
-    }
-    let lists = try_join_all(listed.iter().map(|(kind, _)| hub.present(kind, flow))).await?;
-    for ((_, objects), present) in listed.iter().zip(lists) {
-        let there = objects
-            .iter()
-            .filter(|object| present.contains(&(object.namespace.clone(), object.name.clone())));
-        taken.extend(there.map(|object| object.title()));
-    }
-    let found = try_join_all(singly.iter().map(|object| hub.exists(object, flow))).await?;
-    taken.extend(singly.iter().zip(found).filter(|(_, found)| *found).map(|(object, _)| object.title()));
-    Ok(taken)
+fn misplaced(object: &Object, error: &ObjectError) -> Fault {
+    Fault::new(FaultKind::Invalid, format!("make {}", object.title()), error.to_string())
+        .hint("set it in the manifest as the kind's definition in the cluster says")
 }
 
 fn why_it_leaves(live: &Live) -> String {
@@ -327,61 +377,4 @@ fn why_it_leaves(live: &Live) -> String {
         Some(tenant) => format!("no longer in the profile (tenant {tenant})"),
         None => "no longer in the profile".to_string(),
     }
-}
-
-/// Applies and removes objects of one set, wave by wave.
-struct SetStep {
-    hub: Arc<Hub>,
-    apply: Vec<Arc<Object>>,
-    remove: Vec<Arc<Live>>,
-}
-
-impl Step for SetStep {
-    /// If this dies half way, each object is either as it was or as it should be, and carries its
-    /// mark; the next run makes the rest.
-    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
-    where
-        Self: 'a,
-    {
-        async move {
-            let Self { hub, apply, remove } = *self;
-            let flow = &cx.flow;
-            hub.forget_present();
-            // Access is taken away before anything else changes.
-            let (bindings, rest): (Vec<_>, Vec<_>) =
-                remove.into_iter().partition(|live| live.kind.wave() == Wave::Bindings);
-            remove_in_order(&hub, bindings, flow).await?;
-            hub.open_for_writing(flow).await?;
-            let mut tally = Tally::new(apply.len(), "objects accepted");
-            let mut waves: BTreeMap<Wave, Vec<Arc<Object>>> = BTreeMap::new();
-            for object in apply {
-                waves.entry(object.kind.wave()).or_default().push(object);
-            }
-            for objects in waves.into_values() {
-                flow.each(objects, hub.width(), &mut tally, |object| {
-                    let hub = &hub;
-                    async move { hub.send(&object, flow).await }
-                })
-                .await?;
-            }
-            remove_in_order(&hub, rest, flow).await
-        }
-        .boxed()
-    }
-}
-
-/// Removes objects, group after group in the order of removal.
-async fn remove_in_order(hub: &Hub, mut lives: Vec<Arc<Live>>, flow: &Flow) -> Result<(), Fault> {
-    lives.sort_by_key(|live| removal_order(live));
-    let mut tally = Tally::new(lives.len(), "objects removed");
-    for group in lives.chunk_by(|one, other| removal_order(one) == removal_order(other)) {
-        flow.each(
-            group.to_vec(),
-            hub.width(),
-            &mut tally,
-            |live| async move { hub.delete(&live, flow).await },
-        )
-        .await?;
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -6,9 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::sets::{Rendering, TENANTS, render};
 use crate::addons::Sources;
-use crate::base::{Fault, Note, ResourceId, RunId, label};
+use crate::base::{Fault, FaultKind, Note, ResourceId, RunId, label};
 use crate::engine::{Graph, Need, Removal};
-use crate::k8s::{Hub, HubSettings, Kind, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind};
+use crate::k8s::{
+    Hub, HubSettings, Kind, Kinds, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind,
+};
 use crate::profile::Environment;
 use crate::providers;
 
@@ -68,6 +70,7 @@ pub fn assemble(
     // First of all: whatever else may be wrong, on this provider nothing can be made right.
     providers::check(environment)?;
     let Rendering { mut sets, provided: brought, mut notes } = render(environment, sources)?;
+    let behind = settle_kinds(&mut sets)?;
     if settings.partial && !settings.tenants.is_empty() {
         keep_tenants(&mut sets, &settings.tenants);
     }
@@ -97,13 +100,14 @@ pub fn assemble(
     let names: BTreeSet<String> =
         sets.iter().map(|set| set.name.clone()).chain(["node-groups".to_string()]).collect();
     let mut leftover_needs = needs.clone();
-    for set in sets {
-        let id = ResourceId::new(match set.name.strip_prefix("addon-") {
-            Some(addon) => format!("addon/{addon}"),
-            None => TENANTS.to_string(),
-        });
+    for set in in_order(sets, &behind) {
+        let id = id_of(&set.name);
+        let before = behind.get(&set.name).into_iter().flatten().map(|other| Need::Ready(id_of(other)));
+        // Of two sets that come behind each other, the first one does not wait.
+        let before = before.filter(|need| leftover_needs.contains(need));
+        let needs = needs.iter().cloned().chain(before).collect();
         leftover_needs.push(Need::Ready(id.clone()));
-        graph.add(Box::new(SetResource::new(id, needs.clone(), Arc::clone(&hub), set)), inner);
+        graph.add(Box::new(SetResource::new(id, needs, Arc::clone(&hub), set)), inner);
     }
     for (addon, path) in brought {
         let id = ResourceId::new(format!("addon/{addon}"));
@@ -113,6 +117,63 @@ pub fn assemble(
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
     Ok(Assembly { graph, hub, notes })
+}
+
+/// The name of a set's resource.
+fn id_of(set: &str) -> ResourceId {
+    ResourceId::new(match set.strip_prefix("addon-") {
+        Some(addon) => format!("addon/{addon}"),
+        None => TENANTS.to_string(),
+    })
+}
+
+/// Settles the kinds that one set defines and another one uses. The sets that each set comes behind: its
+/// custom resources are made once their controllers run, and removed while those still do.
+fn settle_kinds(sets: &mut [ObjectSet]) -> Result<BTreeMap<String, BTreeSet<String>>, Fault> {
+    let mut behind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut definers: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut kinds = Kinds::default();
+    for set in sets.iter() {
+        let mut own = Kinds::default();
+        set.objects.iter().for_each(|object| own.learn(&object.body));
+        definers
+            .extend(own.defined().map(|kind| ((kind.api_version(), kind.kind.clone()), set.name.clone())));
+        set.objects.iter().for_each(|object| kinds.learn(&object.body));
+    }
+    for set in sets.iter_mut() {
+        for object in &mut set.objects {
+            let (api_version, kind) = (object.kind.api_version(), object.kind.kind.clone());
+            let definer = definers.get(&(api_version.clone(), kind.clone()));
+            if let Some(definer) = definer.filter(|definer| **definer != set.name) {
+                behind.entry(set.name.clone()).or_default().insert(definer.clone());
+            }
+            if let Some(served) = kinds.find(&api_version, &kind).and_then(|kind| kind.served)
+                && object.kind.served.is_none()
+            {
+                *object = object.clone().served_as(served).map_err(|error| {
+                    Fault::new(FaultKind::Invalid, format!("render {}", id_of(&set.name)), error.to_string())
+                })?;
+            }
+        }
+    }
+    Ok(behind)
+}
+
+/// The sets, each behind those that it comes behind. Sets that come behind each other keep their order, and
+/// then the later one alone waits.
+fn in_order(sets: Vec<ObjectSet>, behind: &BTreeMap<String, BTreeSet<String>>) -> Vec<ObjectSet> {
+    let mut waiting: Vec<ObjectSet> = sets;
+    let mut ordered: Vec<ObjectSet> = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let is_free = |set: &ObjectSet| {
+            let before = behind.get(&set.name).into_iter().flatten();
+            let mut before = before.filter(|name| waiting.iter().any(|other| other.name == **name));
+            before.next().is_none()
+        };
+        let next = waiting.iter().position(is_free).unwrap_or_default();
+        ordered.push(waiting.remove(next));
+    }
+    ordered
 }
 
 /// Leaves the objects of `tenants` in the set of all tenants, and those that they share. They are rendered
@@ -129,11 +190,68 @@ fn keep_tenants(sets: &mut [ObjectSet], tenants: &BTreeSet<String>) {
 /// The kinds of all sets, and those whose last object may have left the profile unrecorded.
 fn kinds(sets: &[ObjectSet]) -> BTreeSet<Kind> {
     let objects = sets.iter().flat_map(|set| &set.objects).map(|object| object.kind.clone());
-    objects.chain(known_kind("v1", "Namespace")).collect()
+    objects.chain(known_kind("v1", "Namespace")).filter(|kind| kind.served.is_some()).collect()
 }
 
 fn registry_note(environment: &Environment) -> Option<Note> {
     let registry = environment.registry.as_ref()?;
     let text = format!("registry {}: nothing stands behind it here", registry.kind());
     environment.rehearsal.then(|| Note::new("not rehearsed", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::Outputs;
+    use crate::k8s::{Leaving, Object, Readiness};
+
+    fn set(name: &str, objects: &[Value]) -> ObjectSet {
+        let object = |body: &Value| Object::of(body.clone(), &Kinds::default()).expect("an object");
+        ObjectSet {
+            name: name.to_string(),
+            objects: objects.iter().map(object).collect(),
+            leaving: Leaving::Everything,
+            readiness: Readiness { addresses: false },
+            notes: Vec::new(),
+            outline: String::new(),
+            offers: None,
+            yields_to: None,
+            outputs: |_| Outputs::default(),
+        }
+    }
+
+    fn definition(kind: &str) -> Value {
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{kind}s.example.org")},
+            "spec": {"group": "example.org", "scope": "Namespaced", "names": {"kind": kind, "plural": format!("{kind}s")},
+                "versions": [{"name": "v1", "served": true}]}})
+    }
+
+    fn resource(kind: &str) -> Value {
+        json!({"apiVersion": "example.org/v1", "kind": kind, "metadata": {"name": "one", "namespace": "n"}})
+    }
+
+    fn names(sets: &[ObjectSet]) -> Vec<&str> {
+        sets.iter().map(|set| set.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_set_comes_behind_the_one_that_defines_its_kinds() {
+        let mut sets = vec![set("addon-user", &[resource("a")]), set("addon-maker", &[definition("a")])];
+        let behind = settle_kinds(&mut sets).expect("settled");
+        assert_eq!(sets[0].objects[0].kind.namespaced(), Some(true));
+        assert_eq!(names(&in_order(sets, &behind)), ["addon-maker", "addon-user"]);
+    }
+
+    #[test]
+    fn sets_that_define_kinds_for_each_other_keep_their_order() {
+        let mut sets = vec![
+            set("addon-one", &[definition("a"), resource("b")]),
+            set("addon-two", &[definition("b"), resource("a")]),
+        ];
+        let behind = settle_kinds(&mut sets).expect("settled");
+        assert_eq!(names(&in_order(sets, &behind)), ["addon-one", "addon-two"]);
+    }
 }

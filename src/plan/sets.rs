@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use crate::addons::{Catalog, Mirrors, Rendered, Sources, check_mirrored};
+use crate::addons::{Ability, Catalog, Mirrors, Offered, Rendered, Sources, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
-use crate::k8s::{Leaving, Live, ObjectSet, Readiness};
+use crate::k8s::{Leaving, Live, NodesOffer, ObjectSet, Offers, Readiness};
 use crate::profile::Environment;
 use crate::{providers, tenants};
 
@@ -63,7 +63,9 @@ fn addons(environment: &Environment, platform: &Platform, sources: &Sources) -> 
             leaving: Leaving::Everything,
             readiness: readiness(platform),
             notes: Vec::new(),
-            outputs: addresses,
+            yields_to: addon.yields_to,
+            offers: addon.offers.map(|offered| offers(environment, offered)),
+            outputs: if addon.provides.contains(&Ability::Ingress) { ingress_addresses } else { addresses },
         });
     }
     Ok(rendering)
@@ -96,6 +98,8 @@ fn tenants_set(environment: &Environment, platform: &Platform) -> ObjectSet {
         leaving: Leaving::AccessOnly,
         readiness: readiness(platform),
         notes: Vec::new(),
+        yields_to: None,
+        offers: None,
         outputs: |_| Outputs::default(),
     }
 }
@@ -118,14 +122,33 @@ fn without_address<'a>(
     })
 }
 
+/// What the nodes of the groups with GPUs have to offer once the addon works.
+fn offers(environment: &Environment, offered: Offered) -> Offers {
+    let groups = environment.node_groups.iter().filter(|group| group.resources.gpus > 0 && offered.times > 0);
+    let nodes = groups.map(|group| NodesOffer {
+        labels: providers::node_selector(environment.cluster.provider(), group),
+        each: u64::from(group.resources.gpus) * u64::from(offered.times),
+    });
+    Offers { nodes: nodes.collect(), resource: offered.resource }
+}
+
 /// The addresses that load balancers got, under `address.NAMESPACE/NAME`.
 fn addresses(standing: &[Arc<Live>]) -> Outputs {
+    addresses_under("address", standing)
+}
+
+/// As [`addresses`], under `ingress.NAMESPACE/NAME`: the hosts of Ingress objects are served there.
+fn ingress_addresses(standing: &[Arc<Live>]) -> Outputs {
+    addresses_under("ingress", standing)
+}
+
+fn addresses_under(key: &str, standing: &[Arc<Live>]) -> Outputs {
     let mut outputs = Outputs::default();
     for service in standing.iter().filter(|live| live.kind.kind == "Service") {
         let first = &service.body["status"]["loadBalancer"]["ingress"][0];
         if let Some(address) = first["ip"].as_str().or(first["hostname"].as_str()) {
             let home = service.namespace.as_deref().unwrap_or_default();
-            outputs.insert(format!("address.{home}/{}", service.name), Output::Text(address.to_string()));
+            outputs.insert(format!("{key}.{home}/{}", service.name), Output::Text(address.to_string()));
         }
     }
     outputs

@@ -10,12 +10,13 @@ pub mod nodes;
 mod platform;
 mod tools;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Fault, FaultKind, ProviderKind, ResourceId};
+use crate::base::{Fault, FaultKind, ProviderKind, ResourceId, label};
 use crate::engine::{Removal, Resource};
 use crate::k8s::Hub;
-use crate::profile::{ClusterSpec, Environment};
+use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
 pub use kwok::{Dirs, Mark, environments, remains};
 pub use platform::platform;
@@ -78,6 +79,15 @@ pub fn provide(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Resu
             })
         }
         ClusterSpec::Eks(_) | ClusterSpec::Gke(_) | ClusterSpec::Kind(_) => Err(unavailable(environment)),
+    }
+}
+
+/// The labels by which the nodes of `group` are known in a cluster of `provider`.
+pub fn node_selector(provider: ProviderKind, group: &NodeGroup) -> BTreeMap<String, String> {
+    let owned = |(key, value): (&str, &str)| (key.to_string(), value.to_string());
+    match provider {
+        ProviderKind::Existing => existing::selector(group).into_iter().map(owned).collect(),
+        _ => BTreeMap::from([owned((label::NODE_GROUP, &group.name))]),
     }
 }
 

@@ -11,7 +11,7 @@ type Killing = fn(usize) -> Rule;
 const PHASES: [(&str, Killing); 2] = [("before", Rule::kill_before), ("after", Rule::kill_after)];
 
 /// A platform that was made without any trouble, to compare with; it is gone again.
-fn golden(environment: &Environment) -> Inventory {
+pub fn golden(environment: &Environment) -> Inventory {
     environment.up().expect(0);
     let platform = environment.platform();
     environment.down().expect(0);
@@ -20,7 +20,7 @@ fn golden(environment: &Environment) -> Inventory {
 
 /// Runs `command`, killed at its 1st, then its 2nd, … write, until it comes to its end.
 /// Returns how often it was killed.
-fn staircase(environment: &Environment, command: &str, kill_at: Killing) -> usize {
+pub fn staircase(environment: &Environment, command: &str, kill_at: Killing) -> usize {
     for k in 1..500 {
         let ended = environment.start_under(command, kill_at(k)).finish();
         if ended.code.is_some() {

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_gpu;
+mod addon_metrics_server;
 mod addon_traefik;
 mod addons;
 mod bad_clusters;
@@ -20,6 +22,8 @@ mod command_line;
 mod documents;
 mod floors;
 mod laws;
+mod laws_addons;
+mod laws_addons_alone;
 mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;

@@ -19,7 +19,8 @@ const APPLY: &[&str] = &["apply", "--server-side", "--field-manager=berth", "--v
 fn what_is_rendered_is_what_stands() {
     let Some(cluster) = Cluster::shared() else { return };
     for object in rendered() {
-        let kind = object.kind.plural.clone() + "." + &object.kind.group;
+        let served = object.kind.served.as_ref().expect("its kind is known");
+        let kind = format!("{}.{}", served.plural, object.kind.group);
         let namespace = object.namespace.clone().unwrap_or_default();
         let live =
             cluster.run(&["get", kind.trim_end_matches('.'), &object.name, "-n", &namespace, "-o", "json"]);

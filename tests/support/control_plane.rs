@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::berth::{Finished, run};
@@ -43,6 +43,22 @@ impl ControlPlane {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ControlPlane> = OnceLock::new();
         SHARED.get_or_init(Self::join_or_start)
+    }
+
+    /// A second control plane of this test process, for what would disturb every other test: one caller
+    /// at a time. It goes when the process ends.
+    pub fn alone() -> (MutexGuard<'static, ()>, &'static Self) {
+        static ALONE: OnceLock<ControlPlane> = OnceLock::new();
+        static TURN: Mutex<()> = Mutex::new(());
+        // A test that failed leaves nothing behind in the lock.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let plane = ALONE.get_or_init(|| {
+            let name = format!("stage-alone-{}-{}", std::process::id(), nonce());
+            let plane = Self { folder: root().join(&name), name };
+            plane.start();
+            plane
+        });
+        (turn, plane)
     }
 
     fn join_or_start() -> Self {

@@ -34,7 +34,11 @@ pub struct Environment {
 impl Environment {
     /// An environment with the tenants `one` and `two`, not made yet.
     pub fn new(name: &str) -> Self {
-        let plane = ControlPlane::shared();
+        Self::on(ControlPlane::shared(), name)
+    }
+
+    /// The same on another control plane.
+    pub fn on(plane: &'static ControlPlane, name: &str) -> Self {
         let environment = Self {
             plane,
             proxy: plane.proxy(),

@@ -1,10 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::berth::run;
 use super::control_plane::kubectl;
+use super::eventually;
 
 /// What stands in a cluster, by owner label: `Kind namespace/name` to its object.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,13 +15,18 @@ pub struct Inventory(pub BTreeMap<String, Value>);
 impl Inventory {
     /// Everything, of every kind that the API server can list, that carries `selector`.
     pub fn of(kubeconfig: &Path, selector: &str) -> Self {
-        let kinds = ask(kubeconfig, &["api-resources", "--verbs=list", "-o", "name"]);
+        // Kinds come and go with the definitions of other tests.
+        eventually("an inventory", Duration::from_mins(1), || Self::look(kubeconfig, selector))
+    }
+
+    fn look(kubeconfig: &Path, selector: &str) -> Option<Self> {
+        let kinds = ask(kubeconfig, &["api-resources", "--verbs=list", "-o", "name"])?;
         let kinds: Vec<&str> = kinds
             .lines()
             // Events are nobody's, and metrics are no objects.
             .filter(|kind| !kind.starts_with("events") && !kind.ends_with("metrics.k8s.io"))
             .collect();
-        let text = ask(kubeconfig, &["get", &kinds.join(","), "-A", "-l", selector, "-o", "json"]);
+        let text = ask(kubeconfig, &["get", &kinds.join(","), "-A", "-l", selector, "-o", "json"])?;
         let list: Value = serde_json::from_str(&text).expect("kubectl writes JSON");
         let mut objects = BTreeMap::new();
         for object in list["items"].as_array().into_iter().flatten() {
@@ -32,7 +39,7 @@ impl Inventory {
             );
             objects.insert(title, object.clone());
         }
-        Self(objects)
+        Some(Self(objects))
     }
 
     /// Their titles.
@@ -59,6 +66,8 @@ impl Inventory {
     }
 }
 
-fn ask(kubeconfig: &Path, arguments: &[&str]) -> String {
-    run(kubectl(kubeconfig, arguments)).expect(0).stdout
+/// What kubectl says, if all went well.
+fn ask(kubeconfig: &Path, arguments: &[&str]) -> Option<String> {
+    let said = run(kubectl(kubeconfig, arguments));
+    (said.code == Some(0)).then_some(said.stdout)
 }

@@ -3,6 +3,7 @@
 //!
 //! The product knows nothing of it.
 
+mod addon;
 mod berth;
 mod control_plane;
 mod environment;
@@ -13,10 +14,12 @@ mod proxy;
 mod shim;
 mod tools;
 mod web;
+mod webhook;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use addon::AddonEnvironment;
 pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
 pub use environment::{Environment, Tenant, every_point};
@@ -26,6 +29,7 @@ pub use shim::Shim;
 pub use tools::addon_binaries;
 pub use tools::tools;
 pub use web::Web;
+pub use webhook::{Mood, Webhook};
 
 /// The runtime on which all proxies of this process live.
 pub fn runtime() -> &'static tokio::runtime::Runtime {

@@ -133,7 +133,7 @@ fn tidy(body: &mut Value) {
 /// its kind has none: so do helm and kubectl.
 fn settle(body: &mut Value, namespace: &str, kinds: &Kinds) {
     let text = |key: &str| body[key].as_str().unwrap_or_default();
-    let namespaced = kinds.find(text("apiVersion"), text("kind")).map(|kind| kind.namespaced);
+    let namespaced = kinds.find(text("apiVersion"), text("kind")).and_then(|kind| kind.namespaced());
     let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     match namespaced {
         Some(true) => {

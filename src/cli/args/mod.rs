@@ -221,6 +221,9 @@ pub(super) struct Down {
     /// Remove without asking for the environment's name
     #[arg(short, long)]
     pub(super) yes: bool,
+    /// Remove custom resource definitions too that still have custom resources of others, and those with them
+    #[arg(long)]
+    pub(super) prune_crds: bool,
     /// Remove the registries too, with their images
     #[arg(long)]
     pub(super) registries: bool,

@@ -20,8 +20,8 @@ use crate::ui::{self, Table, words};
 /// `berth down [ENV]`
 pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure> {
     let scope = looking(&arguments.live);
-    let asked =
-        Asked { target: &arguments.target, scope: &scope, leave: &Leave::default(), fetch: Fetch::NotNeeded };
+    let leave = Leave { prune_crds: arguments.prune_crds, ..Leave::default() };
+    let asked = Asked { target: &arguments.target, scope: &scope, leave: &leave, fetch: Fetch::NotNeeded };
     let session = Session::open(&asked, settings)?;
     if session.environment.protected {
         return Err(Failure::refused(
@@ -104,18 +104,27 @@ fn going(session: &Session<'_>, survey: &Survey) -> Vec<(String, &'static str)> 
 
 /// What goes out of a cluster that stays, by name: namespaces with all in them, and what lies in none of
 /// those. Nothing where the whole cluster goes.
-async fn contents(session: &Session<'_>) -> Result<Vec<String>, Failure> {
+async fn contents(session: &Session<'_>) -> Result<Contents, Failure> {
     if !session.cluster_stays() || session.settings.json() {
-        return Ok(Vec::new());
+        return Ok(Contents::default());
     }
-    let titles: Vec<String> = session
-        .remains()
-        .await?
+    let remains = session.remains().await?;
+    let titles: Vec<String> = remains
+        .left
         .into_iter()
         .filter(|(_, where_or_why)| where_or_why != "on this machine")
         .map(|(title, _)| title)
         .collect();
-    Ok(grouped(&titles))
+    Ok(Contents { go: grouped(&titles), kept: remains.kept })
+}
+
+/// What lies in a cluster that stays.
+#[derive(Default)]
+struct Contents {
+    /// What goes, by name.
+    go: Vec<String>,
+    /// What stays, with the reason.
+    kept: Vec<(String, String)>,
 }
 
 /// Namespaces first, then what lies outside of them.
@@ -135,7 +144,7 @@ fn grouped(titles: &[String]) -> Vec<String> {
 fn announce(
     session: &Session<'_>,
     goes: &[(String, &'static str)],
-    contents: &[String],
+    contents: &Contents,
 ) -> Result<(), Failure> {
     let settings = session.settings;
     if settings.json() {
@@ -150,11 +159,14 @@ fn announce(
     for line in table.lines(|_, column, cell| if column < 2 { paint.bad(&cell) } else { cell }) {
         text.push_str(&format!("  {line}\n"));
     }
-    if !contents.is_empty() {
+    if !contents.go.is_empty() {
         text.push_str(&format!("{}\n", paint.strong("out of the cluster, which stays:")));
     }
-    for content in contents {
+    for content in &contents.go {
         text.push_str(&format!("  {}  {}\n", paint.bad("-"), words::tame(content)));
+    }
+    for (title, why) in &contents.kept {
+        text.push_str(&format!("  kept  {}  {}\n", words::tame(title), words::tame(why)));
     }
     print(settings, &text)
 }
@@ -189,7 +201,9 @@ async fn inventory(session: &Session<'_>, outcome: &Outcome) -> Result<Inventory
             inventory.kept.push((words::resource(id), "it was there before berth".to_string()));
         }
     }
-    inventory.left = session.remains().await?;
+    let remains = session.remains().await?;
+    inventory.left = remains.left;
+    inventory.kept.extend(remains.kept);
     Ok(inventory)
 }
 

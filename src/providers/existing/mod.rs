@@ -5,3 +5,4 @@ mod node_groups;
 
 pub use cluster::ClusterResource;
 pub use node_groups::NodeGroupsCheck;
+pub(super) use node_groups::selector;

@@ -25,7 +25,7 @@ impl NodeGroupsCheck {
 }
 
 /// What a node has to carry to count for `group`: the labels of the profile, or else the group's name.
-fn selector(group: &NodeGroup) -> BTreeMap<&str, &str> {
+pub(in crate::providers) fn selector(group: &NodeGroup) -> BTreeMap<&str, &str> {
     if group.labels.is_empty() {
         return BTreeMap::from([(label::NODE_GROUP, group.name.as_str())]);
     }
