@@ -150,12 +150,58 @@ fn a_chart_stands_as_both_helms_render_it_and_follows_the_profile() {
     assert!(left.iter().all(|title| title.starts_with("CustomResourceDefinition")), "{left:?}");
 }
 
-/// Definitions stay when an environment goes; this one goes with its test.
+#[test]
+fn custom_resources_find_their_definition_wherever_it_comes_from() {
+    let environment = Environment::new("charts-kinds");
+    environment.declare(&[]);
+    let (work, definition) = (environment.berth.work(), Definition(&environment));
+    let write = |name: &str, text: &str| fs::write(work.join(name), text).expect("the folder is ours");
+    // One kind is defined by an addon behind the one that uses it, the other by somebody else.
+    let crd = fs::read_to_string(chart("web").join("crds/dials.yaml")).expect("readable");
+    write("knobs.yaml", &crd.replace("dial", "knob").replace("Dial", "Knob"));
+    let theirs = crd.replace("dial", "gauge").replace("Dial", "Gauge");
+    let theirs =
+        theirs.replace("  creationTimestamp: null\n", &format!("  labels: {{{}}}\n", Definition::LABEL));
+    write("gauges.yaml", &theirs);
+    let made = environment
+        .plane
+        .kubectl(&["apply", "-f", &work.join("gauges.yaml").display().to_string()])
+        .expect(0);
+    assert!(made.stdout.contains("created"), "{}", made.said());
+    let both = "apiVersion: charts.berth.dev/v1\nkind: KIND\nmetadata: {name: one}\nspec: {level: 1}\n";
+    write("users.yaml", &format!("{}---\n{}", both.replace("KIND", "Knob"), both.replace("KIND", "Gauge")));
+    let profile = work.join("profiles/charts-kinds.yaml");
+    let bare = fs::read_to_string(&profile).expect("written");
+    let addons = "addons:\n  users: {manifests: {path: ../users.yaml, namespace: charts-users}}\n";
+    let definitions = "  zoo: {manifests: {path: ../knobs.yaml}}\n";
+    fs::write(&profile, format!("{bare}{addons}{definitions}")).expect("the folder is ours");
+
+    environment.up().expect(0);
+    let titles = environment.platform().titles();
+    for title in ["Knob charts-users/one", "Gauge charts-users/one"] {
+        assert!(titles.contains(title), "{title} is not there: {titles:?}");
+    }
+    environment.proxy.forget();
+    environment.up().expect(0);
+    assert_eq!(environment.proxy.log().write_titles(), [""; 0], "the second `up` wrote");
+    environment.down().expect(0);
+    assert!(!environment.platform().titles().iter().any(|title| title.contains("charts-users")));
+    drop(definition);
+}
+
+/// Definitions stay when an environment goes; those of a test go with it.
 struct Definition<'a>(&'a Environment);
+
+impl Definition<'_> {
+    /// What somebody else makes for a test carries this.
+    const LABEL: &'static str = "charts.berth.dev/test: theirs";
+}
 
 impl Drop for Definition<'_> {
     fn drop(&mut self) {
-        self.0.plane.kubectl(&["delete", "customresourcedefinitions", "-l", &self.0.selector()]);
+        for selector in [self.0.selector().as_str(), "charts.berth.dev/test=theirs"] {
+            self.0.plane.kubectl(&["delete", "customresourcedefinitions", "-l", selector]);
+        }
     }
 }
 
