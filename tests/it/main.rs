@@ -20,6 +20,7 @@ mod addons_live;
 mod bad_clusters;
 mod bad_machines;
 mod catalog;
+mod charts;
 mod command_line;
 mod documents;
 mod floors;
