@@ -9,6 +9,7 @@ use super::error::{AddonError, nearest};
 use super::images::Mirrors;
 use super::options::OptionType;
 use super::pools::Pools;
+use super::reference::Reference;
 use super::source::Sources;
 use super::template::Templates;
 use crate::base::ProviderKind;
@@ -213,6 +214,14 @@ fn read_definition(place: &str, folder: &Path, text: &str) -> Result<Definition,
     if definition.versions.is_empty() {
         return Err(wrong("`versions` is empty".to_string()));
     }
+    for version in &definition.versions {
+        let mut images = version.images.iter();
+        if let Some((name, image)) = images.find(|(_, image)| Reference::parse(image).is_none()) {
+            let of = &version.version;
+            let problem = format!("`images.{name}` of version {of}: `{image}` is no reference of an image");
+            return Err(wrong(problem));
+        }
+    }
     if !definition.options.kind.is(OptionType::Object) {
         return Err(wrong("`options.type` is not `object`".to_string()));
     }
@@ -321,6 +330,15 @@ rehearsal: applied
             refusal(&ADDON.replace("name: echo", "name: ecco")),
             "`FOLDER/echo/addon.yaml`: `name` is `ecco`, but the folder is called `echo`"
         );
+        assert_eq!(
+            refusal(&ADDON.replace("example.com/echo:1", "example.com/Echo:1")),
+            "`FOLDER/echo/addon.yaml`: `images.echo` of version 1.0.0: `example.com/Echo:1` is no reference of an image"
+        );
+        let need = refusal(&ADDON.replace("rehearsal:", "needs: {nodeGroup: tpu}\nrehearsal:"));
+        assert!(need.contains("tpu") && need.contains("gpu"), "{need}");
+        let field = "imageFields: [{apiVersion: v1, kind: X, path: a..b}]\nrehearsal:";
+        let field = refusal(&ADDON.replace("rehearsal:", field));
+        assert!(field.contains("`a..b` is no path of a field"), "{field}");
         let minor = refusal(&ADDON.replace("\"1.33\"", "newest"));
         assert!(minor.contains("`newest` is no Kubernetes minor"), "{minor}");
         let default = refusal(&ADDON.replace("default: hello", "default: 1"));

@@ -2,6 +2,9 @@ use super::definition::MinorRange;
 use super::images::hosts;
 use crate::base::{Fault, FaultKind, ProviderKind};
 
+/// What is wrong with an option that the addon does not have.
+pub(super) const NO_SUCH_OPTION: &str = "no such option";
+
 /// Why an addon cannot be read or rendered.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AddonError {
@@ -135,6 +138,24 @@ impl AddonError {
             Self::Unmirrored { .. } => Some("registry.mirrors".to_string()),
             Self::Twice { .. } | Self::Unreadable(_) => Some("addonsFrom".to_string()),
             Self::File { .. } => None,
+        }
+    }
+
+    /// What is wrong there, without saying again where.
+    pub fn problem(&self) -> String {
+        let message = self.to_string();
+        let place = self.path().map(|path| format!("`{path}`: "));
+        match place.and_then(|place| message.strip_prefix(&place).map(str::to_string)) {
+            Some(problem) => problem,
+            None => message,
+        }
+    }
+
+    /// Whether the name at its path is what is wrong, not the value.
+    pub fn is_about_a_key(&self) -> bool {
+        match self {
+            Self::Option { problem, .. } => problem == NO_SUCH_OPTION,
+            _ => true,
         }
     }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::error::{AddonError, nearest};
+use super::error::{AddonError, NO_SUCH_OPTION, nearest};
 use super::format::Format;
 
 /// The part of JSON Schema that options are described in. A keyword outside of it is an error when
@@ -224,7 +224,7 @@ impl OptionSchema {
                 (Some(schema), _) => schema.complete(&path, value)?,
                 (None, Some(Additional::Like(schema))) => schema.complete(&path, value)?,
                 (None, Some(Additional::Allowed(false))) => {
-                    return Err(AddonError::option(&path, "no such option", Some(self.known_fields(name))));
+                    return Err(AddonError::option(&path, NO_SUCH_OPTION, Some(self.known_fields(name))));
                 }
                 (None, Some(Additional::Allowed(true)) | None) => value.clone(),
             };

@@ -163,7 +163,7 @@ impl Range {
     }
 }
 
-/// MetalLB and its like refuse all pools when two of them share an address.
+/// Two pools that share an address would be refused together by whoever announces them.
 fn check_apart(pools: &[Pool]) -> Result<(), AddonError> {
     let mut before: Vec<(&str, &Range)> = Vec::new();
     for (name, written) in pools.iter().flat_map(|pool| pool.ranges.iter().map(|range| (&*pool.name, range)))
@@ -303,6 +303,7 @@ mod tests {
     use super::*;
     use crate::addons::Catalog;
 
+    #[expect(clippy::needless_pass_by_value, reason = "what `json!` makes is read here")]
     fn read(options: Value, provider: ProviderKind) -> Result<Pools, AddonError> {
         let catalog = Catalog::load(&[]).expect("the shipped addons");
         let addon = catalog.get("metallb").expect("it ships");

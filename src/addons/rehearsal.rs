@@ -78,7 +78,7 @@ mod tests {
         json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "a"}})
     }
 
-    fn webhook(kind: &str, rules: Value) -> Value {
+    fn webhook(kind: &str, rules: &Value) -> Value {
         json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "guard"},
             "webhooks": [{"name": "a", "rules": rules}],
@@ -95,7 +95,9 @@ mod tests {
         ];
         bodies.push(extra);
         let mut kinds = Kinds::default();
-        bodies.iter().for_each(|body| kinds.learn(body));
+        for body in &bodies {
+            kinds.learn(body);
+        }
         let object = |body| Object::of(body, &kinds).expect("an object");
         let (applied, left_out) = split(bodies.into_iter().map(object).collect());
         assert!(applied.len() >= 3, "definitions and built-in kinds are applied");
@@ -120,7 +122,7 @@ mod tests {
         ] {
             let mut wanted: Vec<String> = guarded.into_iter().map(str::to_string).collect();
             wanted.push(format!("{kind} guard"));
-            assert_eq!(left_out(webhook(kind, rules.clone())), wanted, "{rules}");
+            assert_eq!(left_out(webhook(kind, &rules)), wanted, "{rules}");
         }
     }
 
@@ -134,7 +136,7 @@ mod tests {
         let mut kinds = Kinds::default();
         kinds.learn(&definition("example.com", "Pool", "pools"));
         let pool = |name: &str| Object::of(named("example.com/v1", "Pool", name), &kinds).expect("a pool");
-        let guard = Object::new(webhook("ValidatingWebhookConfiguration", json!([]))).expect("built in");
+        let guard = Object::new(webhook("ValidatingWebhookConfiguration", &json!([]))).expect("built in");
         let few = [pool("a"), guard.clone(), pool("b")];
         assert_eq!(words(&few), ["ValidatingWebhookConfiguration guard", "Pool a/a", "Pool a/b"]);
         let many = [pool("a"), pool("b"), pool("c"), guard];

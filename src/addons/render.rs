@@ -51,6 +51,25 @@ pub struct Offered {
     pub times: u32,
 }
 
+impl Rendered {
+    /// Takes out what a rehearsal does not apply. One note says so, and which address pools are `open`.
+    fn leave_out(&mut self, open: &[String], rehearsal: bool) {
+        let mut parts = Vec::new();
+        if rehearsal {
+            let (applied, left_out) = rehearsal::split(std::mem::take(&mut self.objects));
+            self.objects = applied;
+            parts = rehearsal::words(&left_out);
+        }
+        parts.extend(open.iter().map(|pool| {
+            format!("pool `{pool}` (its addresses are chosen from the docker network once it is there)")
+        }));
+        if !parts.is_empty() {
+            let topic = if rehearsal { "not rehearsed" } else { "left open" };
+            self.notes.push(Note::new(topic, format!("addon {}: {}", self.name, parts.join(", "))));
+        }
+    }
+}
+
 impl Catalog {
     /// What the addons of a profile come to on `platform`, in the order of the profile.
     pub fn render_all(&self, specs: &[AddonSpec], platform: &Platform) -> Result<Vec<Rendered>, AddonError> {
@@ -93,23 +112,8 @@ impl Catalog {
                 let (values, open) = self.values(addon, version, spec, all, platform)?;
                 rendered.offers = self.offered(addon, &values)?;
                 let objects = self.objects(addon, &values)?;
-                let mut parts = Vec::new();
                 (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
-                if platform.rehearsal {
-                    let (applied, left_out) = rehearsal::split(rendered.objects);
-                    rendered.objects = applied;
-                    parts = rehearsal::words(&left_out);
-                }
-                parts.extend(open.iter().map(|pool| {
-                    format!(
-                        "pool `{pool}` (its addresses are chosen from the docker network once it is there)"
-                    )
-                }));
-                if !parts.is_empty() {
-                    let topic = if platform.rehearsal { "not rehearsed" } else { "left open" };
-                    let text = format!("addon {}: {}", spec.name, parts.join(", "));
-                    rendered.notes.push(Note::new(topic, text));
-                }
+                rendered.leave_out(&open, platform.rehearsal);
                 Ok(rendered)
             }
             Course::CheckOnly(because) => {
@@ -154,17 +158,13 @@ impl Catalog {
         let SourceObjects { mut objects, notes } = of_source(spec, fetched, reach, &kinds)?;
         objects.splice(0..0, missing_namespace(&objects, spec, reach, all));
         let images = self.mirrors().settle(&mut objects, spec.source.image_fields());
-        let hint = "correct that path under `imageFields`";
-        rendered.images = images.map_err(|problem| AddonError::source(&spec.name, problem, hint))?;
+        let at = format!("{}.imageFields", path(spec));
+        rendered.images = images.map_err(|problem| AddonError::option(&at, problem, None))?;
         rendered.version.clone_from(&fetched.version);
         rendered.notes = notes;
         rendered.absent = false;
         rendered.objects = objects;
-        if platform.rehearsal {
-            let (applied, left_out) = rehearsal::split(rendered.objects);
-            rendered.objects = applied;
-            rendered.notes.extend(not_rehearsed(&spec.name, &rehearsal::words(&left_out)));
-        }
+        rendered.leave_out(&[], platform.rehearsal);
         Ok(rendered)
     }
 
@@ -216,8 +216,9 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<(Value, Vec<String>), AddonError> {
-        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
-        let pools = addon.pools(&path(spec), &options, platform.provider)?;
+        let path = path(spec);
+        let options = addon.definition.options.complete(&path, &spec.options)?;
+        let pools = addon.pools(&path, &options, platform.provider)?;
         let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
         let mut values = json!({
             "options": options,
@@ -232,7 +233,7 @@ impl Catalog {
             named.add(self.templates.environment(), &mut values, &place)?;
         }
         for rule in &addon.definition.rules {
-            rule.check(self.templates.environment(), &values, &path(spec), &place)?;
+            rule.check(self.templates.environment(), &values, &path, &place)?;
         }
         // Also where nothing is fetched, a condition that cannot be said is found.
         self.downloads(spec, platform)?;
@@ -275,8 +276,8 @@ impl Catalog {
     fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
         let load_balancer = match platform.load_balancer {
             Capability::Native => true,
-            Capability::ByAddon => all.iter().any(|spec| self.gives_addresses(spec)),
-            Capability::Absent | Capability::Unknown => false,
+            Capability::ByAddon | Capability::Unknown => all.iter().any(|spec| self.gives_addresses(spec)),
+            Capability::Absent => false,
         };
         json!({
             "provider": platform.provider,
@@ -300,11 +301,6 @@ fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
         }
     }
     Ok(())
-}
-
-fn not_rehearsed(addon: &str, parts: &[String]) -> Option<Note> {
-    let text = format!("addon {addon}: {}", parts.join(", "));
-    (!parts.is_empty()).then(|| Note::new("not rehearsed", text))
 }
 
 /// What is done about an addon on a platform.
@@ -447,6 +443,7 @@ mod tests {
         assert_eq!(service_type(&alone, Capability::Native), "LoadBalancer");
         assert_eq!(service_type(&alone, Capability::ByAddon), "ClusterIP");
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
+        assert_eq!(service_type(&with_metallb, Capability::Unknown), "LoadBalancer");
         assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
         let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");

@@ -45,7 +45,8 @@ pub(super) fn load_quietly(
         .map_err(|error| Failure::new(Exit::Invalid, Complaint::new(error.to_string()).next(error.hint)))?;
     let options = LoadOptions {
         home: settings.home(),
-        known_addons: crate::addons::shipped_names().iter().map(ToString::to_string).collect(),
+        known_addons: crate::addons::shipped_names(),
+        misfits: Some(crate::plan::misfits),
     };
     let loaded = match profile::load(&found, &options) {
         Ok(loaded) => loaded,

@@ -83,6 +83,7 @@ impl<'a> Session<'a> {
             prune_namespaces: leave.prune_namespaces,
             prune_crds: leave.prune_crds,
             partial: !scope.only.is_empty(),
+            removal: fetch == Fetch::NotNeeded,
             tenants: only_tenants(&scope.only, &environment)?,
         };
         let sources = match fetch {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::sets::{Rendering, TENANTS, render};
+use super::sets::{Rendering, TENANTS, render, render_for_removal};
 use crate::addons::Sources;
 use crate::base::{Fault, FaultKind, Note, ResourceId, RunId, label};
 use crate::engine::{Graph, Need, Removal};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub prune_crds: bool,
     /// Work on a part of the environment alone: nothing is removed for having left the profile.
     pub partial: bool,
+    /// Only take away what stands: what is wrong with what would be made is in nobody's way.
+    pub removal: bool,
     /// The tenants to work on; all when there are none. Only in a partial run.
     pub tenants: BTreeSet<String>,
 }
@@ -69,6 +71,7 @@ pub fn assemble(
 ) -> Result<Assembly, Fault> {
     // First of all: whatever else may be wrong, on this provider nothing can be made right.
     providers::check(environment)?;
+    let render = if settings.removal { render_for_removal } else { render };
     let Rendering { mut sets, provided: brought, mut notes } = render(environment, sources)?;
     let behind = settle_kinds(&mut sets)?;
     if settings.partial && !settings.tenants.is_empty() {

@@ -6,10 +6,12 @@
 
 mod assemble;
 mod document;
+mod misfits;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sets;
 
 pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, state_words};
+pub use misfits::misfits;
 pub use sets::{Rendering, render, render_addons};

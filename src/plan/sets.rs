@@ -22,11 +22,19 @@ pub struct Rendering {
 pub(super) const TENANTS: &str = "tenants";
 
 /// Renders every object of `environment`, with what was fetched for its addons. Needs no cluster.
+///
+/// Refuses images that no mirror is for, before anything changes: a pod whose image cannot be pulled would
+/// be found out late.
 pub fn render(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
-    let platform = providers::platform(environment);
-    let mut rendering = addons(environment, &platform, sources)?;
-    rendering.sets.push(tenants_set(environment, &platform));
-    Ok(rendering)
+    let (_, addons) = render_addons(environment, sources)?;
+    check_mirrored(&addons)?;
+    Ok(rendering(environment, addons))
+}
+
+/// The same with images that no mirror is for: what stands with them can be taken away.
+pub(super) fn render_for_removal(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
+    let (_, addons) = render_addons(environment, sources)?;
+    Ok(rendering(environment, addons))
 }
 
 /// What the addons of `environment` come to, and the catalog that they are of. Images that no mirror is
@@ -41,12 +49,16 @@ pub fn render_addons(
     Ok((catalog, rendered))
 }
 
-fn addons(environment: &Environment, platform: &Platform, sources: &Sources) -> Result<Rendering, Fault> {
-    let (_, rendered) = render_addons(environment, sources)?;
-    // Before anything changes: a pod whose image cannot be pulled is found out late.
-    check_mirrored(&rendered)?;
+fn rendering(environment: &Environment, addons: Vec<Rendered>) -> Rendering {
+    let platform = providers::platform(environment);
+    let mut rendering = addon_sets(environment, addons, &platform);
+    rendering.sets.push(tenants_set(environment, &platform));
+    rendering
+}
+
+fn addon_sets(environment: &Environment, addons: Vec<Rendered>, platform: &Platform) -> Rendering {
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
-    for addon in rendered {
+    for addon in addons {
         let outline = outline(&addon);
         rendering.notes.extend(addon.notes);
         rendering.provided.extend(addon.provided.map(|path| (addon.name.clone(), path)));
@@ -68,7 +80,7 @@ fn addons(environment: &Environment, platform: &Platform, sources: &Sources) -> 
             outputs: if addon.provides.contains(&Ability::Ingress) { ingress_addresses } else { addresses },
         });
     }
-    Ok(rendering)
+    rendering
 }
 
 fn outline(addon: &Rendered) -> String {
@@ -167,7 +179,8 @@ mod tests {
 
     #[test]
     fn without_tenants_there_is_still_the_set_that_keeps_those_who_left_guarded() {
-        let options = LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names() };
+        let options =
+            LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names(), misfits: None };
         let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
         let mut environment = load(&found, &options).expect("valid").environment.rehearse();
         environment.tenants.clear();

@@ -50,6 +50,21 @@ pub struct LoadOptions {
     pub home: PathBuf,
     /// The names of the addons that this berth has.
     pub known_addons: Vec<String>,
+    /// What else is wrong, as those see it who make something of the profile.
+    pub misfits: Option<fn(&Environment) -> Vec<Misfit>>,
+}
+
+/// What somebody who makes something of a profile finds wrong in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Where: `addons.metallb.pools[1].addresses[0]`. Where that is not written, the nearest thing around it.
+    pub path: String,
+    /// Whether the key there is wrong, not its value.
+    pub is_key: bool,
+    /// What is wrong. Lower case, no full stop.
+    pub message: String,
+    /// What to type or change next.
+    pub help: String,
 }
 
 /// A profile that is valid.

@@ -97,6 +97,25 @@ impl Node {
         }
     }
 
+    /// The place of the value at a path in one text, `pools[1].name`, or of the nearest node on the way to it.
+    /// `is_key` asks for the last key instead of its value. Keys may hold dots.
+    pub fn place_of_text(&self, path: &str, is_key: bool) -> Place {
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        let rest = path.strip_prefix('.').unwrap_or(path);
+        if let Some(inner) = rest.strip_prefix('[') {
+            let item = inner
+                .split_once(']')
+                .and_then(|(index, rest)| Some((self.items().get(index.parse::<usize>().ok()?)?, rest)));
+            return item.map_or(self.place, |(item, rest)| item.place_of_text(rest, is_key));
+        }
+        let known = self.entries().iter().filter(|entry| rest.strip_prefix(&*entry.key).is_some_and(ends));
+        match known.max_by_key(|entry| entry.key.len()) {
+            Some(entry) if rest.len() == entry.key.len() && is_key => entry.key_place,
+            Some(entry) => entry.node.place_of_text(&rest[entry.key.len()..], is_key),
+            None => self.place,
+        }
+    }
+
     /// The place of the value at `path`, or of the nearest node on the way to it.
     pub fn place_of(&self, path: &[Step<'_>]) -> Place {
         let mut node = self;

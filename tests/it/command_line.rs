@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::support::{Berth, Finished};
 
 /// Everything that has a help of its own.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 16] = [
     "",
     "up",
     "plan",
@@ -20,6 +20,9 @@ const COMMANDS: [&str; 13] = [
     "render",
     "init",
     "list",
+    "addon",
+    "addon list",
+    "addon images",
     "kubeconfig",
     "doctor",
     "schema",
@@ -80,11 +83,13 @@ fn json(finished: &Finished) -> Value {
 fn every_help_is_as_it_was_written() {
     let berth = Berth::new();
     for command in COMMANDS {
-        let mut arguments: Vec<&str> = Vec::new();
-        arguments.extend(Some(command).filter(|command| !command.is_empty()));
-        arguments.push("--help");
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = berth.run(&arguments).expect(0);
-        let name = if command.is_empty() { "help.txt".to_string() } else { format!("help-{command}.txt") };
+        let name = if command.is_empty() {
+            "help.txt".to_string()
+        } else {
+            format!("help-{}.txt", command.replace(' ', "-"))
+        };
         expect_snapshot(&name, &help.stdout);
     }
 }
@@ -105,6 +110,10 @@ fn what_is_typed_wrong_ends_with_3_and_says_what_to_type() {
         &["plan", "one", "--only", "addon/traefik"],
         &["plan", "one", "--only", "tenant/nobody"],
         &["plan", "missing.yaml"],
+        &["addon"],
+        &["addon", "lst"],
+        &["addon", "list", "on"],
+        &["addon", "images", "--rehearse"],
         &["init"],
         &["init", "../escape", "--provider", "kwok"],
     ] {

@@ -39,6 +39,16 @@ fn the_commands_of_in_ci_work() {
 }
 
 #[test]
+fn the_commands_of_air_gap_work() {
+    works("docs/how-to/air-gap.md");
+}
+
+#[test]
+fn the_commands_of_metallb_work() {
+    works("docs/how-to/metallb.md");
+}
+
+#[test]
 fn the_commands_of_write_your_own_addon_work() {
     works("docs/how-to/write-your-own-addon.md");
 }
@@ -46,6 +56,21 @@ fn the_commands_of_write_your_own_addon_work() {
 #[test]
 fn the_commands_of_autoscaling_rehearsed_work() {
     works("docs/how-to/autoscaling-rehearsed.md");
+}
+
+#[test]
+fn the_commands_of_traefik_work() {
+    works("docs/how-to/traefik.md");
+}
+
+#[test]
+fn the_commands_of_metrics_server_work() {
+    works("docs/how-to/metrics-server.md");
+}
+
+#[test]
+fn the_commands_of_gpu_work() {
+    works("docs/how-to/gpu.md");
 }
 
 #[test]

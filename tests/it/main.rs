@@ -10,10 +10,13 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_command;
 mod addon_gpu;
+mod addon_metallb;
 mod addon_metrics_server;
 mod addon_traefik;
 mod addons;
+mod addons_live;
 mod bad_clusters;
 mod bad_machines;
 mod catalog;
@@ -32,6 +35,8 @@ mod laws_stopped;
 mod laws_together;
 mod profiles;
 mod proof_metrics;
+mod proof_metrics_server;
+mod proof_traefik;
 mod providers;
 mod questions;
 mod reference;

@@ -18,7 +18,11 @@ fn root() -> &'static Path {
 
 fn options() -> LoadOptions {
     let known_addons = ["metallb", "metrics-server", "nvidia-device-plugin", "traefik"];
-    LoadOptions { home: PathBuf::from("/home/ada"), known_addons: known_addons.map(str::to_string).to_vec() }
+    LoadOptions {
+        home: PathBuf::from("/home/ada"),
+        known_addons: known_addons.map(str::to_string).to_vec(),
+        misfits: Some(berth::plan::misfits),
+    }
 }
 
 fn load_file(path: &Path) -> Result<Loaded, ProfileError> {
@@ -30,7 +34,8 @@ fn load_text(text: &str) -> Result<Loaded, ProfileError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("profile.yaml");
     fs::write(&path, text).expect("written");
-    load_file(&path)
+    // Not what addons have to say: hundreds of texts are read.
+    load(&Found::file(&path), &LoadOptions { misfits: None, ..options() })
 }
 
 /// The profiles of a fixtures folder: its files, and `profile.yaml` of its folders.

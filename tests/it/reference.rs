@@ -20,7 +20,11 @@ fn commands_are_documented_as_they_are() {
     assert!(commands.contains(&"up".to_string()), "the commands were not found in:\n{help}");
     write_help(&mut page, "berth", &help);
     for command in commands {
-        write_help(&mut page, &format!("berth {command}"), &berth(&[&command, "--help"]));
+        let help = berth(&[&command, "--help"]);
+        write_help(&mut page, &format!("berth {command}"), &help);
+        for below in listed_commands(&help) {
+            write_help(&mut page, &format!("berth {command} {below}"), &berth(&[&command, &below, "--help"]));
+        }
     }
     compare("commands.md", &page);
 }

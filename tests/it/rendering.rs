@@ -237,7 +237,7 @@ fn pod_spec() -> Value {
 }
 
 /// That every value of `wanted` stands in `live`, lists element by element.
-fn holds(wanted: &Value, live: &Value, path: &str) {
+pub fn holds(wanted: &Value, live: &Value, path: &str) {
     match (wanted, live) {
         (Value::Object(wanted), Value::Object(live)) => {
             for (key, value) in wanted {

@@ -133,6 +133,7 @@ pub struct Berth {
     folder: TempDir,
     path: String,
     variables: Vec<(String, String)>,
+    prefix: Vec<String>,
 }
 
 impl Berth {
@@ -143,13 +144,20 @@ impl Berth {
         for name in ["home", "work/profiles"] {
             fs::create_dir_all(folder.path().join(name)).expect("the folder is ours");
         }
-        Self { folder, path: path_with_tools(), variables: Vec::new() }
+        Self { folder, path: path_with_tools(), variables: Vec::new(), prefix: Vec::new() }
     }
 
     /// The same with `folder` first on PATH.
     #[must_use]
     pub fn with_path_first(mut self, folder: &Path) -> Self {
         self.path = format!("{}:{}", folder.display(), self.path);
+        self
+    }
+
+    /// The same, started by the program `prefix`, as in `nsenter --net=… -- berth …`.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: Vec<String>) -> Self {
+        self.prefix = prefix;
         self
     }
 
@@ -180,8 +188,10 @@ impl Berth {
     /// The command, ready to be changed and started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let home = self.home();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+        let mut words = self.prefix.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_berth")]);
+        let mut command = Command::new(words.next().expect("there is one at least"));
         command
+            .args(words)
             .env_clear()
             .env("HOME", &home)
             .env("XDG_CONFIG_HOME", home.join(".config"))

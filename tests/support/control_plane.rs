@@ -13,7 +13,7 @@ use super::berth::{Finished, run};
 use super::{Proxy, tools};
 
 /// One line for each answered request, without bodies.
-const AUDIT: &str = "apiVersion: audit.k8s.io/v1
+pub(super) const AUDIT: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules: [{level: Metadata}]

@@ -8,11 +8,16 @@ mod berth;
 mod control_plane;
 mod environment;
 mod inventory;
+mod machine;
 pub mod openapi;
 pub mod paths;
+mod pod;
+mod proof;
 mod proxy;
+mod rights;
 mod shim;
 mod tools;
+mod volumes;
 mod web;
 mod webhook;
 
@@ -24,10 +29,14 @@ pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
 pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
+pub use machine::Machine;
+pub use pod::Pod;
+#[allow(unused_imports, reason = "not every proof has wishes")]
+pub use proof::{Proof, Wishes};
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
+pub use rights::Rights;
 pub use shim::Shim;
-pub use tools::addon_binaries;
-pub use tools::tools;
+pub use tools::{addon_binaries, tools};
 pub use web::Web;
 pub use webhook::{Mood, Webhook};
 

@@ -13,7 +13,7 @@ const PROGRAMS: [&str; 8] = [
 ];
 
 /// The programs that `scripts/addon-binaries/build` builds.
-const ADDON_BINARIES: [&str; 5] = ["controller", "speaker", "traefik", "helm3", "helm4"];
+const ADDON_BINARIES: [&str; 6] = ["controller", "speaker", "traefik", "helm3", "helm4", "stagehand"];
 
 /// The folder with the programs of a rehearsal.
 ///

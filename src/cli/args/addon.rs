@@ -19,8 +19,8 @@ pub(in crate::cli) enum AddonCommand {
     List(AddonList),
     /// List every image that the addons of an environment pull, or those of all that berth ships
     ///
-    /// One line per image, its reference first, as `registry.mirrors` of the profile make it; behind it
-    /// where it was mirrored from. Needs no cluster.
+    /// One line per image: the reference by which it is pulled, whether that has a digest, who names it,
+    /// and where it comes from when `registry.mirrors` points elsewhere. Needs no cluster.
     Images(AddonImages),
 }
 

@@ -35,6 +35,7 @@ pub(super) fn addons(
                 && let Some(help) = impossible(&name, check.provider)
             {
                 check.error_at(place, format!("`{name}` does not work on {}", check.provider), help);
+                continue;
             }
         } else if check.is_complete("addonsFrom") {
             let all = || known.iter().chain(&own).map(String::as_str);
@@ -47,6 +48,9 @@ pub(super) fn addons(
                 ),
             };
             check.error_at(place, format!("there is no addon `{}`", shorten(&name)), help);
+            continue;
+        } else {
+            continue;
         }
         let version = version(check, &name);
         let mut options = fields.clone();

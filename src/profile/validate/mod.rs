@@ -120,11 +120,10 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     sources::check_homes(&mut check, &addons, &tenants);
     capacity::check(&mut check, &node_groups, &tenants);
 
-    let Check { problems, warnings, .. } = check;
     file.id = Some(id.clone());
     file.extends.clear();
     file.tenants_from.clear();
-    let environment = problems.is_empty().then(|| Environment {
+    let environment = Environment {
         name: file.name.clone(),
         owner: Owner { id, environment: file.name.clone() },
         rehearsal: false,
@@ -138,6 +137,18 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         addons,
         addons_from: file.addons_from.iter().map(|path| path.0.clone()).collect(),
         tenants,
-    });
+    };
+    // Also beside other problems: all that is wrong is told in one go.
+    for misfit in inputs.options.misfits.map(|misfits| misfits(&environment)).unwrap_or_default() {
+        let place = check.tree.place_of_text(&misfit.path, misfit.is_key);
+        // What is known to be wrong there is the cause; it may be a secret that must not be shown.
+        let is_known =
+            |problem: &Problem| (problem.place.file, problem.place.line) == (place.file, place.line);
+        if !check.problems.iter().any(is_known) {
+            check.error_at(place, misfit.message, misfit.help);
+        }
+    }
+    let Check { problems, warnings, .. } = check;
+    let environment = problems.is_empty().then_some(environment);
     Validated { environment, resolved: file, problems, warnings }
 }

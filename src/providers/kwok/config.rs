@@ -214,7 +214,7 @@ fn manifests() -> Vec<(&'static str, Value)> {
                 "rules": [{
                     "apiGroups": ["metrics.k8s.io"],
                     "resources": ["pods", "nodes"],
-                    "verbs": ["get", "list", "watch"],
+                    "verbs": ["get", "list"],
                 }],
             }),
         ),

@@ -6,11 +6,8 @@ use std::fs;
 use berth::k8s::Object;
 use serde_json::{Value, json};
 
-use super::matrix::{Rendering, renderings};
+use super::matrix::{API_SERVER, Rendering, renderings};
 use crate::support::ControlPlane;
-
-/// The minor of the tools.
-const MINOR: u32 = 36;
 
 /// What has to stand before the rest can be tried: namespaces and definitions, as one rendering has
 /// them.
@@ -20,7 +17,7 @@ type Ground = Vec<String>;
 fn the_api_server_takes_every_object_in_a_strict_dry_run() {
     // Not the shared one: namespaces and definitions of every addon are made in it.
     let plane = ControlPlane::own();
-    let renderings: Vec<&Rendering> = renderings().iter().filter(|it| it.minor == MINOR).collect();
+    let renderings: Vec<&Rendering> = renderings().iter().filter(|it| it.minor == API_SERVER).collect();
     let mut grounds: BTreeMap<Ground, BTreeMap<String, String>> = BTreeMap::new();
     for rendering in &renderings {
         let (ground, rest): (Vec<&Object>, Vec<&Object>) =

@@ -141,7 +141,13 @@ fn state(rendered: &Rendered, survey: &Survey) -> (&'static str, Option<String>)
         let why = note.text.strip_prefix(&prefix).unwrap_or(&note.text);
         return (state, Some(why.to_string()));
     }
-    state_of(seen.map(|seen| &seen.look), seen.map_or(0, |seen| seen.changes.len()))
+    let (state, why) = state_of(seen.map(|seen| &seen.look), seen.map_or(0, |seen| seen.changes.len()));
+    let prefix = format!("addon {}: ", rendered.name);
+    let partly = || {
+        let note = rendered.notes.first()?;
+        Some(format!("{}: {}", note.topic, note.text.strip_prefix(&prefix).unwrap_or(&note.text)))
+    };
+    (state, why.or_else(partly))
 }
 
 /// The newest version for the environment's Kubernetes, when another one is meant or stands.

@@ -1,0 +1,32 @@
+use crate::addons::{AddonError, Catalog};
+use crate::profile::{Environment, Misfit};
+use crate::providers;
+
+/// What is wrong with the addons of `environment` besides what the profile itself can tell: each is
+/// rendered on its own, so that all of them are told in one go.
+pub fn misfits(environment: &Environment) -> Vec<Misfit> {
+    if environment.addons.is_empty() {
+        return Vec::new();
+    }
+    let catalog = match Catalog::load(&environment.addons_from) {
+        Ok(catalog) => catalog,
+        Err(error) => return vec![misfit(&error)],
+    };
+    let platform = providers::platform(environment);
+    let specs = environment.addons.iter();
+    let refused = specs.filter_map(|spec| match catalog.render(spec, &environment.addons, &platform) {
+        // That says something of this build, nothing of the profile.
+        Ok(_) | Err(AddonError::NoManifests { .. }) => None,
+        Err(error) => Some(misfit(&error)),
+    });
+    refused.collect()
+}
+
+fn misfit(error: &AddonError) -> Misfit {
+    Misfit {
+        path: error.path().unwrap_or_else(|| "addons".to_string()),
+        is_key: error.is_about_a_key(),
+        message: error.problem(),
+        help: error.hint().unwrap_or_else(|| "correct it there".to_string()),
+    }
+}

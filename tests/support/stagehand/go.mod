@@ -1,0 +1,3 @@
+module berth.dev/stagehand
+
+go 1.26.0
