@@ -1,21 +1,24 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use rustix::process::geteuid;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::{addon_binaries, eventually, run};
+use super::{addon_binaries, run};
 
-/// What runs first inside. Its end, which comes with the end of its standard input, is the end of
-/// everything inside: the kernel kills all that is left in a process namespace.
+/// What runs first inside, until its standard input ends, which comes with the end of the test. Its own
+/// end is the end of everything inside: the kernel kills all that is left in a process namespace. It
+/// kills before, so that the folder of the machine is left alone while it goes.
 const INIT: &str = r#"set -e
+folder=$1
+shift
 mount -t tmpfs run /run
 mkdir /run/netns
 ip link set lo up
@@ -23,6 +26,8 @@ for address in "$@"; do ip address add "$address/32" dev lo; done
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo ready
 cat
+kill -9 -1 || true
+rm -rf "$folder"
 "#;
 
 /// A machine of a test's own: namespaces for network, mounts and processes. What listens inside is
@@ -56,14 +61,18 @@ impl Machine {
         if !cfg!(target_os = "linux") {
             return Err("namespaces are Linux's".to_string());
         }
+        let folder =
+            tempfile::Builder::new().prefix("berth-proof-").tempdir().expect("a temp folder is writable");
         let rootless = !geteuid().is_root();
         let mut command = Command::new("unshare");
         command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]);
         if rootless {
             command.args(["--user", "--map-root-user"]);
         }
-        command.args(["sh", "-c", INIT, "init"]).args(addresses).env("PATH", PATH);
+        command.args(["sh", "-c", INIT, "init"]).arg(folder.path()).args(addresses).env("PATH", PATH);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C is for the test; this ends after it.
+        command.process_group(0);
         let mut holder = command.spawn().map_err(|error| format!("unshare: {error}"))?;
         let mut line = String::new();
         let stdout = holder.stdout.take().expect("it was asked for");
@@ -76,8 +85,6 @@ impl Machine {
             let who = if rootless { "user namespaces are not allowed" } else { "root may not make them" };
             return Err(format!("no namespaces ({who}, or `unshare` or `ip` is missing): {}", said.trim()));
         }
-        let folder =
-            tempfile::Builder::new().prefix("berth-proof-").tempdir().expect("a temp folder is writable");
         let gateway = addresses[0].to_string();
         Ok(Self {
             folder,
@@ -165,7 +172,13 @@ impl Machine {
             let words: Vec<&str> = ["-n", &name].into_iter().chain(step.split(' ')).collect();
             self.must("ip", &words);
         }
-        PodNetwork { file: PathBuf::from(format!("/run/netns/{name}")) }
+        PodNetwork { file: PathBuf::from(format!("/run/netns/{name}")), outer }
+    }
+
+    /// Takes it away at once, so that its address can be given to another one.
+    pub fn remove_network(&self, network: &PodNetwork) {
+        // Where a test fails, the machine may be gone already.
+        run(self.command("ip", &["link", "delete", &network.outer]));
     }
 
     /// Passes connections to `from` on to `to`, until it is told another `to` or the machine ends.
@@ -191,19 +204,6 @@ impl Machine {
         let answer = run(self.command(&stagehand(), &["get", address, url]));
         (answer.code == Some(0)).then(|| serde_json::from_str(&answer.stdout).expect("it prints JSON"))
     }
-
-    /// Asks `url` at `address` until the answer has this status.
-    ///
-    /// # Panics
-    /// After half a minute, with the last answer.
-    pub fn get_until(&self, address: &str, url: &str, status: u16) -> Answer {
-        let mut last = None;
-        let what = format!("{url} at {address} answers {status}");
-        eventually(&what, Duration::from_secs(30), || {
-            last = self.get(address, url);
-            last.clone().filter(|answer| answer.status == status)
-        })
-    }
 }
 
 impl Drop for Machine {
@@ -228,6 +228,7 @@ impl Drop for Relay {
 pub struct PodNetwork {
     /// Its file, which exists inside only.
     pub file: PathBuf,
+    outer: String,
 }
 
 /// The program of tests/support/stagehand.

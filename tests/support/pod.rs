@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::machine::stagehand;
+use super::machine::{Answer, PodNetwork, stagehand};
 use super::volumes::Volumes;
 use super::{Proof, eventually, run};
 
@@ -25,6 +25,7 @@ pub struct Pod<'proof> {
     live: Value,
     address: String,
     folder: PathBuf,
+    network: Option<PodNetwork>,
     child: Child,
     _volumes: Volumes,
 }
@@ -43,11 +44,12 @@ impl<'proof> Pod<'proof> {
 
         let mut words = Vec::new();
         let mut address = text(&live["status"]["podIP"]).to_string();
+        let mut network = None;
         if live["spec"]["hostNetwork"] == true {
             address = text(&live["status"]["hostIP"]).to_string();
         } else {
             let wanted: Ipv4Addr = address.parse().expect("kwok gives addresses of version 4");
-            let network = proof.machine.add_network(wanted);
+            let network = network.insert(proof.machine.add_network(wanted));
             words.extend([
                 "nsenter".to_string(),
                 format!("--net={}", network.file.display()),
@@ -62,7 +64,7 @@ impl<'proof> Pod<'proof> {
         let again = log.try_clone().expect("a file can be shared");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(again).spawn().expect("nsenter is there");
 
-        Self { proof, live, address, folder, child, _volumes: volumes }
+        Self { proof, live, address, folder, network, child, _volumes: volumes }
     }
 
     /// Its name.
@@ -121,6 +123,16 @@ impl<'proof> Pod<'proof> {
         }
     }
 
+    /// Asks `url` at `address` until the answer has this status.
+    ///
+    /// # Panics
+    /// After a minute, or when the program has ended, with the log.
+    pub fn await_answer(&mut self, address: &str, url: &str, status: u16) -> Answer {
+        self.until(&format!("{url} at {address} answers {status}"), |pod| {
+            pod.proof.machine.get(address, url).filter(|answer| answer.status == status)
+        })
+    }
+
     /// Asks `look` until it finds something.
     ///
     /// # Panics
@@ -162,6 +174,9 @@ impl Drop for Pod<'_> {
             self.kill("KILL");
             self.child.kill().expect("it is our child");
             self.child.wait().expect("it is our child");
+        }
+        if let Some(network) = &self.network {
+            self.proof.machine.remove_network(network);
         }
     }
 }

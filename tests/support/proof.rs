@@ -232,17 +232,6 @@ impl Proof {
         eventually(&what, Duration::from_mins(1), || self.object(namespace, object))
     }
 
-    /// What the API server has refused to the account `NAMESPACE:NAME`: verb, path and reason of each.
-    pub fn refused(&self, account: &str) -> Vec<String> {
-        let user = format!("system:serviceaccount:{account}");
-        let events = self.audit_log();
-        let refused = events.iter().filter(|event| {
-            let code = event["responseStatus"]["code"].as_u64();
-            event["user"]["username"] == *user && matches!(code, Some(401 | 403))
-        });
-        refused.map(|event| format!("{} {}", event["verb"], event["requestURI"])).collect()
-    }
-
     /// The API server's own log of requests: one JSON line for each.
     pub fn audit_log(&self) -> Vec<Value> {
         let file = self.machine.folder().join(format!("kwok/clusters/{}/logs/audit.log", self.name));
