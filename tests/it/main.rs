@@ -34,6 +34,7 @@ mod laws_remains;
 mod laws_stopped;
 mod laws_together;
 mod profiles;
+mod proof_metallb;
 mod proof_metrics;
 mod proof_metrics_server;
 mod proof_traefik;

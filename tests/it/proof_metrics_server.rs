@@ -121,9 +121,11 @@ fn metrics_server_on_kind_differs_in_one_argument() {
                  cluster: {cluster}\naddons: {{metrics-server: {{}}}}\n"
             ),
         );
-        let rendered = berth.run(&["render", name]).expect(0).stdout;
+        berth.run(&["render", name, "--out", name]).expect(0);
+        let file = berth.work().join(name).join("03-workloads/deployment.kube-system.metrics-server.yaml");
+        let rendered = std::fs::read_to_string(file).expect("it was rendered");
         let arguments = rendered.lines().map(|line| line.trim().trim_start_matches("- "));
-        arguments.filter(|line| line.starts_with("--")).map(str::to_string).collect()
+        arguments.filter(|line| line.starts_with("--") && *line != "---").map(str::to_string).collect()
     };
     let existing = arguments("premises", "{existing: {kubeconfig: ~/.kube/config, context: premises}}");
     let mut kind = arguments("laptop", "{kind: {version: \"1.36\"}}");

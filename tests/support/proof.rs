@@ -165,10 +165,15 @@ impl Proof {
     /// When it is refused.
     #[track_caller]
     pub fn apply(&self, manifest: &str) {
+        self.try_to_apply(manifest).expect(0);
+    }
+
+    /// The same, whatever comes of it.
+    pub fn try_to_apply(&self, manifest: &str) -> Finished {
         let file = tempfile::NamedTempFile::new_in(self.machine.folder()).expect("ours");
         fs::write(file.path(), manifest).expect("ours");
         let file = file.path().display().to_string();
-        self.kubectl(&["apply", "--server-side", "--field-manager", "test", "-f", &file]).expect(0);
+        self.kubectl(&["apply", "--server-side", "--field-manager", "test", "-f", &file])
     }
 
     /// Plays the pod of a workload (`deployment/traefik`) with the real `program`.
