@@ -33,4 +33,4 @@ pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use pools::PoolOptions;
 pub use render::{Offered, Rendered};
 pub use rules::{Named, Rule};
-pub use source::{Document, HelmSearch, HelmVersion, Means, Sources};
+pub use source::{Document, GET_HELM, HelmSearch, HelmVersion, Means, Sources};

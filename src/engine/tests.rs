@@ -26,6 +26,8 @@ struct Script {
 #[derive(Clone)]
 enum Observation {
     State(State),
+    /// It is going, and a further part of the removal can begin.
+    MoreToRemove,
     Differs(&'static str),
     Fails(FaultKind),
 }
@@ -72,6 +74,10 @@ impl Resource for Scripted {
         };
         let result = match observation.expect("a script has at least one line") {
             Observation::State(state) => Ok(Seen::new(state)),
+            Observation::MoreToRemove => {
+                let going = Seen::new(State::Progressing("going".to_string()));
+                Ok(Seen { more_to_remove: true, ..going })
+            }
             Observation::Differs(what) => Ok(Seen::new(State::Ready)
                 .to_change(vec![Change::new(ChangeKind::Update, what)], Count(Arc::clone(&self.script)))),
             Observation::Fails(kind) => Err(Fault::new(kind, "look", "no")),
@@ -94,7 +100,7 @@ fn inside(id: &str) -> Vec<Need> {
     vec![Need::Inside(ResourceId::new(id))]
 }
 
-use Observation::{Differs, Fails, State as Is};
+use Observation::{Differs, Fails, MoreToRemove, State as Is};
 
 #[tokio::test]
 async fn a_resource_is_stepped_until_nothing_differs() {
@@ -187,6 +193,30 @@ async fn down_removes_the_inner_before_the_outer_and_waits_until_both_are_gone()
     assert_eq!(order, ["addon/x", "cluster/x"]);
     assert_eq!(cluster_script.lock().expect("unpoisoned").deletions, 1);
     assert_eq!(addon_script.lock().expect("unpoisoned").deletions, 1);
+}
+
+#[tokio::test]
+async fn what_is_removed_in_parts_is_deleted_again_when_a_further_part_can_begin() {
+    let (addon, script) = Scripted::new(
+        "addon/x",
+        vec![],
+        // The first one is the survey's. Before the first deletion, what can be removed says nothing.
+        vec![
+            Is(State::Ready),
+            MoreToRemove,
+            Is(State::Progressing("waiting".into())),
+            MoreToRemove,
+            Is(State::Progressing("waiting".into())),
+            Is(State::Absent),
+        ],
+    );
+    let mut graph = Graph::new();
+    graph.add(addon, Removal::Itself);
+    let run = run();
+    let survey = survey(&graph, &run.flow, &run.clock).await;
+    let outcome = remove(&graph, &survey, &run).await;
+    assert_eq!(outcome.done.len(), 1);
+    assert_eq!(script.lock().expect("unpoisoned").deletions, 2);
 }
 
 #[tokio::test]

@@ -174,11 +174,7 @@ pub(super) fn part_with(parting: &Parting<'_>, settings: &HubSettings, found: &m
         } else if kind == "CustomResourceDefinition" {
             found.notes.push(Note::new(
                 "kept",
-                format!(
-                    "{}: {}; remove it, and them with it, by `--prune-crds`",
-                    live.title(),
-                    why_with_count()
-                ),
+                format!("{}: {}; `--prune-crds` removes it with all of them", live.title(), why_with_count()),
             ));
         }
     }

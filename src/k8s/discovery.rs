@@ -17,8 +17,10 @@ impl Hub {
     pub(super) async fn discover(&self, kind: &Kind, flow: &Flow) -> Result<Option<Served>, Fault> {
         let api_version = kind.api_version();
         let cell = Arc::clone(self.groups().entry(api_version.clone()).or_default());
-        let group = cell.get_or_try_init(|| self.ask_for_group(kind, flow)).await?;
-        let found = group.get(&kind.kind).cloned();
+        let found = match cell.get_or_try_init(|| self.ask_for_group(kind, flow)).await? {
+            Some(group) => group.get(&kind.kind).cloned(),
+            None => self.served_once(kind, flow).await?,
+        };
         if let Some(served) = &found {
             self.take_up(kind.served_as(served.clone()));
         } else {
@@ -30,20 +32,25 @@ impl Hub {
         Ok(found)
     }
 
-    async fn ask_for_group(&self, kind: &Kind, flow: &Flow) -> Result<Group, Fault> {
+    /// How the API server served `kind` when this environment used it first.
+    async fn served_once(&self, kind: &Kind, flow: &Flow) -> Result<Option<Served>, Fault> {
+        let recorded = self.recorded_kinds(flow).await?;
+        let same = |known: &&Kind| Kind { served: None, ..Kind::clone(known) } == *kind;
+        Ok(recorded.iter().find(same).and_then(|known| known.served.clone()))
+    }
+
+    /// What is served of the group and version of `kind`; `None` when they do not answer, as an aggregated
+    /// API does whose program is down.
+    async fn ask_for_group(&self, kind: &Kind, flow: &Flow) -> Result<Option<Group>, Fault> {
         let root = if kind.group.is_empty() { "/api" } else { "/apis" };
         let path = format!("{root}/{}", kind.api_version());
         match self.connected()?.get(flow, Patience::BRIEF, &path).await {
-            Ok(Some(answer)) => read(&answer).map_err(|error| {
-                Fault::new(
-                    FaultKind::Transient,
-                    format!("read {path}"),
-                    format!("the answer cannot be read: {error}"),
-                )
+            Ok(Some(answer)) => read(&answer).map(Some).map_err(|error| {
+                let reason = format!("the answer cannot be read: {error}");
+                Fault::new(FaultKind::Transient, format!("read {path}"), reason)
             }),
-            Ok(None) => Ok(Group::new()),
-            // An aggregated API whose program does not answer serves nothing.
-            Err(fault) if fault.is_retryable() => Ok(Group::new()),
+            Ok(None) => Ok(Some(Group::new())),
+            Err(fault) if fault.is_retryable() => Ok(None),
             Err(fault) => Err(fault),
         }
     }

@@ -10,7 +10,7 @@ use super::client::{Client, object_path};
 use super::discovery::Group;
 use super::finish::finish;
 use super::lease::{Lease, LeaseSettings};
-use super::live::{Key, Live};
+use super::live::{Bare, Key, Live};
 use super::object::{Kind, Object};
 use super::records;
 use crate::base::{ClusterAccess, Fault, FaultKind, Owner, RunId};
@@ -67,7 +67,7 @@ pub struct Hub {
 }
 
 /// One group and version, asked for once.
-pub(super) type GroupCell = Arc<OnceCell<Group>>;
+pub(super) type GroupCell = Arc<OnceCell<Option<Group>>>;
 
 /// What there is of a kind, whoever made it.
 #[derive(Default)]
@@ -212,9 +212,9 @@ impl Hub {
         let mut objects = BTreeMap::new();
         self.connected()?
             .list(flow, kind, Some(selector), false, |page| {
-                let page: Page<Value> = serde_json::from_slice(page)?;
+                let page: Page<Bare> = serde_json::from_slice(page)?;
                 for item in page.items {
-                    let live = Live::new(kind, item);
+                    let live = Live::from_bare(kind, item);
                     objects.insert(live.key(), Arc::new(live));
                 }
                 Ok(page.metadata.next)
@@ -384,6 +384,11 @@ impl Hub {
     /// How many requests are worth having in flight.
     pub fn width(&self) -> usize {
         self.client.get().map_or(1, Client::width)
+    }
+
+    /// Whether this run has begun to write.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing.initialized()
     }
 
     /// Takes the courtesy lock and records the kinds, once per run, before its first write.

@@ -10,7 +10,7 @@ use super::hub::Hub;
 use super::live::Live;
 use super::records::connect;
 use super::removal::{count_custom_resources, left, remove_due};
-use super::set::{Leaving, list_ours};
+use super::set::{Leaving, distinct, list_ours};
 use super::step::SetStep;
 use crate::base::{Fault, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State};
@@ -35,9 +35,7 @@ impl Leftovers {
     async fn find(&self, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
         let listed = list_ours(&self.hub, std::iter::empty(), flow).await?;
         let owner = &self.hub.settings().owner;
-        Ok(listed
-            .into_values()
-            .flat_map(std::collections::BTreeMap::into_values)
+        Ok(distinct(listed)
             .filter(|live| {
                 live.is_of(owner) && live.label(label::SET).is_some_and(|set| !self.current.contains(set))
             })

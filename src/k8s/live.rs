@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::client::MANAGER;
@@ -27,11 +28,16 @@ pub struct Live {
     pub(super) others: BTreeMap<String, String>,
 }
 
-impl Live {
-    /// The object that the API server answered.
-    pub(super) fn new(kind: &Kind, mut body: Value) -> Self {
-        let text =
-            |body: &Value, pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_string);
+/// An object without its managed fields: these are larger than the rest of most objects, so each is
+/// read and let go before the next one of a list.
+pub(super) struct Bare {
+    body: Value,
+    applied: Option<String>,
+    others: BTreeMap<String, String>,
+}
+
+impl Bare {
+    fn of(mut body: Value) -> Self {
         let managed = body
             .pointer_mut("/metadata")
             .and_then(Value::as_object_mut)
@@ -49,6 +55,26 @@ impl Live {
                 others.insert(manager.to_string(), fields);
             }
         }
+        Self { body, applied, others }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::of)
+    }
+}
+
+impl Live {
+    /// The object that the API server answered.
+    pub(super) fn new(kind: &Kind, body: Value) -> Self {
+        Self::from_bare(kind, Bare::of(body))
+    }
+
+    pub(super) fn from_bare(kind: &Kind, bare: Bare) -> Self {
+        let Bare { body, applied, others } = bare;
+        let text =
+            |body: &Value, pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_string);
         Self {
             kind: kind.clone(),
             namespace: text(&body, "/metadata/namespace"),
@@ -98,18 +124,28 @@ impl Live {
 
     /// `waiting for Pool net/one to be gone (held by finalizer example.org/pools)`.
     pub(super) fn awaited(&self) -> String {
-        let finalizers: Vec<&str> = self.finalizers().collect();
-        let held = match finalizers.as_slice() {
-            [] => String::new(),
-            held => format!(" (held by finalizer {})", held.join(", ")),
-        };
+        let held = self.held_by().map(|holder| format!(" ({holder})")).unwrap_or_default();
         format!("waiting for {} to be gone{held}", self.title())
     }
 
-    /// What has to be done before it can go, as its finalizers name it.
-    pub(super) fn finalizers(&self) -> impl Iterator<Item = &str> {
-        let finalizers = self.body["metadata"]["finalizers"].as_array();
-        finalizers.into_iter().flatten().filter_map(Value::as_str)
+    /// What is known of why it is not gone yet: its finalizers, or what a namespace says of what is in it.
+    pub(super) fn held_by(&self) -> Option<String> {
+        const TOLD: [&str; 3] = [
+            "NamespaceFinalizersRemaining",
+            "NamespaceDeletionContentFailure",
+            "NamespaceDeletionDiscoveryFailure",
+        ];
+        let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
+        let finalizers = items(&self.body["metadata"]["finalizers"]);
+        let finalizers: Vec<&str> = finalizers.iter().filter_map(Value::as_str).collect();
+        if !finalizers.is_empty() {
+            return Some(format!("held by finalizer {}", finalizers.join(", ")));
+        }
+        let conditions = items(&self.body["status"]["conditions"]);
+        let holds = |condition: &&Value| {
+            condition["status"] == "True" && TOLD.iter().any(|kind| condition["type"] == *kind)
+        };
+        conditions.iter().find(holds)?["message"].as_str().map(str::to_string)
     }
 
     /// What tells it from others of its kind.

@@ -111,6 +111,9 @@ pub struct Object {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
+    /// Where it lives when it names no namespace and its kind, which only a cluster knows, turns out to
+    /// want one. With it, a namespace that its kind does not want is dropped: so do helm and kubectl.
+    pub home: Option<String>,
     /// The whole object as JSON, with `apiVersion`, `kind` and `metadata`, without `status`.
     pub body: Value,
 }
@@ -161,7 +164,8 @@ impl Object {
         let kind_name = text("/kind").ok_or(ObjectError::Missing("kind"))?;
         let name = text("/metadata/name").ok_or(ObjectError::Missing("metadata.name"))?;
         let namespace = text("/metadata/namespace");
-        let object = Self { kind: Kind::named(&api_version, &kind_name), namespace, name, body };
+        let kind = Kind::named(&api_version, &kind_name);
+        let object = Self { kind, namespace, name, home: None, body };
         match kinds.find(&api_version, &kind_name).and_then(|kind| kind.served) {
             Some(served) => object.served_as(served),
             None => Ok(object),
@@ -169,13 +173,40 @@ impl Object {
     }
 
     /// The same object, of a kind that is served like this.
-    pub fn served_as(self, served: Served) -> Result<Self, ObjectError> {
+    pub fn served_as(mut self, served: Served) -> Result<Self, ObjectError> {
+        if let Some(home) = self.home.take() {
+            let metadata = self.body.get_mut("metadata").and_then(Value::as_object_mut);
+            match (served.namespaced, metadata) {
+                (true, Some(metadata)) if self.namespace.is_none() => {
+                    metadata.insert("namespace".to_string(), Value::from(home.clone()));
+                    self.namespace = Some(home);
+                }
+                (false, Some(metadata)) => {
+                    metadata.shift_remove("namespace");
+                    self.namespace = None;
+                }
+                _ => {}
+            }
+        }
         let problem = match (served.namespaced, &self.namespace) {
             (true, None) => "missing",
             (false, Some(_)) => "set on a kind that has none",
             _ => return Ok(Self { kind: self.kind.served_as(served), ..self }),
         };
         Err(ObjectError::Scope { title: self.title(), problem })
+    }
+
+    /// The same object in its home, when it names no namespace: a program that applies it leaves a namespace
+    /// out where the kind has none.
+    #[must_use]
+    pub fn at_home(mut self) -> Self {
+        if let (None, Some(home), Some(metadata)) =
+            (&self.namespace, &self.home, self.body.get_mut("metadata").and_then(Value::as_object_mut))
+        {
+            metadata.insert("namespace".to_string(), Value::from(home.clone()));
+            self.namespace = Some(home.clone());
+        }
+        self
     }
 
     /// `Service traefik/traefik`, `Namespace checkout-ns`.
@@ -223,6 +254,30 @@ mod tests {
         assert_eq!(settled.kind.namespaced(), Some(false));
         let problem = ObjectError::Scope { title: "Widget one".to_string(), problem: "missing" };
         assert_eq!(object.served_as(served(true)), Err(problem));
+    }
+
+    #[test]
+    fn an_object_goes_home_as_soon_as_its_kind_is_known() {
+        let served = |namespaced| Served { plural: "widgets".to_string(), namespaced };
+        let widget = |metadata: Value| {
+            let body = json!({"apiVersion": "example.org/v1", "kind": "Widget", "metadata": metadata});
+            let object = Object::of(body, &Kinds::default()).expect("an object");
+            Object { home: Some("web".to_string()), ..object }
+        };
+        let settled = widget(json!({"name": "one"})).served_as(served(true)).expect("it has a home");
+        assert_eq!(
+            (settled.title().as_str(), &settled.body["metadata"]["namespace"]),
+            ("Widget web/one", &json!("web"))
+        );
+        let elsewhere =
+            widget(json!({"name": "one", "namespace": "b"})).served_as(served(true)).expect("its own");
+        assert_eq!(elsewhere.title(), "Widget b/one");
+        let nowhere =
+            widget(json!({"name": "one", "namespace": "b"})).served_as(served(false)).expect("no namespace");
+        assert_eq!(
+            (nowhere.title().as_str(), nowhere.body["metadata"].get("namespace")),
+            ("Widget one", None)
+        );
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub(super) async fn ensure_namespace(client: &Client, flow: &Flow) -> Result<(),
             "pod-security.kubernetes.io/enforce": "restricted",
         }},
     });
-    let namespace = Object { kind, namespace: None, name: NAMESPACE.to_string(), body };
+    let namespace = Object { kind, namespace: None, name: NAMESPACE.to_string(), home: None, body };
     client.apply(flow, &namespace, true).await.map(|_| ())
 }
 
@@ -154,7 +154,7 @@ pub(super) async fn write_kinds(hub: &Hub, wanted: &BTreeSet<Kind>, flow: &Flow)
         "metadata": {"name": name(owner), "namespace": NAMESPACE, "labels": labels(owner)},
         "data": {"kinds": text},
     });
-    let record = Object { kind, namespace: Some(NAMESPACE.to_string()), name: name(owner), body };
+    let record = Object { kind, namespace: Some(NAMESPACE.to_string()), name: name(owner), home: None, body };
     hub.connected()?.apply(flow, &record, true).await.map(|_| ())
 }
 

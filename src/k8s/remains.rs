@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
-use serde_json::Value;
 
 use super::hub::Hub;
 use super::live::Live;
@@ -30,7 +29,10 @@ impl Hub {
         self.forget_owned();
         self.forget_present();
         let found = try_join_all(kinds.iter().map(|kind| self.list_labelled(kind, flow))).await?;
-        let ours = found.into_iter().flatten().filter(|live| self.is_ours(live)).collect();
+        // In each version of its kind an object is listed again.
+        let mut seen = BTreeSet::new();
+        let distinct = found.into_iter().flatten().filter(|live| seen.insert(live.uid.clone()));
+        let ours = distinct.filter(|live| self.is_ours(live)).collect();
         let (left, kept) = without_kept(self, ours, flow).await?;
         let kept = kept.into_iter().map(|(live, count)| {
             (live.title(), format!("{}; `--prune-crds` removes them all", count.told()))
@@ -58,28 +60,16 @@ fn why_it_is_there(live: &Live) -> String {
     if !live.going {
         return "it still stands".to_string();
     }
-    let held_by: Vec<&str> = live.finalizers().collect();
-    if !held_by.is_empty() {
-        return format!("it is going, held by finalizer {}", held_by.join(", "));
-    }
-    // A namespace says what in it holds it.
-    let told = items(&live.body["status"]["conditions"]).find(|condition| {
-        let remaining = ["NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure"];
-        condition["status"] == "True" && remaining.iter().any(|kind| condition["type"] == *kind)
-    });
-    match told.and_then(|condition| condition["message"].as_str()) {
-        Some(message) => format!("it is going: {message}"),
+    match live.held_by() {
+        Some(holder) if holder.starts_with("held by") => format!("it is going, {holder}"),
+        Some(holder) => format!("it is going: {holder}"),
         None => "it is going".to_string(),
     }
 }
 
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::k8s::known_kind;

@@ -115,7 +115,7 @@ impl SetResource {
             |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
         found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
         let wanted_namespaces: BTreeSet<String> = homes.into_keys().map(str::to_string).collect();
-        let leaving = self.leaving(&wanted, listed);
+        let leaving = self.leaving(listed);
         let counts = count_custom_resources(&self.hub, leaving.iter(), flow).await?;
         let parting = Parting {
             leaving: &leaving,
@@ -169,7 +169,8 @@ impl SetResource {
         let waiting = held::waits_for(&found.standing, &found.going, has_webhooks, self.set.readiness);
         found.gate = match waiting {
             Some(why) => Some(Gate::Closed(why)),
-            None if self.knocked.load(Ordering::Relaxed) => {
+            // A run that only looks tries nothing out.
+            None if self.hub.is_writing() || self.knocked.load(Ordering::Relaxed) => {
                 Some(held::knock(&self.hub, &found.held, flow).await?)
             }
             None => None,
@@ -181,9 +182,10 @@ impl SetResource {
     async fn ours(&self, flow: &Flow) -> Result<Vec<Arc<Live>>, Fault> {
         let kinds = self.wanted.iter().map(|object| &object.kind).filter(|kind| kind.served.is_some());
         let listed = list_ours(&self.hub, kinds, flow).await?;
-        let lives = listed.into_values().flat_map(BTreeMap::into_values);
         let owner = &self.hub.settings().owner;
-        Ok(lives.filter(|live| live.label(label::SET) == Some(&self.set.name) && live.is_of(owner)).collect())
+        Ok(distinct(listed)
+            .filter(|live| live.label(label::SET) == Some(&self.set.name) && live.is_of(owner))
+            .collect())
     }
 
     /// How far the removal is: what somebody else made is not in its way.
@@ -194,23 +196,19 @@ impl SetResource {
         left(&self.hub, ours, self.set.leaving, flow).await
     }
 
-    /// The live objects of this set that are wanted no more.
-    fn leaving(
-        &self,
-        wanted: &[Arc<Object>],
-        listed: BTreeMap<Kind, BTreeMap<Key, Arc<Live>>>,
-    ) -> Vec<Arc<Live>> {
-        let addresses: BTreeSet<(&Kind, Option<&str>, &str)> = wanted
+    /// The live objects of this set that are wanted no more. The version of a kind says nothing: an object
+    /// stands in every version of its kind, and one that was made by an older version is the same.
+    fn leaving(&self, listed: BTreeMap<Kind, BTreeMap<Key, Arc<Live>>>) -> Vec<Arc<Live>> {
+        let addresses: BTreeSet<(&str, &str, Option<&str>, &str)> = self
+            .wanted
             .iter()
-            .map(|object| (&object.kind, object.namespace.as_deref(), object.name.as_str()))
+            .map(|object| address(&object.kind, object.namespace.as_deref(), &object.name))
             .collect();
-        listed
-            .into_values()
-            .flat_map(BTreeMap::into_values)
+        distinct(listed)
             .filter(|live| {
                 live.label(label::SET) == Some(&self.set.name)
                     && live.is_of(&self.hub.settings().owner)
-                    && !addresses.contains(&(&live.kind, live.namespace.as_deref(), live.name.as_str()))
+                    && !addresses.contains(&address(&live.kind, live.namespace.as_deref(), &live.name))
             })
             .collect()
     }
@@ -351,6 +349,21 @@ impl Resource for SetResource {
         }
         .boxed()
     }
+}
+
+fn address<'a>(
+    kind: &'a Kind,
+    namespace: Option<&'a str>,
+    name: &'a str,
+) -> (&'a str, &'a str, Option<&'a str>, &'a str) {
+    (&kind.group, &kind.kind, namespace, name)
+}
+
+/// Every listed object once: in each version of its kind it is listed again.
+pub(super) fn distinct(listed: BTreeMap<Kind, BTreeMap<Key, Arc<Live>>>) -> impl Iterator<Item = Arc<Live>> {
+    let mut seen = BTreeSet::new();
+    let lives = listed.into_values().flat_map(BTreeMap::into_values);
+    lives.filter(move |live| seen.insert(live.uid.clone()))
 }
 
 /// The labelled live objects of the kinds that are wanted now or were ever used, by kind.

@@ -344,3 +344,31 @@ fn an_image_that_no_mirror_is_for_is_refused_before_anything_is_asked() {
     assert_eq!(missed, 2, "{}", listed.said());
     stage.0.down().expect(0);
 }
+
+#[test]
+fn images_of_manifests_from_elsewhere_come_from_the_mirrors_too() {
+    let field = "{apiVersion: apps/v1, kind: Deployment, path: \"spec.template.spec.containers[].args[]\", flag: --solver}";
+    let addons = format!(
+        "addons: {{web: {{manifests: {{path: web.yaml, namespace: NAMESPACE, imageFields: [{field}]}}}}}}\n"
+    );
+    let mirrors = "registry: {mirrors: {docker.io: r.example.com/hub}}\n";
+    let stage = Stage::new("addon-elsewhere", &format!("{mirrors}{addons}"));
+    let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 0\n  \
+                    selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    \
+                    spec: {containers: [{name: web, image: nginx, args: [\"--solver=grafana/solver:1\"]}]}\n";
+    fs::write(stage.0.berth.work().join("profiles/web.yaml"), manifest).expect("the folder is ours");
+    let images = first_words(&stage.addon("images", &[]).expect(0));
+    assert_eq!(images, ["r.example.com/hub/grafana/solver:1", "r.example.com/hub/library/nginx:latest"]);
+    stage.0.up().expect(0);
+    let live = |path| stage.0.field(&stage.namespace(), "deployment/web", path);
+    assert_eq!(live(".spec.template.spec.containers[0].image"), "r.example.com/hub/library/nginx:latest");
+    assert_eq!(
+        live(".spec.template.spec.containers[0].args[0]"),
+        "--solver=r.example.com/hub/grafana/solver:1"
+    );
+
+    stage.declare(&format!("registry: {{mirrors: {{quay.io: r.example.com/quay}}}}\n{addons}"));
+    let refused = stage.0.up().expect(3);
+    assert!(refused.stderr.contains("docker.io/grafana/solver:1"), "{}", refused.said());
+    stage.0.down().expect(0);
+}

@@ -47,11 +47,14 @@ fn time_slicing_is_a_file_of_the_program_and_another_file_is_another_pod() {
 #[test]
 fn it_administers_only_where_parts_of_gpus_or_mounts_need_it() {
     let rights = |options: &str| container(&plugin(options))["securityContext"].clone();
-    assert_eq!(rights("{}"), json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}));
+    assert_eq!(
+        rights("{}"),
+        json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
+    );
     for options in ["{migStrategy: single}", "{deviceListStrategy: volume-mounts}"] {
         assert_eq!(
             rights(options),
-            json!({"capabilities": {"add": ["SYS_ADMIN"], "drop": ["ALL"]}}),
+            json!({"readOnlyRootFilesystem": true, "capabilities": {"add": ["SYS_ADMIN"], "drop": ["ALL"]}}),
             "{options}"
         );
     }

@@ -114,6 +114,7 @@ fn each_switch_reaches_the_program() {
         ("{redirect: true}", "--entrypoints.web.http.redirections.entrypoint.scheme=https"),
         ("{nginx: true}", "--providers.kubernetesingressnginx=true"),
         ("{defaultCertificate: wildcard}", "--providers.file.directory=/etc/traefik/certificate"),
+        ("{gateway: {crds: false}}", "--providers.kubernetesgateway=true"),
         ("{accessLog: json}", "--accesslog.format=json"),
         ("{logLevel: DEBUG}", "--log.level=DEBUG"),
     ] {
@@ -129,6 +130,16 @@ fn the_class_of_ingress_nginx_is_made_only_when_asked() {
     let rules =
         |options: &str| on(GKE, &format!("traefik: {options}")).one("ClusterRole")["rules"].to_string();
     assert!(rules("{nginx: true}").contains("configmaps") && !rules("{}").contains("configmaps"));
+}
+
+#[test]
+fn gateways_have_a_class_and_their_rights_come_with_it() {
+    let with = on(GKE, "traefik: {gateway: {crds: false}}");
+    assert_eq!(with.one("GatewayClass")["spec"]["controllerName"], "traefik.io/gateway-controller");
+    assert!(with.one("ClusterRole")["rules"].to_string().contains("httproutes/status"));
+    let without = on(GKE, "traefik: {}");
+    assert!(without.all("GatewayClass").is_empty());
+    assert!(!without.one("ClusterRole")["rules"].to_string().contains("gateway"));
 }
 
 #[test]

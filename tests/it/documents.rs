@@ -2,10 +2,11 @@
 //! every `sh` block of a page is run, in turn, in one home and one folder.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::{Berth, Finished, run};
+use super::support::{Berth, Finished, addon_binaries, run};
 
 #[test]
 fn the_commands_of_the_readme_work() {
@@ -58,6 +59,26 @@ fn the_commands_of_autoscaling_rehearsed_work() {
 }
 
 #[test]
+fn the_commands_of_traefik_work() {
+    works("docs/how-to/traefik.md");
+}
+
+#[test]
+fn the_commands_of_metrics_server_work() {
+    works("docs/how-to/metrics-server.md");
+}
+
+#[test]
+fn the_commands_of_gpu_work() {
+    works("docs/how-to/gpu.md");
+}
+
+#[test]
+fn the_commands_of_charts_work() {
+    works("docs/how-to/charts.md");
+}
+
+#[test]
 fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     let tests = fs::read_to_string(repository().join(file!())).unwrap();
     let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))
@@ -87,7 +108,12 @@ fn works(page: &str) {
     let text = fs::read_to_string(repository().join(page)).unwrap();
     let blocks = shell_blocks(&text);
     assert!(!blocks.is_empty(), "{page} has no `sh` block");
-    let home = Home(Berth::new());
+    let helm = tempfile::tempdir().unwrap();
+    let mut home = Home(Berth::new());
+    if blocks.iter().any(|block| block.contains("helm ")) {
+        symlink(addon_binaries().join("helm4"), helm.path().join("helm")).unwrap();
+        home = Home(Berth::new().with_path_first(helm.path()));
+    }
     for entry in fs::read_dir(repository().join("profiles")).unwrap() {
         let from = entry.unwrap().path();
         fs::copy(&from, home.0.work().join("profiles").join(from.file_name().unwrap())).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::laws::{platform_writes, settles};
 use super::laws_kills::{golden, staircase};
-use super::support::{AddonEnvironment, Mood, Rule, Webhook, eventually};
+use super::support::{Action, AddonEnvironment, Matching, Mood, Rule, Turn, Webhook, eventually};
 
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -189,6 +189,42 @@ fn a_kind_of_somebody_elses_definition_is_found_by_asking_the_cluster() {
     assert!(addon.gadgets().is_empty());
     addon.down().expect(0);
     addon.plane.kubectl(&["get", &definition]).expect(0);
+}
+
+#[test]
+fn what_cannot_be_asked_for_a_moment_is_not_taken_for_gone() {
+    let addon = AddonEnvironment::new("addon-hiccup");
+    addon.plane.apply_as("kubectl", &addon.definition());
+    let definition = format!("crd/gadgets.{}", addon.group);
+    addon.plane.kubectl(&["wait", "--for=condition=Established", &definition, "--timeout=30s"]).expect(0);
+    addon.manifests(&[addon.home(), addon.gadget("one", 1)]);
+    addon.up().expect(0);
+    let path: &'static str = format!("/apis/{}/v1", addon.group).leak();
+    let asks = Matching { resource: Some(path), ..Matching::default() };
+    addon.proxy.obey(vec![Rule::new(asks, Turn::Always, Action::Refuse(503, None))]);
+    addon.run("plan", &["--detailed-exitcode"]).expect(0);
+    assert!(addon.proxy.fired()[0] > 0, "it was not asked for");
+    addon.up().expect(0);
+    assert_eq!(addon.gadgets().len(), 1);
+    settles(&addon);
+}
+
+#[test]
+fn an_object_that_is_declared_in_another_version_of_its_kind_is_the_same_object() {
+    let addon = AddonEnvironment::new("addon-versions");
+    let older = addon.gadget("one", 1).replace("example.org/v1,", "example.org/v1beta1,");
+    addon.manifests(&[addon.home(), addon.definition_of_both(), older]);
+    addon.up().expect(0);
+    let gadget = format!("gadgets.{}/one", addon.group);
+    let uid = || addon.field(&addon.namespace, &gadget, ".metadata.uid}{.metadata.deletionTimestamp");
+    let before = uid();
+    addon.manifests(&[addon.home(), addon.definition_of_both(), addon.gadget("one", 1)]);
+    addon.run("plan", &["--detailed-exitcode"]).expect(0);
+    addon.manifests(&[addon.home(), addon.definition_of_both(), addon.gadget("one", 2)]);
+    addon.up().expect(0);
+    assert_eq!(addon.field(&addon.namespace, &gadget, ".spec.size"), "2");
+    assert_eq!(uid(), before);
+    settles(&addon);
 }
 
 #[test]

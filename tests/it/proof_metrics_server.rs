@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::support::{Proof, Rights, Wishes, eventually, tools};
+use super::support::{Berth, Proof, Rights, Wishes, eventually, tools};
 
 /// What a kubelet serves of its node and of containers, in the names that kubelets use.
 const KUBELET: &str = "apiVersion: kwok.x-k8s.io/v1alpha1
@@ -79,22 +79,26 @@ fn metrics_server_reads_kubelets_with_the_rights_it_has() {
 
     // Ready means: the metrics of all nodes and pods are there.
     program.await_ready();
-    let top = |who: &str, what: &str| proof.kubectl(&["top", what, "--no-headers", "-A", "--as", who]);
-    let top_nodes = |who: &str| proof.kubectl(&["top", "nodes", "--no-headers", "--as", who]);
     eventually("`kubectl top pods` shows 250m and 128Mi", SOON, || {
-        let said = top("vera", "pods").stdout;
-        let line = said.lines().find(|line| line.starts_with("default") && line.contains(" web-"))?;
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let cpu: u32 = words[2].strip_suffix('m')?.parse().ok()?;
-        ((245..=255).contains(&cpu) && words[3] == "128Mi").then_some(())
+        let said = proof.kubectl(&["top", "pods", "--no-headers", "--as", "vera"]).stdout;
+        let words: Vec<&str> =
+            said.lines().find(|line| line.starts_with("web-"))?.split_whitespace().collect();
+        let cpu: u32 = words[1].strip_suffix('m')?.parse().ok()?;
+        ((245..=255).contains(&cpu) && words[2] == "128Mi").then_some(())
     });
-    assert!(top_nodes("vera").expect(0).stdout.starts_with("node-1 "));
-    proof.kubectl(&["top", "node", "node-1", "--as", "vera"]).expect(0);
+    assert!(proof.kubectl(&["top", "nodes", "--no-headers"]).expect(0).stdout.starts_with("node-1 "));
+
+    // Whoever may look at a thing may look at its usage, and nobody else.
     let pod = proof.kubectl(&["get", "pods", "-l", "app=web", "-o", "name"]).expect(0).stdout;
-    let pod = pod.trim().trim_start_matches("pod/");
-    proof.kubectl(&["top", "pod", pod, "--as", "vera"]).expect(0);
-    let refused = top_nodes("nobody").expect(1).stderr;
-    assert!(refused.contains("forbidden"), "{refused}");
+    let pod = format!("namespaces/default/pods/{}", pod.trim().trim_start_matches("pod/"));
+    for what in ["nodes", "nodes/node-1", "pods", &pod] {
+        let ask = |who: &str| {
+            proof.kubectl(&["get", "--raw", &format!("/apis/metrics.k8s.io/v1beta1/{what}"), "--as", who])
+        };
+        ask("vera").expect(0);
+        let refused = ask("nobody").expect(1).stderr;
+        assert!(refused.contains("forbidden"), "{what}: {refused}");
+    }
 
     assert!(!program.log().contains("forbidden"), "{}", program.log());
     Rights::of(&proof, "metrics-server", "default").check();
@@ -102,4 +106,28 @@ fn metrics_server_reads_kubelets_with_the_rights_it_has() {
     proof.run("plan", &["--detailed-exitcode"]).expect(0);
     proof.run("down", &["--yes"]).expect(0);
     assert!(proof.object("", "apiservice/v1beta1.metrics.k8s.io").is_none());
+}
+
+/// The proof above runs as provider `existing`, where kubelets show certificates of the cluster's
+/// authority, and metrics-server checks them. On kind it does not; nothing else differs.
+#[test]
+fn metrics_server_on_kind_differs_in_one_argument() {
+    let berth = Berth::new();
+    let arguments = |name: &str, cluster: &str| -> Vec<String> {
+        berth.profile(
+            name,
+            &format!(
+                "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: {name}\nid: abcd2345\n\
+                 cluster: {cluster}\naddons: {{metrics-server: {{}}}}\n"
+            ),
+        );
+        let rendered = berth.run(&["render", name]).expect(0).stdout;
+        let arguments = rendered.lines().map(|line| line.trim().trim_start_matches("- "));
+        arguments.filter(|line| line.starts_with("--")).map(str::to_string).collect()
+    };
+    let existing = arguments("premises", "{existing: {kubeconfig: ~/.kube/config, context: premises}}");
+    let mut kind = arguments("laptop", "{kind: {version: \"1.36\"}}");
+    assert_eq!(existing.len(), 5, "{existing:?}");
+    kind.retain(|argument| argument != "--kubelet-insecure-tls");
+    assert_eq!(kind, existing);
 }

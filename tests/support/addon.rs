@@ -80,6 +80,15 @@ impl AddonEnvironment {
         )
     }
 
+    /// The same definition with a second, older version.
+    pub fn definition_of_both(&self) -> String {
+        self.definition().replace(
+            "versions: [{name: v1, served: true, storage: true,",
+            "versions: [{name: v1beta1, served: true, storage: false, schema: {openAPIV3Schema: {type: object, \
+             x-kubernetes-preserve-unknown-fields: true}}}, {name: v1, served: true, storage: true,",
+        )
+    }
+
     /// A Gadget in the addon's namespace.
     pub fn gadget(&self, name: &str, size: u32) -> String {
         self.gadget_in(&self.namespace, name, size)

@@ -18,6 +18,7 @@ mod rights;
 mod shim;
 mod tools;
 mod volumes;
+mod web;
 mod webhook;
 
 use std::sync::OnceLock;
@@ -36,6 +37,7 @@ pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
 pub use rights::Rights;
 pub use shim::Shim;
 pub use tools::{addon_binaries, tools};
+pub use web::Web;
 pub use webhook::{Mood, Webhook};
 
 /// The runtime on which all proxies of this process live.

@@ -20,7 +20,8 @@ const ASKING: Duration = Duration::from_secs(30);
 const RENDERING: Duration = Duration::from_mins(2);
 /// A chart is a few hundred KiB.
 const PULLING: Duration = Duration::from_mins(5);
-const GET_HELM: &str =
+/// What to do without a helm to work with.
+pub const GET_HELM: &str =
     "install helm 3.8 or newer, or helm 4, so that it is on PATH: https://helm.sh/docs/intro/install";
 
 /// Where the `helm` program is looked for.
@@ -43,6 +44,11 @@ impl fmt::Display for HelmVersion {
 }
 
 impl HelmVersion {
+    /// Whether it can be worked with.
+    pub fn is_known(self) -> bool {
+        self >= OLDEST
+    }
+
     /// `v3.18.6+gabcdef` as 3.18.
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.trim().strip_prefix('v')?.split(|c: char| !c.is_ascii_digit());
@@ -56,23 +62,27 @@ impl HelmSearch {
         find_on_path("helm", &self.search_path)
     }
 
+    /// The version of the helm at `path`.
+    pub async fn version_of(path: &Path) -> Result<HelmVersion, Fault> {
+        let attempted = format!("ask `{}` for its version", path.display());
+        let answer = Program::new(path).args(["version", "--template", "{{.Version}}"]).run().await?;
+        HelmVersion::parse(&answer.stdout)
+            .ok_or_else(|| Fault::new(FaultKind::Invalid, attempted, complaint(&answer)).hint(GET_HELM))
+    }
+
     /// The helm to work with, with folders of its own in `cache`: the user's plugins, repositories and
     /// settings have no part in what a profile means.
     pub(super) async fn find(&self, cache: &Path, flow: &Flow) -> Result<Helm, Fault> {
         let attempted = "find `helm`, which renders charts";
         let invalid = |reason: String| Fault::new(FaultKind::Invalid, attempted, reason).hint(GET_HELM);
         let path = self.locate().ok_or_else(|| invalid("it is not on PATH".to_string()))?;
+        let version = flow.within(ASKING, attempted, Self::version_of(&path)).await?;
+        if !version.is_known() {
+            return Err(invalid(format!("`{}` is helm {version}, too old to be used here", path.display())));
+        }
         let home = cache.join("helm");
         files::make_private_folder(&home)?;
-        let helm = Helm { path, home, logins: self.logins.clone() };
-        let ask = helm.program().args(["version", "--template", "{{.Version}}"]).run();
-        let answer = flow.within(ASKING, attempted, ask).await?;
-        let shown = helm.path.display();
-        match HelmVersion::parse(&answer.stdout) {
-            Some(version) if version >= OLDEST => Ok(helm),
-            Some(version) => Err(invalid(format!("`{shown}` is helm {version}, too old to be used here"))),
-            None => Err(invalid(format!("`{shown}` does not tell its version: {}", complaint(&answer)))),
-        }
+        Ok(Helm { path, home, logins: self.logins.clone() })
     }
 }
 
@@ -242,7 +252,7 @@ mod tests {
         assert_eq!(HelmVersion::parse("v3.18.6+gb76a950"), Some(HelmVersion(3, 18)));
         assert_eq!(HelmVersion::parse("v4.2\n"), Some(HelmVersion(4, 2)));
         assert_eq!(HelmVersion::parse("Client: &version.Version"), None);
-        assert!(HelmVersion(4, 0) > OLDEST && HelmVersion(3, 7) < OLDEST);
+        assert!(HelmVersion(4, 0).is_known() && !HelmVersion(3, 7).is_known());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use document::Document;
-pub use helm::{HelmSearch, HelmVersion};
+pub use helm::{GET_HELM, HelmSearch, HelmVersion};
 pub(super) use objects::{SourceObjects, downloaded, missing_namespace, of_source};
 
 /// What was fetched for the addons of a profile. Rendering reads it and stays pure.

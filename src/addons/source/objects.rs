@@ -53,7 +53,8 @@ pub(in crate::addons) fn of_source(
         }
         tidy(&mut body);
         settle(&mut body, &reach.namespace, kinds);
-        let object = Object::of(body, kinds).map_err(|error| unfit(&error.to_string()))?;
+        let mut object = Object::of(body, kinds).map_err(|error| unfit(&error.to_string()))?;
+        object.home = object.kind.namespaced().is_none().then(|| reach.namespace.clone());
         if home(&object).is_some_and(|home| !reach.holds(home)) {
             outside.push(object.title());
         }

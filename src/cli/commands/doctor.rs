@@ -10,6 +10,7 @@ use super::super::exit::{Exit, Failure};
 use super::super::runtime;
 use super::super::settings::Settings;
 use super::{print, print_json};
+use crate::addons::{GET_HELM, HelmSearch};
 use crate::base::{Clock, SystemClock};
 use crate::flow::Flow;
 use crate::os::{Program, files};
@@ -73,9 +74,12 @@ pub(super) fn run(arguments: &Doctor, settings: &Settings) -> Result<Exit, Failu
         clock(),
     ];
     let search = settings.local(arguments.tools.as_deref())?.tools;
+    let helm = settings.helm();
     checks.extend(runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
-        Ok(join_all(TOOLS.map(|(name, version)| tool(name, version, &search, &flow))).await)
+        let mut tools = join_all(TOOLS.map(|(name, version)| tool(name, version, &search, &flow))).await;
+        tools.push(helm_check(&helm, &flow).await);
+        Ok(tools)
     })?);
     if settings.json() {
         print_json(settings, &checks)?;
@@ -177,6 +181,21 @@ async fn tool(name: &str, version: &[&str], search: &ToolSearch, flow: &Flow) ->
             Check::wrong(name, Level::Warn, found, GET_TOOLS)
         }
         Err(fault) => Check::wrong(name, Level::Warn, fault.to_string(), GET_TOOLS),
+    }
+}
+
+/// helm is needed by addons with a `chart` alone: that there is none is in order.
+async fn helm_check(search: &HelmSearch, flow: &Flow) -> Check {
+    let Some(path) = search.locate() else {
+        return Check::ok("helm", "not found; only addons with a `chart` need it");
+    };
+    match flow.within(PATIENCE, "ask for the version", HelmSearch::version_of(&path)).await {
+        Ok(version) if version.is_known() => Check::ok("helm", format!("{version}  {}", path.display())),
+        Ok(version) => {
+            let found = format!("{version}, too old for addons with a `chart`  {}", path.display());
+            Check::wrong("helm", Level::Warn, found, GET_HELM)
+        }
+        Err(fault) => Check::wrong("helm", Level::Warn, fault.to_string(), GET_HELM),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failu
             let name = set.name;
             set.objects.into_iter().map(move |object| (name.clone(), object))
         })
-        .map(|(set, object)| finish(object, &environment.owner, &set));
+        .map(|(set, object)| finish(object, &environment.owner, &set).at_home());
     let (secrets, objects): (Vec<Object>, Vec<Object>) = objects.partition(holds_a_secret);
     let folders = by_wave(objects);
     let left_out: Vec<String> = secrets.iter().map(Object::title).collect();

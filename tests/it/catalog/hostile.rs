@@ -43,15 +43,14 @@ fn a_hostile_text_is_refused_or_stays_a_value() {
 fn assert_stays_a_value(folder: &Folder, variant: &Variant, place: &Place) -> usize {
     let mut accepted = 0;
     for provider in ["kind", "eks"] {
-        let mut first: Option<(&str, Vec<String>)> = None;
+        let mut first: Option<(&str, Vec<Value>)> = None;
         for hostile in HOSTILE {
             let mut variant = variant.clone();
             place.set(&mut variant.options, hostile);
             let Ok(environment) = environment(provider, &folder.name, &variant) else { continue };
             let Ok((_, objects)) = render(&environment, &folder.name) else { continue };
             accepted += 1;
-            let shape: Vec<String> =
-                objects.iter().map(|object| marked(&object.body, hostile).to_string()).collect();
+            let shape: Vec<Value> = objects.iter().map(|object| marked(&object.body, hostile)).collect();
             match &first {
                 None => first = Some((hostile, shape)),
                 Some((other, wanted)) => assert_eq!(

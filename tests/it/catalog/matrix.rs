@@ -180,7 +180,10 @@ pub fn render(environment: &Environment, addon: &str) -> Result<(String, Vec<Obj
     let catalog = CATALOG.get_or_init(|| Catalog::load(&environment.addons_from).expect("readable"));
     let rendered = catalog.render_all(&environment.addons, &providers::platform(environment))?;
     let rendered = rendered.into_iter().find(|it| it.name == addon).expect("the profile has it");
-    Ok((rendered.version, rendered.objects))
+    let mut objects = rendered.objects;
+    // Definitions of it are downloaded, or the cluster brings them: nothing here can judge its objects.
+    objects.retain(|object| object.kind.group != "gateway.networking.k8s.io");
+    Ok((rendered.version, objects))
 }
 
 fn read_folder(folder: &Path) -> Folder {
@@ -209,7 +212,8 @@ fn read_folder(folder: &Path) -> Folder {
         });
     }
     for (path, choice) in choices(&definition["options"], &[]) {
-        let options = path.iter().rev().fold(choice.clone(), |inner, key| json!({ key: inner }));
+        let mut options = path.iter().rev().fold(choice.clone(), |inner, key| json!({ key: inner }));
+        fill_in(&definition["options"], &mut options);
         variants.push(made_up(&format!("{}={choice}", path.join(".")), options));
     }
     Folder { name, definition, manifests, variants }
@@ -230,6 +234,22 @@ fn choices(schema: &Value, path: &[String]) -> Vec<(Vec<String>, Value)> {
         found.extend(choices(schema, &path));
     }
     found
+}
+
+/// Adds the numbers that have to be there beside a choice.
+fn fill_in(schema: &Value, options: &mut Value) {
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(inner) = options.get_mut(name) {
+            fill_in(schema, inner);
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if let (Some(options), Some(least)) =
+            (options.as_object_mut(), schema["properties"][name].get("minimum"))
+        {
+            options.entry(name).or_insert_with(|| least.clone());
+        }
+    }
 }
 
 /// Whether a schema takes values of this type, alone or beside others.
