@@ -1,14 +1,17 @@
-"""Measures berth and writes a page: bench.py BERTH TOOLS PAGE. Called by scripts/bench.
+"""Measures berth and writes a page: bench.py BERTH TOOLS HELM PAGE [PART …]. Called by scripts/bench.
+With parts (start-up, lab, tenants, addons) it prints their tables and leaves the page alone.
 
 Times are medians; each line says of how many runs. Requests are counted by the API server's audit log,
 bytes by a TCP relay on 127.0.0.1 between client and API server, memory by the kernel (VmHWM)."""
 
+import collections
 import datetime
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -17,7 +20,8 @@ import tempfile
 import threading
 import time
 
-BERTH, TOOLS, PAGE = (pathlib.Path(argument).resolve() for argument in sys.argv[1:4])
+BERTH, TOOLS, HELM, PAGE = (pathlib.Path(argument).resolve() for argument in sys.argv[1:5])
+PARTS = sys.argv[5:]
 ROOT = PAGE.parent.parent
 POLICY = """apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -104,9 +108,11 @@ class Log:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def of(self, agent):
-        mine = [event["verb"] for event in self.read() if event.get("userAgent", "").startswith(agent)]
-        writes = [verb for verb in mine if verb in ("create", "update", "patch", "delete", "deletecollection")]
-        return len(mine), len(writes)
+        """Requests, those of them that write, and the most LISTs of one kind."""
+        mine = [event for event in self.read() if event.get("userAgent", "").lower().startswith(agent)]
+        writes = [event for event in mine if event["verb"] in ("create", "update", "patch", "delete", "deletecollection")]
+        lists = collections.Counter(str(event.get("objectRef")) for event in mine if event["verb"] == "list")
+        return len(mine), len(writes), max(lists.values(), default=0)
 
 
 def tools_with_wrapper(folder, audit):
@@ -165,6 +171,30 @@ def start_up(work, rows):
     rows.append(("`berth validate`, 1,000 tenants", 10, seconds(median([run.took for run in runs])), "≤ 150 ms", f"{max(run.peak for run in runs):.0f} MiB"))
 
 
+def rendering(work, rows, count=60):
+    """What the addons add to `berth validate`, which renders them all: the rest of the program is taken off."""
+    say("rendering of every addon")
+    offered = {"traefik": "{}", "metrics-server": "{}", "metallb": "{addresses: 192.0.2.0/28}", "nvidia-device-plugin": "{}"}
+    cluster = "existing: {kubeconfig: kubeconfig, context: none}"
+    path = lambda name: work / f"render-{name}.yaml"
+    there = []
+    for name, options in offered.items():
+        path("one").write_text(profile("one", cluster, f"addons: {{{name}: {options}}}\n"))
+        if "no manifests" not in Run([BERTH, "render", path("one"), "--out", work / f"render-{name}"], work, check=False).err:
+            there.append(name)
+    path("all").write_text(profile("all", cluster, "addons: {" + ", ".join(f"{name}: {offered[name]}" for name in there) + "}\n"))
+    path("none").write_text(profile("none", cluster, ""))
+    times = {name: [] for name in ("none", "all")}
+    # In turn, so that both have the same moments of the machine.
+    for _ in range(count):
+        for name in times:
+            began = time.monotonic()
+            subprocess.run([BERTH, "validate", path(name)], cwd=work, capture_output=True, check=True, env={"HOME": str(work)})
+            times[name].append(time.monotonic() - began)
+    took = {name: median(values) for name, values in times.items()}
+    rows.append((f"rendering {len(there)} addons ({', '.join(there)}): `berth validate` with them less without", count, f"{(took['all'] - took['none']) * 1000:.1f} ms", "≤ 5 ms", ""))
+
+
 def lab(work, rows, count=3):
     tools = tools_with_wrapper(work / "tools-lab", audit=False)
     target = ["lab", "--rehearse", "--tools", tools]
@@ -185,6 +215,8 @@ def lab(work, rows, count=3):
         keep("cluster", cluster)
         keep("accepted", max(accepted))
         keep("ready but metrics", max(rest.values()))
+        metrics = [event["elapsed_ms"] / 1000 for event in events if event["type"] == "finished" and event["resource"] == "addon/metrics-server"]
+        keep("metrics after", metrics[0] - cluster)
         keep("no-op", Run([BERTH, "up", *target], work))
         keep("plan", Run([BERTH, "plan", *target, "--detailed-exitcode"], work))
         kwokctl_seconds(tools)
@@ -199,9 +231,10 @@ def lab(work, rows, count=3):
         ("`berth up lab --rehearse` from nothing: all accepted", count, seconds(median(figures["accepted"])), "≤ 8 s", ""),
         ("— in it: kwokctl", count, seconds(median(figures["kwokctl"])), "", ""),
         ("— in it: all but kwokctl (berth, and waiting for the API server)", count, seconds(median(own)), "≤ 1.5 s", ""),
-        ("— in it: from the API server being ready to all accepted", count, seconds(median(after)), "", ""),
+        ("— in it: from the API server being ready to all accepted", count, seconds(median(after)), "≤ 3 s", ""),
         ("— all ready but the metrics API", count, seconds(median(figures["ready but metrics"])), "", ""),
         ("— all ready, with metrics-server's first scrapes (whole command)", count, took("up"), "", peak("up")),
+        ("— in it: from the API server being ready on (two scrapes, 15 s apart, and 2 s)", count, seconds(median(figures["metrics after"])), "≤ 32 s", ""),
         ("second `berth up lab --rehearse`, no change", count, took("no-op"), "≤ 0.6 s", peak("no-op")),
         ("`berth plan lab --rehearse`, no change", count, took("plan"), "", peak("plan")),
         ("`berth down lab --rehearse --yes`", count, took("down"), "≤ 2 s", peak("down")),
@@ -209,8 +242,8 @@ def lab(work, rows, count=3):
     ]
 
 
-def side_by_side(work, tables):
-    """berth on an existing cluster beside kubectl with the same objects."""
+def side_by_side(work, tables, parts):
+    """berth on an existing cluster beside other programs with the same objects."""
     tools = tools_with_wrapper(work / "tools-shared", audit=True)
     shared = work / "shared.yaml"
     shared.write_text(profile("shared", "kwok: {version: \"1.36\"}", "nodeGroups: [{name: general, nodes: 3}]\n"))
@@ -222,14 +255,107 @@ def side_by_side(work, tables):
         (work / "direct").write_text(kubeconfig)
         (work / "relayed").write_text(kubeconfig.replace(f":{port}", f":{relay.port}"))
         context = re.search(r"current-context: (\S+)", kubeconfig)[1]
+        cluster = f"existing: {{kubeconfig: {work}/kubeconfig, context: {context}}}"
         log = Log(next((work / ".local/state/berth").rglob("audit.log")))
-        for count, runs in ((2, 3), (100, 1)):
+        for count, runs in ((2, 3), (100, 1)) if "tenants" in parts else ():
             path = work / f"team{count}.yaml"
-            cluster = f"existing: {{kubeconfig: {work}/kubeconfig, context: {context}}}"
             path.write_text(profile(f"team{count}", cluster, "addons: {traefik: {}}\n" + tenants(count, "{requests.cpu: 10, limits.memory: 20Gi}")))
-            tables.append(compare(work, path, count, runs, relay, log))
+            tables["tenants"] = tables.get("tenants", "") + compare(work, path, count, runs, relay, log)
+        if "addons" in parts:
+            tables["addons"] = addons(work, cluster, log)
     finally:
         Run([BERTH, "down", shared, "--yes", "--tools", tools], work, check=False)
+
+
+def addon_objects(work, cluster):
+    """The objects of the addons of `lab`, by addon, that a cluster of simulated nodes can hold."""
+    path = work / "objects.yaml"
+    path.write_text(profile("objects", cluster, "addons: {traefik: {service: {type: ClusterIP}}, metrics-server: {}, metallb: {addresses: 192.0.2.0/28}}\n"))
+    Run([BERTH, "render", path, "--out", work / "objects"], work)
+    objects = {}
+    for file in sorted((work / "objects").rglob("*.yaml")):
+        text = file.read_text()
+        kind = re.search(r"^kind: (\S+)", text, re.M)[1]
+        # Nothing answers a webhook or an aggregated API here, and custom resources wait for their webhook.
+        if kind in ("ValidatingWebhookConfiguration", "APIService") or re.search(r"^apiVersion: metallb\.io/", text, re.M):
+            continue
+        name = re.search(r"berth\.dev/set: addon-(\S+)", text)[1]
+        text = re.sub(r"\n +berth\.dev/[^\n]*", "", text)
+        text = re.sub(r"\n  (labels|annotations):(?=\n(?:  \S|\S|$))", "", text)
+        objects.setdefault(name, []).append((kind, text))
+    return objects
+
+
+def addons(work, cluster, log, runs=3):
+    """The same objects by berth, helm and kubectl: first install and again without change."""
+    way = lambda name: shutil.copyfile(work / name, work / "kubeconfig")
+    way("direct")
+    objects = addon_objects(work, cluster)
+    everything = [text for texts in objects.values() for _, text in texts]
+    first = lambda kind: {"CustomResourceDefinition": 0, "Namespace": 1}.get(kind, 2)
+    ordered = [text for _, text in sorted((entry for texts in objects.values() for entry in texts), key=lambda entry: first(entry[0]))]
+    whole = work / "whole.yaml"
+    whole.write_text("\n---\n".join(ordered))
+    # For berth: addons of the user's own with the same objects.
+    for name, texts in objects.items():
+        folder = work / "own" / f"bench-{name}"
+        (folder / "manifests").mkdir(parents=True)
+        (folder / "addon.yaml").write_text(
+            f"apiVersion: berth.dev/v1alpha1\nkind: Addon\nname: bench-{name}\nsummary: the objects of {name}\n"
+            'versions: [{version: 1.0.0, kubernetes: {from: "1.33", to: "1.37"}, images: {}}]\noptions: {type: object}\n'
+            "providers: {eks: objects, gke: objects, kind: objects, kwok: objects, existing: objects}\nrehearsal: applied\n"
+        )
+        (folder / "manifests/objects.yaml").write_text("\n---\n".join(text for _, text in texts))
+    path = work / "addons.yaml"
+    names = ", ".join(f"bench-{name}: {{}}" for name in objects)
+    path.write_text(profile("addons", cluster, f"addonsFrom: [own]\naddons: {{{names}}}\n"))
+    # For helm: a chart. Its templates hold the definitions too: what lies in crds/ is never looked at again.
+    chart = work / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: bench\nversion: 1.0.0\n")
+    (chart / "templates/objects.yaml").write_text(whole.read_text())
+    kubectl = [TOOLS / "kubectl", "--kubeconfig", work / "kubeconfig"]
+    helm = lambda program: [HELM / program, "upgrade", "--install", "bench", chart, "--namespace", "default", "--kubeconfig", work / "kubeconfig"]
+    ways = {
+        "`berth up`": ([BERTH, "up", path, "--output", "json"], "berth"),
+        "`kubectl apply --server-side`": ([*kubectl, "apply", "--server-side", "--field-manager=bench", "-f", whole], "kubectl"),
+        **{f"`helm upgrade --install` ({version(program)})": (helm(program), "helm") for program in ("helm3", "helm4")},
+    }
+
+    def clear():
+        say("addons, clearing")
+        Run([BERTH, "down", path, "--yes"], work)
+        Run([*kubectl, "delete", "-f", whole, "--ignore-not-found", "--wait"], work)
+        Run([*kubectl, "delete", "secret", "-n", "default", "-l", "owner=helm", "--ignore-not-found"], work)
+
+    figures = {}
+    # In turn, so that all have the same moments of the machine.
+    for number in range(runs):
+        for title, (command, agent) in ways.items():
+            clear()
+            for kind in ("first", "no change"):
+                say(f"addons, {len(everything)} objects, {title}, {kind}, run {number + 1} of {runs}")
+                log.read()
+                run = Run(command, work)
+                requests, writes, lists = log.of(agent)
+                if not requests:
+                    sys.exit(f"bench: the audit log has no request of {agent}")
+                accepted = run.took
+                if agent == "berth" and kind == "first":
+                    accepted = max(event["elapsed_ms"] for event in map(json.loads, run.out.splitlines()) if event["type"] == "accepted") / 1000
+                figures.setdefault((title, kind), []).append((accepted, run.took, requests, writes, lists))
+    clear()
+    middle = {key: [median(column) for column in zip(*values)] for key, values in figures.items()}
+    rows = []
+    for (title, kind), (accepted, took, requests, writes, lists) in middle.items():
+        times = accepted / middle["`berth up`", kind][0]
+        rows.append(f"| {title}, {kind} | {seconds(accepted)} | {times:.1f} × | {seconds(took) if 'berth' in title else 'does not wait'} | {requests:.0f} | {writes:.0f} | {lists:.0f} |")
+    head = "| | Accepted | against berth | Ready | Requests | of them writes | most LISTs of one kind |\n|---|---:|---:|---:|---:|---:|---:|\n"
+    return f"\n### {len(everything)} objects of {len(objects)} addons ({', '.join(objects)}), medians of {runs} runs\n\n{head}" + "\n".join(rows) + "\n"
+
+
+def version(program):
+    return "helm " + re.search(r"v\d[\d.]*", subprocess.run([HELM / program, "version", "--short"], capture_output=True, text=True).stdout)[0]
 
 
 def compare(work, path, count, runs, relay, log):
@@ -258,7 +384,7 @@ def compare(work, path, count, runs, relay, log):
                 relay.sent = relay.received = 0
                 run = Run(command + (["--output", "json"] if agent == "berth" else []), work)
                 way("direct")
-                requests, writes = log.of(agent)
+                requests, writes, _ = log.of(agent)
                 accepted = run.took
                 if agent == "berth" and kind == "first":
                     events = [json.loads(line) for line in run.out.splitlines()]
@@ -292,28 +418,54 @@ def machine():
 
 
 def main():
-    about, rows, tables = machine(), [], []
+    about, rows, tables = machine(), [], {}
+    parts = PARTS or ["start-up", "lab", "tenants", "addons"]
     work = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench-"))
+    # Ended by a signal, it takes its cluster away too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        start_up(work, rows)
-        lab(work, rows)
-        side_by_side(work, tables)
+        if "start-up" in parts:
+            start_up(work, rows)
+        if "addons" in parts:
+            rendering(work, rows)
+        if "lab" in parts:
+            lab(work, rows)
+        if "tenants" in parts or "addons" in parts:
+            side_by_side(work, tables, parts)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     table = "| What | Runs | Median | Target | Peak memory |\n|---|---:|---:|---:|---:|\n"
     table += "".join(f"| {what} | {runs} | {value} | {target} | {memory} |\n" for what, runs, value, target, memory in rows)
-    PAGE.write_text(
-        "# Benchmarks\n\nMade by `scripts/bench`:\n\n" + "\n".join(about) + "\n\n"
-        "Targets are for 2 idle cores. Peak memory is that of the berth process (target ≤ 40 MiB), without the programs that it starts.\n\n"
-        + table +
-        "\n## Beside kubectl\n\n"
-        "The same objects on the same cluster (a real API server, provider `existing`), one after the other, each from nothing and again without change. "
-        "kubectl applies the folders of `berth render` in turn, as `berth render` says; it prunes nothing, waits for nothing and does not look for objects of others. "
-        "Requests are counted by the API server's audit log, bytes (with TLS) by a relay on 127.0.0.1 in one more run, which is not timed. "
-        "`berth up` also plans, holds a lease, records what it makes and waits until everything is ready.\n"
-        + "".join(tables)
-    )
+    page = "# Benchmarks\n\nMade by `scripts/bench`:\n\n" + "\n".join(about) + "\n\n"
+    page += "Targets are for 2 idle cores. Peak memory is that of the berth process (target ≤ 40 MiB), without the programs that it starts.\n\n" + table
+    if "tenants" in tables:
+        page += TENANTS + tables["tenants"]
+    if "addons" in tables:
+        page += ADDONS + tables["addons"]
+    if PARTS:
+        print(page)
+        return
+    PAGE.write_text(page)
     say(f"{PAGE} is written")
+
+
+TENANTS = """
+## Beside kubectl
+
+The same objects on the same cluster (a real API server, provider `existing`), one after the other, each from nothing and again without change. \
+kubectl applies the folders of `berth render` in turn, as `berth render` says; it prunes nothing, waits for nothing and does not look for objects of others. \
+Requests are counted by the API server's audit log, bytes (with TLS) by a relay on 127.0.0.1 in one more run, which is not timed. \
+`berth up` also plans, holds a lease, records what it makes and waits until everything is ready.
+"""
+ADDONS = """
+## Addons beside helm and kubectl
+
+The objects of the addons of the profile `lab`, from nothing and again without change, on one cluster, the programs in turn (`scripts/bench addons`). \
+berth has them as addons of the user's own, helm as one chart with everything in its templates, kubectl as one file. \
+Left out, for everybody: webhook configurations, the custom resources that they guard, and the APIService, since nothing answers them on simulated nodes. \
+helm and kubectl wait for nothing here; `berth up` goes on until all pods run. \
+Targets: first install accepted in a third of helm's time, no change in a fifth of both; no write and one LIST for each kind in the second `berth up`.
+"""
 
 
 main()

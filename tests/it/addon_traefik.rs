@@ -27,6 +27,14 @@ fn arguments(options: &str) -> Vec<String> {
 fn on_eks_it_is_an_nlb_from_the_start() {
     let service = service(EKS, "{}");
     assert_eq!(service["spec"]["type"], "LoadBalancer");
+    assert_eq!(service["spec"].get("loadBalancerClass"), None);
+    let annotations = json!({"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"});
+    assert_eq!(service["metadata"]["annotations"], annotations);
+}
+
+#[test]
+fn on_eks_the_controller_of_a_class_balances_straight_to_the_pods() {
+    let service = service(EKS, "{service: {loadBalancerClass: service.k8s.aws/nlb}}");
     assert_eq!(service["spec"]["loadBalancerClass"], "service.k8s.aws/nlb");
     let annotations = json!({
         "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
@@ -40,14 +48,15 @@ fn an_internal_load_balancer_is_asked_for_as_the_platform_wants_it() {
     let annotation = |cluster, name: &str| {
         service(cluster, "{service: {internal: true}}")["metadata"]["annotations"][name].clone()
     };
-    assert_eq!(annotation(EKS, "service.beta.kubernetes.io/aws-load-balancer-scheme"), "internal");
+    assert_eq!(annotation(EKS, "service.beta.kubernetes.io/aws-load-balancer-internal"), "true");
     assert_eq!(annotation(GKE, "networking.gke.io/load-balancer-type"), "Internal");
     assert_eq!(service(GKE, "{}")["metadata"].get("annotations"), None);
 }
 
 #[test]
 fn annotations_of_the_profile_win_over_those_of_the_platform() {
-    let given = "{service: {annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: instance, a: b}}}";
+    let given = "{service: {loadBalancerClass: service.k8s.aws/nlb, \
+                  annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: instance, a: b}}}";
     let service = service(EKS, given);
     let annotations = &service["metadata"]["annotations"];
     assert_eq!(annotations["service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"], "instance");

@@ -259,7 +259,12 @@ fn a_helm_that_is_missing_or_too_old_is_said_with_what_to_install() {
     let nowhere = tempfile::tempdir().expect("a temporary folder");
     command.env("PATH", nowhere.path());
     refused(run(command), 3, &["cannot find `helm`", "it is not on PATH", "install helm 3.8 or newer"]);
-    for command in [&["validate", "lab"][..], &["list"], &["down", "lab", "--yes"]] {
+    for command in [
+        &["validate", "lab"][..],
+        &["list"],
+        &["plan", "lab", "--only", "tenants"],
+        &["down", "lab", "--yes"],
+    ] {
         berth.run(command).expect(0);
     }
 }
@@ -393,6 +398,9 @@ fn manifests_are_fetched_with_patience_and_are_what_the_profile_says() {
     web.put("large.yaml", "text/yaml", &vec![b'#'; 33 << 20]);
     declare(&berth, &addons("large.yaml", &sum(b"another")));
     refused(render(&berth), 3, &["it is larger than 32 MiB"]);
+    let nobody = "http://127.0.0.1:1/install.yaml";
+    declare(&berth, &format!("  web: {{manifests: {{url: \"{nobody}\", sha256: {}}}}}\n", sum(b"another")));
+    refused(render(&berth), 1, &["for `addons.web`", "refused", "put the file at", &sum(b"another")]);
     for (content, why) in [
         (&b"<html>\n<body>moved</body>"[..], "is no"),
         (b"a: [1\n", "document 1, line"),

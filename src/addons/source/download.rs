@@ -33,7 +33,7 @@ pub(super) async fn download(
     let content = flow
         .retry(Patience::BRIEF, &attempted, || flow.within(WHOLE, &attempted, get(&client, url, &attempted)))
         .await
-        .map_err(|fault| when_offline(fault, sha256, store))?;
+        .map_err(|fault| store.by_hand(fault, sha256))?;
     check(&content, sha256, &attempted)?;
     store.keep(&content)?;
     Ok(content)
@@ -86,18 +86,6 @@ fn broken(attempted: &str, error: &reqwest::Error) -> Fault {
     let kind =
         if error.is_builder() || error.is_redirect() { FaultKind::Invalid } else { FaultKind::Transient };
     Fault::new(kind, attempted, causes(error))
-}
-
-/// What to do where there is no network.
-fn when_offline(fault: Fault, sha256: &Checksum, store: &Store) -> Fault {
-    if fault.kind != FaultKind::Transient {
-        return fault;
-    }
-    let hint = format!(
-        "look at your network and proxy; without any, put the file at `{}`",
-        store.path(sha256).display()
-    );
-    fault.hint(hint)
 }
 
 /// The innermost cause alone says what happened; the outer ones repeat the address.

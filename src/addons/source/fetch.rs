@@ -71,12 +71,21 @@ impl Fetcher<'_> {
         Ok(Some((spec.name.clone(), fetched)))
     }
 
+    /// The file at `url`, for the addon `name`.
+    async fn download(&self, name: &str, url: &str, sha256: &Checksum) -> Result<Vec<u8>, Fault> {
+        let content = download(url, sha256, &self.store, self.flow).await;
+        content.map_err(|mut fault| {
+            fault.attempted.push_str(&format!(" for `addons.{name}`"));
+            fault
+        })
+    }
+
     /// The documents that an addon of the catalog downloads; nothing when it downloads nothing.
     async fn downloads(&self, spec: &AddonSpec) -> Result<Option<(String, Fetched)>, Fault> {
         let mut found = Vec::new();
         for wanted in self.catalog.downloads(spec, self.platform)? {
             let attempted = format!("read the {} of `addons.{}`", wanted.name, spec.name);
-            let content = download(&wanted.url, &wanted.sha256, &self.store, self.flow).await?;
+            let content = self.download(&spec.name, &wanted.url, &wanted.sha256).await?;
             let shown = format!("`{}`", wanted.url);
             found.extend(readable(documents(&text(content, &attempted)?, &shown), &attempted)?);
         }
@@ -131,7 +140,8 @@ impl Fetcher<'_> {
         };
         if self.store.read(sha256)?.is_none() {
             let scratch = self.store.scratch(name)?;
-            let packed = helm.pull(&chart.place, &scratch.0, self.flow).await?;
+            let packed = helm.pull(&chart.place, &scratch.0, self.flow).await;
+            let packed = packed.map_err(|fault| self.store.by_hand(fault, sha256))?;
             let content = read(&packed)?;
             check(&content, sha256, &attempted)?;
             self.store.keep(&content)?;
@@ -143,7 +153,7 @@ impl Fetcher<'_> {
         let attempted = format!("read the manifests of `addons.{name}`");
         match &manifests.place {
             ManifestsPlace::Url { url, sha256 } => {
-                let content = download(url, sha256, &self.store, self.flow).await?;
+                let content = self.download(name, url, sha256).await?;
                 let documents =
                     readable(documents(&text(content, &attempted)?, &format!("`{url}`")), &attempted)?;
                 Ok(Fetched { version: short(sha256), documents })

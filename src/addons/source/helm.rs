@@ -216,10 +216,7 @@ async fn pulled(program: Program, attempted: &str) -> Result<(), Fault> {
         "503",
         "504",
     ]) {
-        (
-            FaultKind::Transient,
-            "look at your network and proxy; without any, put the packed chart into berth's downloads",
-        )
+        (FaultKind::Transient, "run the same command again")
     } else {
         (FaultKind::Invalid, "correct the address, the name or the version of the chart")
     };

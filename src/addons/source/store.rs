@@ -39,6 +39,17 @@ impl Store {
         files::write_private(&self.path(&sum(content)), content)
     }
 
+    /// What to do where `fault` is that of a network.
+    pub fn by_hand(&self, fault: Fault, sha256: &Checksum) -> Fault {
+        if fault.kind != FaultKind::Transient {
+            return fault;
+        }
+        fault.hint(format!(
+            "look at your network and proxy; without any, put the file at `{}`",
+            self.path(sha256).display()
+        ))
+    }
+
     /// A folder to fetch into, empty, which goes with the value.
     pub fn scratch(&self, name: &str) -> Result<Scratch, Fault> {
         let folder = self.folder.join(format!(".{name}.{}", std::process::id()));
