@@ -192,10 +192,7 @@ impl Rights {
         let mut section = "| Role | Resource | Used | Needed anyway |\n|---|---|---|---|\n".to_string();
         for ((role, resource), row) in rows {
             let (used, explained) = (row.used.join(", "), told(&row.explained));
-            section.push_str(&format!(
-                "| {role} | {resource} | {used} | {explained} |
-"
-            ));
+            section.push_str(&format!("| {role} | {resource} | {used} | {explained} |\n"));
         }
         compare_section(&title, &section);
     }
