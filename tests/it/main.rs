@@ -14,6 +14,7 @@ mod addon_command;
 mod addon_gpu;
 mod addon_metallb;
 mod addon_metrics_server;
+mod addon_rights;
 mod addon_traefik;
 mod addons;
 mod addons_live;

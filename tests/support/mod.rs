@@ -34,7 +34,7 @@ pub use pod::Pod;
 #[allow(unused_imports, reason = "not every proof has wishes")]
 pub use proof::{Proof, Wishes};
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};
-pub use rights::Rights;
+pub use rights::{Grant, Rights};
 pub use shim::Shim;
 pub use tools::{addon_binaries, tools};
 pub use web::Web;

@@ -26,9 +26,9 @@ Roles that Kubernetes brings itself are listed when an addon is bound to them.
 
 /// One verb on one resource that a role allows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Grant {
+pub struct Grant {
     /// `ClusterRole traefik`, `Role kube-system/x`.
-    role: String,
+    pub role: String,
     /// `pods`, `ingresses.networking.k8s.io/status`, `secrets[memberlist]`, `GET /metrics`.
     resource: String,
     verb: String,
@@ -100,7 +100,7 @@ impl Rights {
                 (text(&role["kind"]).to_string(), format!("{namespace}/{}", text(&role["metadata"]["name"])));
             roles.entry(key).or_insert(role);
         }
-        let mut grants: Vec<Grant> = roles.values().flat_map(grants_of).collect();
+        let mut grants: Vec<Grant> = roles.values().flat_map(Grant::all_of).collect();
         grants.dedup();
         // What `view` and the like take over from a role of ours is used by whoever has them.
         let mut taken_over = BTreeSet::new();
@@ -193,11 +193,67 @@ impl Rights {
         compare_section(&title, &section);
     }
 
+    /// What the page says is granted, in its section of this title.
+    pub fn told_in(title: &str) -> BTreeSet<Grant> {
+        let page = fs::read_to_string(page()).expect("the page is there");
+        let section = sections(&page).remove(title).unwrap_or_default();
+        let mut grants = BTreeSet::new();
+        for line in section.lines().skip(2) {
+            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            let &[role, resource, used, explained] = cells.as_slice() else { panic!("{title}: `{line}`") };
+            let explained = explained.split("; ").filter_map(|part| part.split_once(": "));
+            let verbs = explained.map(|(verbs, _)| verbs).chain([used]).flat_map(|verbs| verbs.split(", "));
+            for verb in verbs.filter(|verb| !verb.is_empty()) {
+                let (role, resource) = (role.to_string(), resource.to_string());
+                grants.insert(Grant { role, resource, verb: verb.to_string() });
+            }
+        }
+        grants
+    }
+
     fn reasons(&self) -> Vec<Reason> {
         let Ok(text) = fs::read_to_string(reasons_file(&self.addon)) else { return Vec::new() };
         let reasons: Vec<Reason> = serde_saphyr::from_str(&text).expect("rights.yaml is a list of reasons");
         let is_for = |reason: &Reason| reason.options.is_empty() || reason.options.contains(&self.options);
         reasons.into_iter().filter(is_for).collect()
+    }
+}
+
+impl Grant {
+    /// Every grant of a role, in the order of its rules.
+    pub fn all_of(role: &Value) -> Vec<Self> {
+        let namespace = role["metadata"]["namespace"].as_str().map(|namespace| format!("{namespace}/"));
+        let title = format!(
+            "{} {}{}",
+            text(&role["kind"]),
+            namespace.unwrap_or_default(),
+            text(&role["metadata"]["name"])
+        );
+        let mut grants = Vec::new();
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            let names = texts(&rule["resourceNames"]).join(", ");
+            let names = if names.is_empty() { names } else { format!("[{names}]") };
+            for verb in texts(&rule["verbs"]) {
+                for group in texts(&rule["apiGroups"]) {
+                    for resource in texts(&rule["resources"]) {
+                        let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
+                        let resource = format!("{}{names}", resource_name(group, resource, sub));
+                        grants.push(Self { role: title.clone(), resource, verb: verb.to_string() });
+                    }
+                }
+                for path in texts(&rule["nonResourceURLs"]) {
+                    let resource = format!("{} {path}", verb.to_uppercase());
+                    grants.push(Self { role: title.clone(), resource, verb: verb.to_string() });
+                }
+            }
+        }
+        grants
+    }
+
+    /// Whether it is of a role that Kubernetes brings itself.
+    pub fn is_of_kubernetes(&self) -> bool {
+        ["ClusterRole system:auth-delegator", "Role kube-system/extension-apiserver-authentication-reader"]
+            .contains(&self.role.as_str())
     }
 }
 
@@ -253,36 +309,6 @@ fn objects_of(proof: &Proof, addon: &str, kinds: &str) -> Vec<Value> {
     list["items"].as_array().cloned().unwrap_or_default()
 }
 
-/// Every grant of a role, in the order of its rules.
-fn grants_of(role: &Value) -> Vec<Grant> {
-    let namespace = role["metadata"]["namespace"].as_str().map(|namespace| format!("{namespace}/"));
-    let title = format!(
-        "{} {}{}",
-        text(&role["kind"]),
-        namespace.unwrap_or_default(),
-        text(&role["metadata"]["name"])
-    );
-    let mut grants = Vec::new();
-    for rule in role["rules"].as_array().into_iter().flatten() {
-        let names = texts(&rule["resourceNames"]).join(", ");
-        let names = if names.is_empty() { names } else { format!("[{names}]") };
-        for verb in texts(&rule["verbs"]) {
-            for group in texts(&rule["apiGroups"]) {
-                for resource in texts(&rule["resources"]) {
-                    let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
-                    let resource = format!("{}{names}", resource_name(group, resource, sub));
-                    grants.push(Grant { role: title.clone(), resource, verb: verb.to_string() });
-                }
-            }
-            for path in texts(&rule["nonResourceURLs"]) {
-                let resource = format!("{} {path}", verb.to_uppercase());
-                grants.push(Grant { role: title.clone(), resource, verb: verb.to_string() });
-            }
-        }
-    }
-    grants
-}
-
 /// `ingresses.networking.k8s.io/status`.
 fn resource_name(group: &str, resource: &str, sub: &str) -> String {
     let group = if group.is_empty() { String::new() } else { format!(".{group}") };
@@ -306,17 +332,12 @@ fn told(explained: &[(&str, &str)]) -> String {
 
 /// Passes when the page's section of this title is `wanted`; writes it when `UPDATE_EXPECTED` is set.
 fn compare_section(title: &str, wanted: &str) {
-    let path = repository().join("docs/reference/addon-rights.md");
+    let path = page();
     // Proofs run side by side.
     let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("addon-rights.lock")).expect("ours");
     lock.lock().expect("a lock can be waited for");
     let page = fs::read_to_string(&path).unwrap_or_default();
-    let mut sections: BTreeMap<String, String> = page
-        .split("\n## ")
-        .skip(1)
-        .filter_map(|section| section.split_once("\n\n"))
-        .map(|(title, body)| (title.to_string(), format!("{}\n", body.trim_end())))
-        .collect();
+    let mut sections = sections(&page);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         sections.insert(title.to_string(), wanted.to_string());
         let sections: Vec<String> =
@@ -335,6 +356,16 @@ fn compare_section(title: &str, wanted: &str) {
         "{}, section `{title}`: UPDATE_EXPECTED=1 rewrites it",
         path.display()
     );
+}
+
+/// The tables of the page, by their titles.
+fn sections(page: &str) -> BTreeMap<String, String> {
+    let sections = page.split("\n## ").skip(1).filter_map(|section| section.split_once("\n\n"));
+    sections.map(|(title, body)| (title.to_string(), format!("{}\n", body.trim_end()))).collect()
+}
+
+fn page() -> PathBuf {
+    repository().join("docs/reference/addon-rights.md")
 }
 
 fn reasons_file(addon: &str) -> PathBuf {
@@ -371,7 +402,7 @@ mod tests {
         Rights {
             addon: "unknown".to_string(),
             options: "default".to_string(),
-            grants: grants_of(&role),
+            grants: Grant::all_of(&role),
             asked: asked.iter().cloned().collect(),
         }
     }
