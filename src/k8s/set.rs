@@ -202,7 +202,13 @@ impl SetResource {
         let addresses: BTreeSet<(&str, &str, Option<&str>, &str)> = self
             .wanted
             .iter()
-            .map(|object| address(&object.kind, object.namespace.as_deref(), &object.name))
+            .flat_map(|object| {
+                // As long as only the cluster knows its kind, it may stand at home or in no namespace.
+                let home = object.namespace.as_deref().or(object.home.as_deref());
+                let nowhere = object.home.is_some().then_some(None);
+                let homes = std::iter::once(home).chain(nowhere);
+                homes.map(|home| address(&object.kind, home, &object.name))
+            })
             .collect();
         distinct(listed)
             .filter(|live| {

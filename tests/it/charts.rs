@@ -494,6 +494,6 @@ fn a_version_of_the_catalog_can_be_asked_for() {
     refused(
         berth.run(&["validate", "lab"]),
         3,
-        &["`addons.traefik.version`: no version 9.9.9 of it is known", "for Kubernetes 1.", "there are: 3."],
+        &["no version 9.9.9 of it is known", "for Kubernetes 1.", "there are: 3."],
     );
 }
