@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 use serde_json::Value;
 
-use super::definition::{API_VERSION, Definition, KIND, Way};
+use super::definition::{API_VERSION, Definition, KIND};
 use super::error::{AddonError, nearest};
 use super::images::Mirrors;
 use super::options::OptionType;
@@ -14,7 +14,7 @@ use super::source::Sources;
 use super::template::Templates;
 use crate::base::ProviderKind;
 use crate::os::files;
-use crate::profile::{AddonSource, AddonSpec};
+use crate::profile::AddonSpec;
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/addons");
 
@@ -117,20 +117,6 @@ impl Catalog {
             nearest: nearest(name, self.names()).map(str::to_string),
             known: self.names().map(str::to_string).collect(),
         })
-    }
-
-    /// Whether `provider` can have the addon of `spec` with these options; needs no cluster.
-    pub fn check(&self, spec: &AddonSpec, provider: ProviderKind) -> Result<(), AddonError> {
-        if spec.source != AddonSource::Catalog {
-            return Ok(());
-        }
-        let addon = self.get(&spec.name)?;
-        let definition = &addon.definition;
-        if let Way::Refused(because) = definition.providers.on(provider) {
-            return Err(AddonError::Refused { name: spec.name.clone(), provider, because: because.clone() });
-        }
-        let options = definition.options.complete(&path(spec), &spec.options)?;
-        addon.pools(&path(spec), &options, provider).map(drop)
     }
 
     fn add(&mut self, addon: Addon) -> Result<(), AddonError> {

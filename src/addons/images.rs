@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::error::AddonError;
 use super::reference::Reference;
-use super::render::Rendered;
+use super::rendered::Rendered;
 use crate::k8s::{Kind, Object};
 use crate::profile::schema::ImageField;
 

@@ -7,6 +7,7 @@
 
 mod catalog;
 mod definition;
+mod draft;
 mod error;
 mod format;
 mod images;
@@ -16,7 +17,9 @@ mod pools;
 mod reference;
 mod rehearsal;
 mod render;
+mod rendered;
 mod rules;
+mod slices;
 mod source;
 mod template;
 
@@ -31,6 +34,6 @@ pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
 pub use needs::Wanted;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use pools::PoolOptions;
-pub use render::{Offered, Rendered};
+pub use rendered::{Offered, Rendered};
 pub use rules::{Named, Rule};
 pub use source::{Document, GET_HELM, HelmSearch, HelmVersion, Means, Sources};

@@ -1,74 +1,16 @@
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::catalog::{Addon, Catalog, path};
-use super::definition::{Ability, Download, Minor, Rehearsal, Version, Way};
+use super::draft::{Course, Draft, definition_place};
 use super::error::AddonError;
 use super::images::Image;
-use super::pools::Settled;
-use super::rehearsal;
-use super::rules::evaluate;
+use super::rendered::Rendered;
 use super::source::{SourceObjects, downloaded, missing_namespace, of_source};
-use super::template::problem;
-use crate::base::{Capability, Note, Platform};
+use crate::base::{Note, Platform};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
-
-/// What one addon of a profile comes to on one platform.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rendered {
-    /// The addon's name.
-    pub name: String,
-    /// The version of its program.
-    pub version: String,
-    /// What berth applies, in the order of the manifests; empty where somebody else brings the addon
-    /// or nothing stands behind it.
-    pub objects: Vec<Object>,
-    /// The path of a list in the cluster's API by whose items an addon that somebody else brings
-    /// shows that it works.
-    pub provided: Option<String>,
-    /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
-    pub absent: bool,
-    /// The images of its objects, also of those that a rehearsal leaves out.
-    pub images: Vec<Image>,
-    /// What the user should know: who brings it, that it is not rehearsed.
-    pub notes: Vec<Note>,
-    /// What it does for other addons and for the user.
-    pub provides: Vec<Ability>,
-    /// The object by which others show that they bring it already: `APIService v1beta1.metrics.k8s.io`.
-    pub yields_to: Option<String>,
-    /// What nodes with GPUs offer once it works.
-    pub offers: Option<Offered>,
-}
-
-/// What every node with GPUs offers to pods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offered {
-    /// The extended resource: `nvidia.com/gpu`.
-    pub resource: String,
-    /// How much of it for each GPU; nothing is known beforehand when it is 0.
-    pub times: u32,
-}
-
-impl Rendered {
-    /// Takes out what a rehearsal does not apply. One note says so, and which address pools are `open`.
-    fn leave_out(&mut self, open: &[String], rehearsal: bool) {
-        let mut parts = Vec::new();
-        if rehearsal {
-            let (applied, left_out) = rehearsal::split(std::mem::take(&mut self.objects));
-            self.objects = applied;
-            parts = rehearsal::words(&left_out);
-        }
-        parts.extend(open.iter().map(|pool| {
-            format!("pool `{pool}` (its addresses are chosen from the docker network once it is there)")
-        }));
-        if !parts.is_empty() {
-            let topic = if rehearsal { "not rehearsed" } else { "left open" };
-            self.notes.push(Note::new(topic, format!("addon {}: {}", self.name, parts.join(", "))));
-        }
-    }
-}
 
 impl Catalog {
     /// What the addons of a profile come to on `platform`, in the order of the profile.
@@ -89,47 +31,36 @@ impl Catalog {
         if let Some(reach) = spec.source.reach() {
             return self.render_source(spec, reach, all, platform);
         }
-        let addon = self.get(&spec.name)?;
-        self.check(spec, platform.provider)?;
-        let version = version_for(addon, spec, platform)?;
+        let Draft { addon, version, course, values, open, offers } = self.draft(spec, all, platform)?;
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: version.version.clone(),
-            objects: Vec::new(),
-            provided: None,
-            absent: false,
-            images: Vec::new(),
-            notes: Vec::new(),
             provides: addon.definition.provides.clone(),
             yields_to: addon.definition.yields_to.clone(),
-            offers: None,
+            ..Rendered::default()
         };
-        match course(addon, platform) {
+        match course {
             Course::Apply if addon.manifests.is_empty() => {
-                Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider })
+                return Err(AddonError::NoManifests { name: spec.name.clone(), provider: platform.provider });
             }
             Course::Apply => {
-                let (values, open) = self.values(addon, version, spec, all, platform)?;
-                rendered.offers = self.offered(addon, &values)?;
                 let objects = self.objects(addon, &values)?;
                 (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
+                rendered.offers = offers;
                 rendered.leave_out(&open, platform.rehearsal);
-                Ok(rendered)
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
-                let (values, _) = self.values(addon, version, spec, all, platform)?;
                 let objects = self.objects(addon, &values)?;
                 (_, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.notes.push(Note::new("not rehearsed", format!("addon {}: {because}", spec.name)));
-                Ok(rendered)
             }
             Course::LeaveToOthers(because) => {
                 rendered.provided.clone_from(&addon.definition.answers);
                 rendered.notes.push(Note::new("provided", format!("addon {}: {because}", spec.name)));
-                Ok(rendered)
             }
         }
+        Ok(rendered)
     }
 
     /// An addon from elsewhere, as far as it was fetched.
@@ -140,18 +71,7 @@ impl Catalog {
         all: &[AddonSpec],
         platform: &Platform,
     ) -> Result<Rendered, AddonError> {
-        let mut rendered = Rendered {
-            name: spec.name.clone(),
-            version: String::new(),
-            objects: Vec::new(),
-            provided: None,
-            absent: true,
-            images: Vec::new(),
-            notes: Vec::new(),
-            provides: Vec::new(),
-            yields_to: None,
-            offers: None,
-        };
+        let mut rendered = Rendered { name: spec.name.clone(), absent: true, ..Rendered::default() };
         let Some(fetched) = self.sources.of(&spec.name) else { return Ok(rendered) };
         let mut kinds = Kinds::default();
         self.sources.documents().for_each(|document| kinds.learn(&document.body));
@@ -168,34 +88,6 @@ impl Catalog {
         Ok(rendered)
     }
 
-    /// What the addon of `spec` has to download before it is applied on `platform`.
-    pub(super) fn downloads(
-        &self,
-        spec: &AddonSpec,
-        platform: &Platform,
-    ) -> Result<Vec<&Download>, AddonError> {
-        let addon = self.get(&spec.name)?;
-        if !matches!(course(addon, platform), Course::Apply) {
-            return Ok(Vec::new());
-        }
-        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
-        let values = json!({"options": options});
-        let mut wanted = Vec::new();
-        for download in &addon.definition.downloads {
-            let holds = match &download.when {
-                Some(when) => self.templates.holds(when, &values).map_err(|problem| {
-                    let place = format!("{}/addon.yaml", addon.folder);
-                    AddonError::file(&place, format!("`when` of the download `{}`: {problem}", download.name))
-                })?,
-                None => true,
-            };
-            if holds {
-                wanted.push(download);
-            }
-        }
-        Ok(wanted)
-    }
-
     /// The objects of `addon` with their images pointed to where they are pulled from, and these images.
     fn mirrored(
         &self,
@@ -205,53 +97,6 @@ impl Catalog {
         let images = self.mirrors().settle(&mut objects, &addon.definition.image_fields);
         let wrong = |problem: String| AddonError::file(&definition_place(addon), problem);
         Ok((objects, images.map_err(wrong)?))
-    }
-
-    /// What templates see, and the names of address pools that wait for the network to be known.
-    fn values(
-        &self,
-        addon: &Addon,
-        version: &Version,
-        spec: &AddonSpec,
-        all: &[AddonSpec],
-        platform: &Platform,
-    ) -> Result<(Value, Vec<String>), AddonError> {
-        let path = path(spec);
-        let options = addon.definition.options.complete(&path, &spec.options)?;
-        let pools = addon.pools(&path, &options, platform.provider)?;
-        let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
-        let mut values = json!({
-            "options": options,
-            "pools": pools,
-            "images": version.images,
-            "version": version.version,
-            "platform": self.platform_values(all, platform),
-            "values": {},
-        });
-        let place = definition_place(addon);
-        for named in &addon.definition.values {
-            named.add(self.templates.environment(), &mut values, &place)?;
-        }
-        for rule in &addon.definition.rules {
-            rule.check(self.templates.environment(), &values, &path, &place)?;
-        }
-        // Also where nothing is fetched, a condition that cannot be said is found.
-        self.downloads(spec, platform)?;
-        Ok((values, open))
-    }
-
-    fn offered(&self, addon: &Addon, values: &Value) -> Result<Option<Offered>, AddonError> {
-        let Some(offer) = &addon.definition.offers else { return Ok(None) };
-        let place = definition_place(addon);
-        let wrong = |problem: &str| AddonError::file(&place, format!("`offers`: {problem}"));
-        let of = |expression: &str| {
-            evaluate(self.templates.environment(), expression, values)
-                .map_err(|error| wrong(&problem(&error)))
-        };
-        let (resource, times) = (of(&offer.resource)?, of(&offer.times)?);
-        let times = times.as_i64().and_then(|times| u32::try_from(times).ok());
-        let times = times.ok_or_else(|| wrong("`times` is no whole number"))?;
-        Ok(Some(Offered { resource: resource.to_string(), times }))
     }
 
     fn objects(&self, addon: &Addon, values: &Value) -> Result<Vec<Object>, AddonError> {
@@ -271,20 +116,6 @@ impl Catalog {
         };
         documents.into_iter().map(object).collect()
     }
-
-    /// What templates see of the platform.
-    fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
-        let load_balancer = match platform.load_balancer {
-            Capability::Native => true,
-            Capability::ByAddon | Capability::Unknown => all.iter().any(|spec| self.gives_addresses(spec)),
-            Capability::Absent => false,
-        };
-        json!({
-            "provider": platform.provider,
-            "kubernetes": minor(platform).to_string(),
-            "loadBalancer": load_balancer,
-        })
-    }
 }
 
 /// Refuses an object that two addons bring: each would take it from the other, for ever.
@@ -303,72 +134,12 @@ fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
     Ok(())
 }
 
-/// What is done about an addon on a platform.
-enum Course<'a> {
-    Apply,
-    CheckOnly(&'a str),
-    LeaveToOthers(&'a str),
-}
-
-/// A rehearsal comes first: there, also an addon that the cloud brings has to come from somewhere.
-fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
-    let definition = &addon.definition;
-    if platform.rehearsal {
-        match &definition.rehearsal {
-            Rehearsal::Provided(because) => return Course::LeaveToOthers(because),
-            Rehearsal::NotRehearsed(because) => return Course::CheckOnly(because),
-            Rehearsal::Applied => {}
-        }
-    }
-    match definition.providers.on(platform.provider) {
-        Way::Native(because) => Course::LeaveToOthers(because),
-        _ if platform.native_addons.contains(&definition.name) => {
-            Course::LeaveToOthers("the platform brings it")
-        }
-        _ => Course::Apply,
-    }
-}
-
-fn definition_place(addon: &Addon) -> String {
-    format!("{}/addon.yaml", addon.folder)
-}
-
-/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
-fn version_for<'a>(
-    addon: &'a Addon,
-    spec: &AddonSpec,
-    platform: &Platform,
-) -> Result<&'a Version, AddonError> {
-    let definition = &addon.definition;
-    let minor = minor(platform);
-    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
-        name: definition.name.clone(),
-        minor: minor.to_string(),
-        newest: definition.versions.first().map(|version| version.kubernetes),
-    })?;
-    let Some(asked) = &spec.version else { return Ok(newest) };
-    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
-    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
-        name: definition.name.clone(),
-        asked: asked.clone(),
-        made_for: definition
-            .versions
-            .iter()
-            .find(|version| version.version == *asked)
-            .map(|version| version.kubernetes),
-        minor: minor.to_string(),
-        fitting: fitting().map(|version| version.version.clone()).collect(),
-    })
-}
-
-fn minor(platform: &Platform) -> Minor {
-    Minor(platform.kubernetes.0, platform.kubernetes.1)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::base::{Network, ProviderKind, Subnet};
+    use crate::base::{Capability, Network, ProviderKind, Subnet};
 
     fn platform(provider: ProviderKind) -> Platform {
         Platform {
@@ -559,46 +330,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_refusal_names_the_place_in_the_profile_and_what_to_do() {
-        let refused = |name: &str, options: Value, provider| {
-            let error = catalog().check(&spec(name, options), provider).expect_err("refused");
-            (error.to_string(), error.path(), error.hint())
-        };
-        let some = |text: &str| Some(text.to_string());
-        assert_eq!(
-            refused("traefk", json!({}), ProviderKind::Kind),
-            (
-                "`addons.traefk`: no such addon".to_string(),
-                some("addons.traefk"),
-                some("did you mean `traefik`?")
-            )
-        );
-        assert_eq!(
-            refused("traefik", json!({"replica": 2}), ProviderKind::Kind),
-            (
-                "`addons.traefik.replica`: no such option".to_string(),
-                some("addons.traefik.replica"),
-                some("did you mean `replicas`?")
-            )
-        );
-        let (message, path, _) = refused("metallb", json!({}), ProviderKind::Gke);
-        assert_eq!(
-            message,
-            "`addons.metallb`: not on gke: GKE gives load balancers their addresses itself and MetalLB cannot \
-             announce any there"
-        );
-        assert_eq!(path, some("addons.metallb"));
-    }
-
-    #[test]
-    fn a_cluster_too_new_for_every_version_is_refused() {
-        let platform = Platform { kubernetes: (1, 38), ..platform(ProviderKind::Kind) };
-        let spec = spec("traefik", json!({}));
-        let error = catalog().render(&spec, std::slice::from_ref(&spec), &platform).expect_err("too new");
-        assert_eq!(error.to_string(), "`addons.traefik`: no version of it for Kubernetes 1.38");
-        assert_eq!(error.hint().as_deref(), Some("its newest version is made for Kubernetes 1.33 to 1.37"));
     }
 }

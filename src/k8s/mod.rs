@@ -16,6 +16,7 @@ mod hub;
 mod kinds;
 mod lease;
 mod leftovers;
+mod listing;
 mod live;
 mod object;
 mod offers;

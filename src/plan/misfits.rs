@@ -3,7 +3,7 @@ use crate::profile::{Environment, Misfit};
 use crate::providers;
 
 /// What is wrong with the addons of `environment` besides what the profile itself can tell: each is
-/// rendered on its own, so that all of them are told in one go.
+/// checked on its own, so that all of them are told in one go. Their manifests are not rendered for that.
 pub fn misfits(environment: &Environment) -> Vec<Misfit> {
     if environment.addons.is_empty() {
         return Vec::new();
@@ -14,12 +14,8 @@ pub fn misfits(environment: &Environment) -> Vec<Misfit> {
     };
     let platform = providers::platform(environment);
     let specs = environment.addons.iter();
-    let refused = specs.filter_map(|spec| match catalog.render(spec, &environment.addons, &platform) {
-        // That says something of this build, nothing of the profile.
-        Ok(_) | Err(AddonError::NoManifests { .. }) => None,
-        Err(error) => Some(misfit(&error)),
-    });
-    refused.collect()
+    let refused = specs.filter_map(|spec| catalog.check(spec, &environment.addons, &platform).err());
+    refused.map(|error| misfit(&error)).collect()
 }
 
 fn misfit(error: &AddonError) -> Misfit {

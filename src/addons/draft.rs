@@ -1,0 +1,286 @@
+use serde_json::{Value, json};
+
+use super::catalog::{Addon, Catalog, path};
+use super::definition::{Download, Minor, Rehearsal, Version, Way};
+use super::error::AddonError;
+use super::pools::Settled;
+use super::rendered::Offered;
+use super::rules::evaluate;
+use super::template::problem;
+use crate::base::{Capability, Platform};
+use crate::profile::{AddonSource, AddonSpec};
+
+/// An addon of a profile as far as it can be told without its manifests.
+pub(super) struct Draft<'a> {
+    pub(super) addon: &'a Addon,
+    pub(super) version: &'a Version,
+    pub(super) course: Course<'a>,
+    /// What its templates see; nothing where somebody else brings it.
+    pub(super) values: Value,
+    /// The address pools that wait for their network to be known.
+    pub(super) open: Vec<String>,
+    /// What nodes with GPUs offer once it works.
+    pub(super) offers: Option<Offered>,
+}
+
+/// What is done about an addon on a platform.
+pub(super) enum Course<'a> {
+    Apply,
+    CheckOnly(&'a str),
+    LeaveToOthers(&'a str),
+}
+
+/// A rehearsal comes first: there, also an addon that the cloud brings has to come from somewhere.
+fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
+    let definition = &addon.definition;
+    if platform.rehearsal {
+        match &definition.rehearsal {
+            Rehearsal::Provided(because) => return Course::LeaveToOthers(because),
+            Rehearsal::NotRehearsed(because) => return Course::CheckOnly(because),
+            Rehearsal::Applied => {}
+        }
+    }
+    match definition.providers.on(platform.provider) {
+        Way::Native(because) => Course::LeaveToOthers(because),
+        _ if platform.native_addons.contains(&definition.name) => {
+            Course::LeaveToOthers("the platform brings it")
+        }
+        _ => Course::Apply,
+    }
+}
+
+impl Catalog {
+    /// Refuses what a profile says of the addon of `spec` beside the addons `all` of it, as far as that can be
+    /// told without its manifests: options, rules, pools, version, provider.
+    pub fn check(&self, spec: &AddonSpec, all: &[AddonSpec], platform: &Platform) -> Result<(), AddonError> {
+        if spec.source != AddonSource::Catalog {
+            return Ok(());
+        }
+        self.draft(spec, all, platform).map(drop)
+    }
+
+    /// The addon of `spec`, one of the catalog, before its manifests are rendered.
+    pub(super) fn draft(
+        &self,
+        spec: &AddonSpec,
+        all: &[AddonSpec],
+        platform: &Platform,
+    ) -> Result<Draft<'_>, AddonError> {
+        let addon = self.get(&spec.name)?;
+        let provider = platform.provider;
+        if let Way::Refused(because) = addon.definition.providers.on(provider) {
+            return Err(AddonError::Refused { name: spec.name.clone(), provider, because: because.clone() });
+        }
+        let path = path(spec);
+        let options = addon.definition.options.complete(&path, &spec.options)?;
+        let pools = addon.pools(&path, &options, provider)?;
+        let version = version_for(addon, spec, platform)?;
+        let course = course(addon, platform);
+        let mut draft = Draft { addon, version, course, values: Value::Null, open: Vec::new(), offers: None };
+        if matches!(draft.course, Course::LeaveToOthers(_)) {
+            return Ok(draft);
+        }
+        let Settled { values: pools, open } = pools.settle(platform.network.as_ref())?;
+        draft.open = open;
+        draft.values = json!({
+            "options": options,
+            "pools": pools,
+            "images": version.images,
+            "version": version.version,
+            "platform": self.platform_values(all, platform),
+            "values": {},
+        });
+        self.apply_rules(addon, &mut draft.values, &path)?;
+        // Also where nothing is fetched, a condition that cannot be said is found.
+        self.downloads(spec, platform)?;
+        draft.offers = self.offered(addon, &draft.values)?;
+        Ok(draft)
+    }
+
+    /// What the addon of `spec` has to download before it is applied on `platform`.
+    pub(super) fn downloads(
+        &self,
+        spec: &AddonSpec,
+        platform: &Platform,
+    ) -> Result<Vec<&Download>, AddonError> {
+        let addon = self.get(&spec.name)?;
+        if !matches!(course(addon, platform), Course::Apply) {
+            return Ok(Vec::new());
+        }
+        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
+        let values = json!({"options": options});
+        let mut wanted = Vec::new();
+        for download in &addon.definition.downloads {
+            let holds = match &download.when {
+                Some(when) => self.templates.holds(when, &values).map_err(|problem| {
+                    AddonError::file(
+                        &definition_place(addon),
+                        format!("`when` of the download `{}`: {problem}", download.name),
+                    )
+                })?,
+                None => true,
+            };
+            if holds {
+                wanted.push(download);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Adds the values that the addon works out to `values`, and refuses what its rules refuse.
+    fn apply_rules(&self, addon: &Addon, values: &mut Value, path: &str) -> Result<(), AddonError> {
+        let (place, templates) = (definition_place(addon), self.templates.environment());
+        for named in &addon.definition.values {
+            named.add(templates, values, &place)?;
+        }
+        addon.definition.rules.iter().try_for_each(|rule| rule.check(templates, values, path, &place))
+    }
+
+    fn offered(&self, addon: &Addon, values: &Value) -> Result<Option<Offered>, AddonError> {
+        let Some(offer) = &addon.definition.offers else { return Ok(None) };
+        let place = definition_place(addon);
+        let wrong = |problem: &str| AddonError::file(&place, format!("`offers`: {problem}"));
+        let of = |expression: &str| {
+            evaluate(self.templates.environment(), expression, values)
+                .map_err(|error| wrong(&problem(&error)))
+        };
+        let (resource, times) = (of(&offer.resource)?, of(&offer.times)?);
+        let times = times.as_i64().and_then(|times| u32::try_from(times).ok());
+        let times = times.ok_or_else(|| wrong("`times` is no whole number"))?;
+        Ok(Some(Offered { resource: resource.to_string(), times }))
+    }
+
+    /// What templates see of the platform.
+    fn platform_values(&self, all: &[AddonSpec], platform: &Platform) -> Value {
+        let load_balancer = match platform.load_balancer {
+            Capability::Native => true,
+            Capability::ByAddon | Capability::Unknown => all.iter().any(|spec| self.gives_addresses(spec)),
+            Capability::Absent => false,
+        };
+        json!({
+            "provider": platform.provider,
+            "kubernetes": minor(platform).to_string(),
+            "loadBalancer": load_balancer,
+        })
+    }
+}
+
+/// The file that says what an addon is, for messages.
+pub(super) fn definition_place(addon: &Addon) -> String {
+    format!("{}/addon.yaml", addon.folder)
+}
+
+/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
+fn version_for<'a>(
+    addon: &'a Addon,
+    spec: &AddonSpec,
+    platform: &Platform,
+) -> Result<&'a Version, AddonError> {
+    let definition = &addon.definition;
+    let minor = minor(platform);
+    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
+        name: definition.name.clone(),
+        minor: minor.to_string(),
+        newest: definition.versions.first().map(|version| version.kubernetes),
+    })?;
+    let Some(asked) = &spec.version else { return Ok(newest) };
+    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
+    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
+        name: definition.name.clone(),
+        asked: asked.clone(),
+        made_for: definition
+            .versions
+            .iter()
+            .find(|version| version.version == *asked)
+            .map(|version| version.kubernetes),
+        minor: minor.to_string(),
+        fitting: fitting().map(|version| version.version.clone()).collect(),
+    })
+}
+
+fn minor(platform: &Platform) -> Minor {
+    Minor(platform.kubernetes.0, platform.kubernetes.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::base::ProviderKind;
+
+    fn platform(provider: ProviderKind) -> Platform {
+        Platform {
+            provider,
+            kubernetes: (1, 36),
+            rehearsal: false,
+            load_balancer: Capability::Native,
+            dns_addresses: Vec::new(),
+            native_addons: Vec::new(),
+            network: None,
+        }
+    }
+
+    fn check(name: &str, options: Value, platform: &Platform) -> Result<(), AddonError> {
+        let spec = AddonSpec::of_catalog(name, options);
+        Catalog::load(&[]).expect("the shipped addons").check(&spec, std::slice::from_ref(&spec), platform)
+    }
+
+    #[test]
+    fn a_refusal_names_the_place_in_the_profile_and_what_to_do() {
+        let refused = |name: &str, options: Value, provider| {
+            let error = check(name, options, &platform(provider)).expect_err("refused");
+            (error.to_string(), error.path(), error.hint())
+        };
+        let some = |text: &str| Some(text.to_string());
+        assert_eq!(
+            refused("traefk", json!({}), ProviderKind::Kind),
+            (
+                "`addons.traefk`: no such addon".to_string(),
+                some("addons.traefk"),
+                some("did you mean `traefik`?")
+            )
+        );
+        assert_eq!(
+            refused("traefik", json!({"replica": 2}), ProviderKind::Kind),
+            (
+                "`addons.traefik.replica`: no such option".to_string(),
+                some("addons.traefik.replica"),
+                some("did you mean `replicas`?")
+            )
+        );
+        let (message, path, _) = refused("metallb", json!({}), ProviderKind::Gke);
+        assert_eq!(
+            message,
+            "`addons.metallb`: not on gke: GKE gives load balancers their addresses itself and MetalLB cannot \
+             announce any there"
+        );
+        assert_eq!(path, some("addons.metallb"));
+    }
+
+    #[test]
+    fn what_only_manifests_can_tell_is_not_asked() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let addon = folder.path().join("broken");
+        fs::create_dir_all(addon.join("manifests")).expect("made");
+        fs::write(addon.join("manifests/10.yaml"), "{{ nothing").expect("written");
+        let definition = "{apiVersion: berth.dev/v1alpha1, kind: Addon, name: broken, summary: breaks,
+            versions: [{version: 1.0.0, kubernetes: {from: '1.33', to: '1.37'}, images: {}}],
+            options: {type: object, additionalProperties: false},
+            providers: {eks: objects, gke: objects, kind: objects, kwok: objects, existing: objects},
+            rehearsal: applied}";
+        fs::write(addon.join("addon.yaml"), definition).expect("written");
+        let catalog = Catalog::load(&[folder.path().to_path_buf()]).expect("loaded");
+        let (spec, platform) = (AddonSpec::of_catalog("broken", json!({})), platform(ProviderKind::Kind));
+        assert_eq!(catalog.check(&spec, std::slice::from_ref(&spec), &platform), Ok(()));
+        assert!(catalog.render(&spec, std::slice::from_ref(&spec), &platform).is_err());
+    }
+
+    #[test]
+    fn a_cluster_too_new_for_every_version_is_refused() {
+        let platform = Platform { kubernetes: (1, 38), ..platform(ProviderKind::Kind) };
+        let error = check("traefik", json!({}), &platform).expect_err("too new");
+        assert_eq!(error.to_string(), "`addons.traefik`: no version of it for Kubernetes 1.38");
+        assert_eq!(error.hint().as_deref(), Some("its newest version is made for Kubernetes 1.33 to 1.37"));
+    }
+}
