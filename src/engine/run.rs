@@ -116,6 +116,7 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                             Direction::Up => work.raise().await,
                             Direction::Down => work.remove(look, survey).await,
                         };
+                        let result = result.map_err(|fault| work.explained(fault));
                         (index, work, result)
                     });
                 }
@@ -226,6 +227,8 @@ struct Work<'a> {
     publish: mpsc::UnboundedSender<Outputs>,
     began: Instant,
     status: Arc<Mutex<String>>,
+    /// What keeps it from being done, as far as was seen: told when its time is over.
+    hindrance: Arc<Mutex<Option<String>>>,
     changed: Mutex<bool>,
     run_began: Instant,
     accepted: Mutex<Option<Duration>>,
@@ -242,9 +245,14 @@ impl<'a> Work<'a> {
         let id = node.resource.id().clone();
         run.events.send(EventKind::Started { resource: id.clone() });
         let status = Arc::new(Mutex::new(String::new()));
+        let hindrance = Arc::new(Mutex::new(None));
         let flow = {
-            let (events, status) = (run.events.clone(), Arc::clone(&status));
-            run.flow.reporting(move |notice| send_notice(&events, &id, &status, notice))
+            let (events, status, hindrance) =
+                (run.events.clone(), Arc::clone(&status), Arc::clone(&hindrance));
+            run.flow.reporting(move |notice| {
+                *lock(&hindrance) = Some(hindrance_of(&notice));
+                send_notice(&events, &id, &status, notice);
+            })
         };
         Self {
             node,
@@ -253,6 +261,7 @@ impl<'a> Work<'a> {
             publish,
             began: Instant::now(),
             status,
+            hindrance,
             changed: Mutex::new(false),
             run_began,
             accepted: Mutex::new(None),
@@ -292,6 +301,7 @@ impl<'a> Work<'a> {
                         *lock(&self.changed) = changed_before || !fault.untouched;
                         return Err(fault);
                     }
+                    *lock(&self.hindrance) = None;
                     let took_ms = milliseconds(self.began.elapsed());
                     *lock(&self.accepted) = Some(self.run_began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
@@ -356,7 +366,18 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// A fault that says only that the time is over, with what was waited for.
+    fn explained(&self, fault: Fault) -> Fault {
+        match lock(&self.hindrance).as_ref() {
+            Some(hindrance) if fault.kind == FaultKind::Deadline => {
+                Fault { reason: format!("{}; seen last: {hindrance}", fault.reason), ..fault }
+            }
+            _ => fault,
+        }
+    }
+
     fn progress(&self, status: String) {
+        *lock(&self.hindrance) = Some(status.clone());
         let mut last = lock(&self.status);
         if *last != status {
             self.events.send(EventKind::Progressing { resource: self.id().clone(), status: status.clone() });
@@ -388,6 +409,14 @@ impl<'a> Work<'a> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hindrance_of(notice: &Notice) -> String {
+    match notice {
+        Notice::Counted { done, total, unit } => format!("{done} of {total} {unit}"),
+        Notice::Waiting(text) => text.clone(),
+        Notice::Retrying { fault, .. } => fault.to_string(),
+    }
 }
 
 fn send_notice(events: &Events, id: &ResourceId, status: &Mutex<String>, notice: Notice) {

@@ -234,6 +234,36 @@ async fn down_does_not_ask_what_is_inside_of_something_absent() {
 }
 
 #[tokio::test]
+async fn when_the_time_is_over_each_resource_says_what_it_waited_for() {
+    let waiting = |text: &str| vec![Is(State::Progressing(text.to_string()))];
+    let (web, _) = Scripted::new("addon/web", vec![], waiting("Service n/web: no address yet"));
+    let (pools, _) = Scripted::new("addon/pools", vec![], waiting("webhook w does not answer yet"));
+    let graph = {
+        let mut graph = Graph::new();
+        graph.add(web, Removal::Itself);
+        graph.add(pools, Removal::Itself);
+        graph
+    };
+    let limited = || {
+        let run = run();
+        Run { flow: run.flow.within_limit(std::time::Duration::from_millis(300)), ..run }
+    };
+    let told = |outcome: Outcome| -> Vec<String> {
+        let late = |fault: &Fault| fault.kind == FaultKind::Deadline && fault.hint.is_some();
+        assert!(outcome.failed.iter().all(|(_, fault)| late(fault)), "{:?}", outcome.failed);
+        let mut told: Vec<String> = outcome.failed.into_iter().map(|(_, fault)| fault.reason).collect();
+        told.sort();
+        told
+    };
+    let over = "the time given with `--timeout` is over; seen last: ";
+    let expected =
+        [format!("{over}Service n/web: no address yet"), format!("{over}webhook w does not answer yet")];
+    assert_eq!(told(converge(&graph, &limited()).await), expected);
+    let survey = survey(&graph, &run().flow, &run().clock).await;
+    assert_eq!(told(remove(&graph, &survey, &limited()).await), expected);
+}
+
+#[tokio::test]
 async fn nothing_is_started_after_a_signal() {
     let (resource, script) = Scripted::new("tenants", vec![], vec![Differs("quota")]);
     let mut graph = Graph::new();

@@ -263,11 +263,10 @@ pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
 /// Waits for a kwokctl that a killed run of berth left behind: it would go on making what is removed.
 async fn wait_for_leftover(folder: &Folder, flow: &Flow) -> Result<(), Fault> {
     while let Some(held) = FileLock::holder(&folder.lock())? {
-        flow.report(Notice::Waiting(format!("waiting for {}", held.by)));
+        flow.report(Notice::Waiting(format!("what an earlier run left still runs: {}", held.by)));
         let paused = flow.pause(Duration::from_millis(100), "remove the cluster").await;
         paused.map_err(|fault| match fault.kind {
             FaultKind::Deadline => Fault {
-                reason: format!("{}, and what an earlier run left still runs: {}", fault.reason, held.by),
                 hint: Some(format!(
                     "end what holds `{}` open, and run the same command again",
                     folder.lock().display()
