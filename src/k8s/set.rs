@@ -148,7 +148,7 @@ impl SetResource {
                 }
                 Some(None) => {
                     let change = Change::new(ChangeKind::Create, object.title());
-                    found.changes.push(change.because("after its definition"));
+                    found.changes.push(change.because(held::undefined(&object.kind)));
                     found.unserved.push(Arc::clone(object));
                 }
             }

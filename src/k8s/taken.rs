@@ -86,8 +86,8 @@ fn refuse(found: &mut Assessment, object: &Arc<Object>, theirs: &str) {
     found.apply.retain(|candidate| !Arc::ptr_eq(candidate, object));
     if let Some(change) = found.changes.iter_mut().find(|change| change.subject == title) {
         let why = format!(
-            "{kind} {theirs} is the default already, and somebody else made it; make one of the two not the \
-             default"
+            "{kind} {theirs} is the default already, and somebody else made it; take the default off one of \
+             them: in the addon's options or on the other class"
         );
         *change = Change { kind: ChangeKind::Conflict, reason: Some(why), ..change.clone() };
     }

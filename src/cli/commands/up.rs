@@ -98,11 +98,7 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         return Err(Failure::refused(
             format!("{} in the way, nothing was changed", words::things(conflicts.len(), "is", "are")),
             format!("{first}{others}"),
-            format!(
-                "`{} --adopt` takes over what somebody else made, `--force-conflicts` fields that another \
-                 program applies; or remove what is in the way",
-                session.again("up")
-            ),
+            remedy(&conflicts, &session.again("up")),
         ));
     }
     let lost = plan.destructive().count();
@@ -128,6 +124,28 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
     Err(Failure::refused("not confirmed, nothing was changed", why, again))
 }
 
+/// What to do about `conflicts`, each with its reason, whose last part says how it can be solved; `again` is
+/// the command with the flags that were given.
+fn remedy(conflicts: &[String], again: &str) -> String {
+    let flags = [
+        ("--adopt", "takes over what somebody else made"),
+        ("--force-conflicts", "takes over fields that another program applies"),
+    ];
+    let helps = |conflict: &String, flag: &str| conflict.contains(&format!("`{flag}`"));
+    let asked = flags.iter().filter(|(flag, _)| conflicts.iter().any(|conflict| helps(conflict, flag)));
+    let mut ways: Vec<String> = asked
+        .map(|(flag, effect)| format!("`{again} {flag}` {effect}, or remove what is in the way"))
+        .collect();
+    for conflict in conflicts.iter().filter(|conflict| flags.iter().all(|(flag, _)| !helps(conflict, flag))) {
+        let own = conflict.rsplit_once("; ").map_or("remove what is in the way", |(_, own)| own);
+        let way = format!("{own}, then `{again}`");
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    ways.join("; ")
+}
+
 /// The last words: what stands, how to reach it, how long it took.
 fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let settings = session.settings;
@@ -151,4 +169,30 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
         print(settings, &report.up(settings.printer.data_paint, settings.printer.width))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_named_only_where_it_helps_and_never_twice() {
+        let told = |conflicts: &[&str], again: &str| {
+            let conflicts: Vec<String> = conflicts.iter().map(|text| (*text).to_string()).collect();
+            remedy(&conflicts, again)
+        };
+        let taken = "Service n/web: somebody else made it; take it over with `--adopt`";
+        assert_eq!(
+            told(&[taken, taken], "berth up mi"),
+            "`berth up mi --adopt` takes over what somebody else made, or remove what is in the way"
+        );
+        let second = "IngressClass ours: IngressClass theirs is the default already, and somebody else made it; \
+                      take the default off one of them";
+        assert_eq!(
+            told(&[second], "berth up mi --adopt"),
+            "take the default off one of them, then `berth up mi --adopt`"
+        );
+        let node = "Node a: a node of this name is there that berth did not make";
+        assert_eq!(told(&[node], "berth up mi"), "remove what is in the way, then `berth up mi`");
+    }
 }
