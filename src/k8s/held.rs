@@ -93,7 +93,7 @@ pub(super) fn silent_webhook(message: &str) -> Option<String> {
 
 /// Why an object of `kind` cannot be made yet, in a plan. Pure.
 pub(super) fn undefined(kind: &Kind) -> String {
-    format!("nothing in the cluster or the profile defines `{}` of `{}` yet", kind.kind, kind.api_version())
+    format!("nothing in the cluster serves `{}` of `{}` yet", kind.kind, kind.api_version())
 }
 
 /// The reason why objects that nobody serves keep a set from being whole. Pure.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_nobody_serves_is_named_with_what_to_do() {
-        let yet = "nothing in the cluster or the profile defines `Widget` of `example.org/v1` yet";
+        let yet = "nothing in the cluster serves `Widget` of `example.org/v1` yet";
         assert_eq!(undefined(&widget().kind), yet);
         assert_eq!(unserved(&[]), None);
         let object = Arc::new(widget());

@@ -157,11 +157,7 @@ fn a_kind_of_somebody_elses_definition_is_found_by_asking_the_cluster() {
     let addon = AddonEnvironment::new("addon-asks");
     addon.manifests(&[addon.home(), addon.gadget("one", 1), addon.gadget("two", 1)]);
     let plan = addon.run("plan", &["--detailed-exitcode"]).expect(2);
-    assert!(
-        plan.stdout.contains("nothing in the cluster or the profile defines `Gadget`"),
-        "{}",
-        plan.said()
-    );
+    assert!(plan.stdout.contains("nothing in the cluster serves `Gadget`"), "{}", plan.said());
     let broken = addon.up().expect(6);
     let kind = format!("`Gadget` of `{}/v1`", addon.group);
     assert!(

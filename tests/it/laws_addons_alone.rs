@@ -42,11 +42,7 @@ fn an_aggregated_api_that_is_down_holds_up_neither_plan_nor_down() {
     // A kind of that API is one that nothing serves, and nobody waits for its answer.
     addon.manifests(&[addon.home(), api, addon.gadget("one", 1)]);
     let plan = addon.run("plan", &[]).expect(0);
-    assert!(
-        plan.stdout.contains("nothing in the cluster or the profile defines `Gadget`"),
-        "{}",
-        plan.said()
-    );
+    assert!(plan.stdout.contains("nothing in the cluster serves `Gadget`"), "{}", plan.said());
 
     addon.proxy.forget();
     addon.down().expect(0);
