@@ -146,6 +146,18 @@ impl Status {
         if shown().all(|standing| standing.state == "unknown") {
             return format!("how it is, is not known: none of {all} could be asked");
         }
+        let unknown: Vec<&Standing> = shown().filter(|standing| standing.state == "unknown").collect();
+        if !unknown.is_empty() {
+            let mut whys: Vec<&str> =
+                unknown.iter().filter_map(|standing| standing.detail.as_deref()).collect();
+            whys.dedup();
+            let some = format!("{} of {all} could not be looked at: {}", unknown.len(), whys.join("; "));
+            return match not_ready - unknown.len() {
+                0 => some,
+                1 => format!("{some}\n1 other is not ready"),
+                others => format!("{some}\n{others} others are not ready"),
+            };
+        }
         format!(
             "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
         )
@@ -168,7 +180,8 @@ addon metallb               unknown  cannot list pods: forbidden
 addon traefik               absent
 tenants                     differs  3 changes to make
 
-3 of 4 resources not ready: `berth up lab --rehearse` brings it there, `berth plan` shows how
+1 of 4 resources could not be looked at: cannot list pods: forbidden
+2 others are not ready
   kept, cordoned: namespace `old-ns` of tenant `old`
 ";
         assert_eq!(Status::of(&mixed(), about(), Vec::new()).text(Paint::PLAIN, 100), expected);
