@@ -95,7 +95,19 @@ fn deployment(body: &Value) -> Progress {
     if settled {
         Ready
     } else {
-        NotYet(format!("{} of {wanted} pods available", status("availableReplicas")))
+        let stale = wanted - status("updatedReplicas").min(wanted);
+        NotYet(available(status("availableReplicas"), wanted, stale, status("replicas") > wanted))
+    }
+}
+
+/// How many pods are available; where all are, what keeps them from being ready: `stale` ones are of an older
+/// template, and `old_ones` still run beside them.
+fn available(available: i64, wanted: i64, stale: i64, old_ones: bool) -> String {
+    let count = format!("{available} of {wanted} pods available");
+    match (available >= wanted, stale, old_ones) {
+        (true, 1.., _) => format!("{count}, {stale} to be replaced"),
+        (true, _, true) => format!("{count}, older ones still going"),
+        _ => count,
     }
 }
 
@@ -109,7 +121,7 @@ fn daemon_set(body: &Value) -> Progress {
     if available >= wanted && updated >= wanted {
         Ready
     } else {
-        NotYet(format!("{available} of {wanted} pods available"))
+        NotYet(self::available(available, wanted, wanted - updated.min(wanted), false))
     }
 }
 
@@ -164,6 +176,14 @@ mod tests {
         };
         assert_eq!(progress("apps/v1", "Deployment", with(2)), Ready);
         assert_eq!(progress("apps/v1", "Deployment", with(1)), NotYet("1 of 2 pods available".to_string()));
+        let replaced = |replicas: i64, updated: i64| {
+            let mut body = with(2);
+            body["status"]["replicas"] = json!(replicas);
+            body["status"]["updatedReplicas"] = json!(updated);
+            progress("apps/v1", "Deployment", body)
+        };
+        assert_eq!(replaced(2, 1), NotYet("2 of 2 pods available, 1 to be replaced".to_string()));
+        assert_eq!(replaced(3, 2), NotYet("2 of 2 pods available, older ones still going".to_string()));
         let fresh = json!({"metadata": {"generation": 1}, "spec": {}});
         assert!(matches!(progress("apps/v1", "Deployment", fresh), NotYet(_)));
     }
