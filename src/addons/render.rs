@@ -125,8 +125,17 @@ fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
         for object in &addon.objects {
             let title = object.title();
             if let Some(other) = brought.insert((&object.kind.group, title.clone()), &addon.name) {
-                let problem = format!("brings {title}, and so does `addons.{other}`");
-                let hint = "let only one of them bring it: by another `namespace`, or by what is set in them";
+                let (problem, hint) = if other == addon.name {
+                    (
+                        format!("brings {title} twice"),
+                        "let it bring only one of the two, by what is set in it",
+                    )
+                } else {
+                    (
+                        format!("brings {title}, and so does `addons.{other}`"),
+                        "let only one of them bring it: by another `namespace`, or by what is set in them",
+                    )
+                };
                 return Err(AddonError::source(&addon.name, problem, hint));
             }
         }
