@@ -1,6 +1,6 @@
 //! The files that a profile is made of, and problems at places in them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
@@ -122,4 +122,19 @@ impl Problem {
     pub fn new(place: Place, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { place, message: message.into(), help: help.into(), secret: false }
     }
+}
+
+/// `path` as people would write it: without `.`, and without `..` behind a name.
+pub(super) fn without_detours(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if straight.file_name().is_some() => {
+                straight.pop();
+            }
+            part => straight.push(part),
+        }
+    }
+    straight
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compose::{merge, settle};
 use super::diagnostic::Diagnostic;
-use super::files::{Files, Problem};
+use super::files::{Files, Problem, without_detours};
 use super::tree::{FileNumber, Node, Place, Value};
 use super::yaml;
 use crate::os::files::{names_in, read_at_most, real_path};
@@ -148,17 +148,7 @@ impl Loader {
     /// How the user would know a file that `file` names by `relative`.
     fn shown_beside(&self, file: FileNumber, relative: &str) -> String {
         let folder = Path::new(self.files.shown(file)).parent().unwrap_or(Path::new(""));
-        let mut shown = PathBuf::new();
-        for part in folder.join(relative).components() {
-            match part {
-                std::path::Component::CurDir => {}
-                std::path::Component::ParentDir if shown.file_name().is_some() => {
-                    shown.pop();
-                }
-                part => shown.push(part),
-            }
-        }
-        shown.display().to_string()
+        without_detours(&folder.join(relative)).display().to_string()
     }
 
     /// The tenants of the files that `tenantsFrom` of `tree` names, in the order of their file names.

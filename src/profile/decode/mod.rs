@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{self, IntoDeserializer, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
-use super::files::{Files, Problem};
+use super::files::{Files, Problem, without_detours};
 use super::schema::PROFILE_PATH;
 use super::tree::{Entry, Node, Scalar, Value, shorten};
 use failure::{Failure, unknown};
@@ -210,7 +210,7 @@ impl<'a> Decoder<'a> {
         Ok(match text.strip_prefix('~') {
             Some("") => self.session.home.to_path_buf(),
             Some(rest) if rest.starts_with('/') => self.session.home.join(rest.trim_start_matches('/')),
-            _ => folder.join(text.strip_prefix("./").unwrap_or(text)),
+            _ => without_detours(&folder.join(text)),
         })
     }
 }
