@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use include_dir::{Dir, include_dir};
 use serde_json::Value;
@@ -18,6 +19,10 @@ use crate::profile::AddonSpec;
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/addons");
 
+/// What ships, read once: a run needs the catalog several times.
+static READ: LazyLock<Result<Vec<Arc<Addon>>, AddonError>> =
+    LazyLock::new(|| SHIPPED.dirs().map(|folder| shipped(folder).map(Arc::new)).collect());
+
 /// The names of the addons that ship in the binary, sorted.
 pub fn shipped_names() -> Vec<String> {
     let folders = SHIPPED.dirs().filter_map(|folder| folder.path().file_name());
@@ -29,7 +34,7 @@ pub fn shipped_names() -> Vec<String> {
 /// All addons that a profile can name: those in the binary and those of the user's own folders.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    addons: BTreeMap<String, Addon>,
+    addons: BTreeMap<String, Arc<Addon>>,
     /// What was fetched for addons that need it.
     pub(super) sources: Sources,
     pub(super) templates: Templates,
@@ -65,15 +70,15 @@ impl Catalog {
             templates: Templates::new(),
             mirrors: Mirrors::default(),
         };
-        for folder in SHIPPED.dirs() {
-            catalog.add(shipped(folder)?)?;
+        for addon in READ.as_ref().map_err(Clone::clone)? {
+            catalog.add(Arc::clone(addon))?;
         }
         for folder in folders {
             let names = files::names_in(folder)?;
             let addons: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
             let before = catalog.addons.len();
             for addon in addons.iter().filter(|addon| addon.join("addon.yaml").is_file()) {
-                catalog.add(on_disk(addon)?)?;
+                catalog.add(Arc::new(on_disk(addon)?))?;
             }
             if catalog.addons.len() == before {
                 let problem = "no addon in it: expected folders that hold an `addon.yaml`";
@@ -107,22 +112,26 @@ impl Catalog {
 
     /// All addons, sorted by name.
     pub fn addons(&self) -> impl Iterator<Item = &Addon> {
-        self.addons.values()
+        self.addons.values().map(Arc::as_ref)
     }
 
     /// The addon called `name`.
     pub fn get(&self, name: &str) -> Result<&Addon, AddonError> {
-        self.addons.get(name).ok_or_else(|| AddonError::Unknown {
+        self.addons.get(name).map(Arc::as_ref).ok_or_else(|| AddonError::Unknown {
             name: name.to_string(),
             nearest: nearest(name, self.names()).map(str::to_string),
             known: self.names().map(str::to_string).collect(),
         })
     }
 
-    fn add(&mut self, addon: Addon) -> Result<(), AddonError> {
+    fn add(&mut self, addon: Arc<Addon>) -> Result<(), AddonError> {
         let name = addon.definition.name.clone();
         if let Some(other) = self.addons.get(&name) {
-            return Err(AddonError::Twice { name, first: other.folder.clone(), second: addon.folder });
+            return Err(AddonError::Twice {
+                name,
+                first: other.folder.clone(),
+                second: addon.folder.clone(),
+            });
         }
         self.addons.insert(name, addon);
         Ok(())
