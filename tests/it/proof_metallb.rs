@@ -1,4 +1,4 @@
-//! MetalLB itself, started as the pods that berth applied, with the rights of their accounts: it takes
+//! `MetalLB` itself, started as the pods that berth applied, with the rights of their accounts: it takes
 //! the pool, gives an address of it to a Service, answers for it on the network, and refuses what is
 //! no pool.
 

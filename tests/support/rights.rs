@@ -62,6 +62,13 @@ struct Asked {
     allowed: bool,
 }
 
+/// What is told of one resource of one role: verbs that were used, and verbs with reasons.
+#[derive(Debug, Default)]
+struct Row<'a> {
+    used: Vec<&'a str>,
+    explained: Vec<(&'a str, &'a str)>,
+}
+
 /// What an addon may do and what it did, in one proof.
 pub struct Rights {
     addon: String,
@@ -71,7 +78,7 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// Reads the roles that berth has applied for `addon`, and what its ServiceAccounts
+    /// Reads the roles that berth has applied for `addon`, and what its service accounts
     /// have asked for so far. Call it while both are there, before `berth down`.
     ///
     /// `options` names the options it runs with: `default`, `gateway`.
@@ -142,7 +149,7 @@ impl Rights {
     pub fn check(&self) {
         let mut wrong = self.refused();
         let reasons = self.reasons();
-        let mut rows: BTreeMap<(&str, &str), (Vec<&str>, Vec<(&str, &str)>)> = BTreeMap::new();
+        let mut rows: BTreeMap<(&str, &str), Row> = BTreeMap::new();
         for grant in &self.grants {
             let used = self.is_used(grant);
             let reason = reasons.iter().find(|reason| reason.is_about(grant));
@@ -154,8 +161,8 @@ impl Rights {
                 (false, None) => {
                     wrong.push(format!("nobody used it, so remove it or say why it stands: {grant:?}"));
                 }
-                (_, Some(reason)) => row.1.push((&grant.verb, &reason.because)),
-                (true, None) => row.0.push(&grant.verb),
+                (_, Some(reason)) => row.explained.push((&grant.verb, &reason.because)),
+                (true, None) => row.used.push(&grant.verb),
             }
         }
         for reason in &reasons {
@@ -183,12 +190,9 @@ impl Rights {
             self.asked
         );
         let mut section = "| Role | Resource | Used | Needed anyway |\n|---|---|---|---|\n".to_string();
-        for ((role, resource), (used, explained)) in rows {
-            section.push_str(&format!(
-                "| {role} | {resource} | {} | {} |\n",
-                used.join(", "),
-                told(&explained)
-            ));
+        for ((role, resource), row) in rows {
+            let (used, explained) = (row.used.join(", "), told(&row.explained));
+            section.push_str(&format!("| {role} | {resource} | {used} | {explained} |\n"));
         }
         compare_section(&title, &section);
     }

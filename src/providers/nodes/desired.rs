@@ -62,9 +62,13 @@ pub fn stand_in(environment: &Environment) -> Option<NodeGroup> {
         // Its nodes are those of the profile, rehearsed or not.
         ProviderKind::Kwok => return None,
     };
-    let is_missing = environment.rehearsal && environment.node_groups.is_empty();
+    (environment.rehearsal && environment.node_groups.is_empty()).then(|| plain_group(nodes))
+}
+
+/// So many machines of the size that most clusters have.
+fn plain_group(nodes: u32) -> NodeGroup {
     let quantity = |text: &str| text.parse().expect("a number and a unit");
-    is_missing.then(|| NodeGroup {
+    NodeGroup {
         name: "general".to_string(),
         machine: "standard".to_string(),
         resources: MachineResources {
@@ -80,7 +84,7 @@ pub fn stand_in(environment: &Environment) -> Option<NodeGroup> {
         disk: None,
         labels: BTreeMap::new(),
         taints: Vec::new(),
-    })
+    }
 }
 
 pub(super) fn groups(provider: ProviderKind, groups: &[NodeGroup]) -> Vec<GroupWanted> {
