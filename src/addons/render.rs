@@ -139,20 +139,9 @@ mod tests {
     use serde_json::json;
 
     use super::super::catalog::Manifest;
+    use super::super::draft::tests::platform;
     use super::*;
     use crate::base::{Capability, Network, ProviderKind, Subnet};
-
-    fn platform(provider: ProviderKind) -> Platform {
-        Platform {
-            provider,
-            kubernetes: (1, 36),
-            rehearsal: false,
-            load_balancer: Capability::Native,
-            dns_addresses: Vec::new(),
-            native_addons: Vec::new(),
-            network: None,
-        }
-    }
 
     fn spec(name: &str, options: Value) -> AddonSpec {
         AddonSpec::of_catalog(name, options)

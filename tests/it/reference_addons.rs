@@ -33,7 +33,7 @@ fn write_addon(page: &mut String, addon: &Addon) {
     write!(page, "\n## {}\n\n{}.\n", definition.name, capital(&definition.summary)).unwrap();
     let needs = needs(definition);
     if !needs.is_empty() {
-        write!(page, "It needs {}.\n", needs.join(" and ")).unwrap();
+        writeln!(page, "It needs {}.", needs.join(" and ")).unwrap();
     }
     write!(page, "\n| Version | Kubernetes | Images |\n|---|---|---|\n").unwrap();
     for version in &definition.versions {
