@@ -72,7 +72,8 @@ async fn raise(
 fn show(session: &Session<'_>, survey: &Survey) -> Result<Plan, Failure> {
     let settings = session.settings;
     // What is not rehearsed is said once, at the end.
-    let plan = Plan::of(survey, session.about.clone(), Vec::new());
+    let notes = session.left_out().into_iter().filter(|note| note.topic != "not rehearsed").collect();
+    let plan = Plan::of(survey, session.about.clone(), notes);
     if !settings.json() && !survey.is_clean() {
         let printer = &settings.printer;
         print(settings, &format!("{}\n", ui::plan::text(&plan, printer.data_paint, printer.width)))?;
