@@ -145,6 +145,7 @@ mod tests {
         Platform {
             provider,
             kubernetes: (1, 36),
+            kubernetes_assumed: false,
             rehearsal: false,
             load_balancer: Capability::Native,
             dns_addresses: Vec::new(),
