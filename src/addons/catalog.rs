@@ -314,6 +314,7 @@ rehearsal: applied
         let platform = Platform {
             provider: ProviderKind::Kind,
             kubernetes: (1, 36),
+            kubernetes_assumed: false,
             rehearsal: true,
             load_balancer: Capability::Absent,
             dns_addresses: Vec::new(),

@@ -8,7 +8,7 @@ use super::rendered::Offered;
 use super::rules::evaluate;
 use super::template::problem;
 use crate::base::{Capability, Platform};
-use crate::profile::{AddonSource, AddonSpec};
+use crate::profile::{AddonSource, AddonSpec, NEWEST, OLDEST};
 
 /// An addon of a profile as far as it can be told without its manifests.
 pub(super) struct Draft<'a> {
@@ -177,6 +177,9 @@ fn version_for<'a>(
     platform: &Platform,
 ) -> Result<&'a Version, AddonError> {
     let definition = &addon.definition;
+    if platform.kubernetes_assumed {
+        return version_at_a_guess(addon, spec, platform);
+    }
     let minor = minor(platform);
     let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
         name: definition.name.clone(),
@@ -198,6 +201,32 @@ fn version_for<'a>(
     })
 }
 
+/// As [`version_for`], where the cluster's Kubernetes is only assumed: what the profile asks for is good if it
+/// is known at all, since the cluster may be the one that it is made for.
+fn version_at_a_guess<'a>(
+    addon: &'a Addon,
+    spec: &AddonSpec,
+    platform: &Platform,
+) -> Result<&'a Version, AddonError> {
+    let definition = &addon.definition;
+    let versions = &definition.versions;
+    let Some(asked) = &spec.version else {
+        let guess = definition.version_for(minor(platform)).or(versions.first());
+        return guess.ok_or_else(|| AddonError::Kubernetes {
+            name: definition.name.clone(),
+            minor: minor(platform).to_string(),
+            newest: None,
+        });
+    };
+    versions.iter().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
+        name: definition.name.clone(),
+        asked: asked.clone(),
+        made_for: None,
+        minor: format!("{}.{} to {}.{}", OLDEST.0, OLDEST.1, NEWEST.0, NEWEST.1),
+        fitting: versions.iter().map(|version| version.version.clone()).collect(),
+    })
+}
+
 fn minor(platform: &Platform) -> Minor {
     Minor(platform.kubernetes.0, platform.kubernetes.1)
 }
@@ -214,6 +243,7 @@ pub(super) mod tests {
         Platform {
             provider,
             kubernetes: (1, 36),
+            kubernetes_assumed: false,
             rehearsal: false,
             load_balancer: Capability::Native,
             dns_addresses: Vec::new(),
@@ -257,6 +287,22 @@ pub(super) mod tests {
              announce any there"
         );
         assert_eq!(path, some("addons.metallb"));
+    }
+
+    #[test]
+    fn a_version_is_not_refused_for_a_kubernetes_that_is_only_assumed() {
+        let known = platform(ProviderKind::Existing);
+        let assumed = Platform { kubernetes_assumed: true, ..known.clone() };
+        let check = |version: &str, platform: &Platform| {
+            let mut spec = AddonSpec::of_catalog("metrics-server", json!({}));
+            spec.version = Some(version.to_string());
+            let catalog = Catalog::load(&[]).expect("the shipped addons");
+            catalog.check(&spec, std::slice::from_ref(&spec), platform)
+        };
+        assert!(check("0.8.1", &known).is_err(), "1.36 was said");
+        assert_eq!(check("0.8.1", &assumed), Ok(()));
+        let hint = check("0.8.2", &assumed).expect_err("nobody knows it").hint();
+        assert_eq!(hint.as_deref(), Some("for Kubernetes 1.33 to 1.37 there are: 0.9.0, 0.8.1"));
     }
 
     #[test]

@@ -76,6 +76,7 @@ mod tests {
         let platform = Platform {
             provider: ProviderKind::Kind,
             kubernetes: (1, 36),
+            kubernetes_assumed: false,
             rehearsal: false,
             load_balancer,
             dns_addresses: Vec::new(),

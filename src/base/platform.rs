@@ -41,6 +41,8 @@ pub struct Platform {
     pub provider: ProviderKind,
     /// Kubernetes as `(major, minor)`, for example `(1, 36)`.
     pub kubernetes: (u32, u32),
+    /// Whether `kubernetes` is only assumed: nothing may be refused because of it.
+    pub kubernetes_assumed: bool,
     /// Whether a real machine stands behind it; in a rehearsal nothing is served, pulled or routed.
     pub rehearsal: bool,
     /// Who gives a Service of type `LoadBalancer` its address.

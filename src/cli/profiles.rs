@@ -58,6 +58,17 @@ pub(super) fn load_quietly(
     Ok(Ok(Chosen { environment, resolved: loaded.resolved, warnings: loaded.warnings, typed, path }))
 }
 
+/// Says which Kubernetes the cluster is taken for, where neither the profile nor the cluster said it.
+pub(super) fn tell_assumed(environment: &Environment, settings: &Settings) {
+    if environment.kubernetes_assumed {
+        let (major, minor) = environment.kubernetes;
+        settings.printer.talk(&format!(
+            "existing, taken for Kubernetes {major}.{minor}: say `version` to be exact \
+             (`cluster.existing.version: \"{major}.{minor}\"`)"
+        ));
+    }
+}
+
 fn failure(error: &ProfileError) -> Failure {
     Failure { exit: Exit::Invalid, complaints: Vec::new(), text: error.to_string(), answered: false }
 }

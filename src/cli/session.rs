@@ -64,11 +64,11 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Loads the profile, fetches what its addons come from, and puts its graph together. Touches no
-    /// cluster and no cloud.
+    /// cluster and no cloud, but for the question which Kubernetes somebody else's cluster runs.
     pub(super) fn open(asked: &Asked<'_>, settings: &'a Settings) -> Result<Self, Failure> {
         let Asked { target, scope, leave, fetch } = *asked;
         let chosen = profiles::load(target, settings)?;
-        let environment = chosen.environment;
+        let mut environment = chosen.environment;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let began = clock.now();
         let run = RunId::new(began, std::process::id());
@@ -86,6 +86,9 @@ impl<'a> Session<'a> {
             removal: fetch == Fetch::NotNeeded,
             tenants: only_tenants(&scope.only, &environment)?,
         };
+        if fetch == Fetch::Needed {
+            sources::settle_kubernetes(&mut environment)?;
+        }
         let sources = match fetch {
             Fetch::Needed => sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?,
             Fetch::NotNeeded => Sources::absent(),

@@ -79,6 +79,46 @@ pub struct Server {
     pub full_version: String,
 }
 
+impl Server {
+    /// Asks the API server at `access` for its version over a connection of its own, before there is a hub.
+    pub async fn ask(access: &ClusterAccess, limit: Duration, flow: &Flow) -> Result<Self, Fault> {
+        let attempted = format!("ask {} for its version", access.server);
+        let asked = async { Self::of(&Client::connect(access).await?, access, flow).await };
+        flow.within(limit, &attempted, asked).await
+    }
+
+    async fn of(client: &Client, access: &ClusterAccess, flow: &Flow) -> Result<Self, Fault> {
+        #[derive(Deserialize)]
+        struct Version {
+            major: String,
+            minor: String,
+            #[serde(rename = "gitVersion")]
+            full: String,
+        }
+        let attempted = format!("ask {} for its version", access.server);
+        let asked = client.get(flow, Patience::BRIEF, "/version");
+        let body = flow.within(FIRST_CONTACT, &attempted, asked).await.map_err(|fault| {
+            let unanswered = fault.is_retryable() && fault.hint.is_none();
+            let fault = Fault { attempted: attempted.clone(), ..fault };
+            if unanswered {
+                fault.hint("check that the cluster runs and that this machine reaches it")
+            } else {
+                fault
+            }
+        })?;
+        let unexpected = |reason: String| {
+            Fault::new(FaultKind::Invalid, attempted.clone(), reason)
+                .hint("check the address: something else than a Kubernetes API server answers there")
+        };
+        let body = body.ok_or_else(|| unexpected("it is no Kubernetes API server".to_string()))?;
+        let version: Version =
+            serde_json::from_slice(&body).map_err(|error| unexpected(error.to_string()))?;
+        let digits =
+            |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or_default();
+        Ok(Self { version: (digits(&version.major), digits(&version.minor)), full_version: version.full })
+    }
+}
+
 impl Hub {
     /// A hub that is not connected yet.
     pub fn new(settings: HubSettings) -> Self {
@@ -104,35 +144,7 @@ impl Hub {
 
     /// Asks the API server at `access` for its version; waits only briefly for one that is down.
     pub async fn probe(&self, access: &ClusterAccess, flow: &Flow) -> Result<Server, Fault> {
-        #[derive(Deserialize)]
-        struct Version {
-            major: String,
-            minor: String,
-            #[serde(rename = "gitVersion")]
-            full: String,
-        }
-        let client = self.client(access).await?;
-        let attempted = format!("ask {} for its version", access.server);
-        let asked = client.get(flow, Patience::BRIEF, "/version");
-        let body = flow.within(FIRST_CONTACT, &attempted, asked).await.map_err(|fault| {
-            let unanswered = fault.is_retryable() && fault.hint.is_none();
-            let fault = Fault { attempted: attempted.clone(), ..fault };
-            if unanswered {
-                fault.hint("check that the cluster runs and that this machine reaches it")
-            } else {
-                fault
-            }
-        })?;
-        let unexpected = |reason: String| {
-            Fault::new(FaultKind::Invalid, attempted.clone(), reason)
-                .hint("check the address: something else than a Kubernetes API server answers there")
-        };
-        let body = body.ok_or_else(|| unexpected("it is no Kubernetes API server".to_string()))?;
-        let version: Version =
-            serde_json::from_slice(&body).map_err(|error| unexpected(error.to_string()))?;
-        let digits =
-            |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or_default();
-        Ok(Server { version: (digits(&version.major), digits(&version.minor)), full_version: version.full })
+        Server::of(self.client(access).await?, access, flow).await
     }
 
     /// Whether the API server at `access` says that it is ready to serve. One attempt, no patience.

@@ -21,6 +21,8 @@ pub struct Environment {
     pub cluster: ClusterSpec,
     /// The Kubernetes minor that is declared, or the newest that berth knows: `(1, 36)`.
     pub kubernetes: (u32, u32),
+    /// Whether `kubernetes` is a guess about a cluster of somebody else, who was not asked yet.
+    pub kubernetes_assumed: bool,
     /// Groups that administer the whole cluster, as RBAC subjects on this provider.
     pub admins: Vec<Group>,
     /// Sets of equal machines, in the order of the profile.

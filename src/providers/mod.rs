@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, ProviderKind, ResourceId, label};
 use crate::engine::{Removal, Resource};
+use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
@@ -82,6 +83,20 @@ pub fn provide(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Resu
     }
 }
 
+/// The Kubernetes of the cluster of `environment`, where only the cluster itself can say it: one short
+/// question. `None` where the profile says it, or where berth makes the cluster.
+pub async fn ask_kubernetes(environment: &Environment, flow: &Flow) -> Result<Option<(u32, u32)>, Fault> {
+    match &environment.cluster {
+        ClusterSpec::Existing(spec) if asks_kubernetes(environment) => existing::ask(spec, flow).await,
+        _ => Ok(None),
+    }
+}
+
+/// Whether only the cluster of `environment` can say which Kubernetes it runs.
+pub fn asks_kubernetes(environment: &Environment) -> bool {
+    environment.kubernetes_assumed && !environment.rehearsal
+}
+
 /// The labels by which the nodes of `group` are known in a cluster of `provider`.
 pub fn node_selector(provider: ProviderKind, group: &NodeGroup) -> BTreeMap<String, String> {
     let owned = |(key, value): (&str, &str)| (key.to_string(), value.to_string());
@@ -129,6 +144,7 @@ mod tests {
             protected: false,
             cluster: ClusterSpec::Gke(GkeCluster::default()),
             kubernetes: (1, 36),
+            kubernetes_assumed: false,
             admins: Vec::new(),
             node_groups: Vec::new(),
             registry: None,

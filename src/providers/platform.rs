@@ -8,6 +8,7 @@ pub fn platform(environment: &Environment) -> Platform {
     Platform {
         provider,
         kubernetes: environment.kubernetes,
+        kubernetes_assumed: environment.kubernetes_assumed,
         rehearsal: environment.rehearsal,
         load_balancer: match provider {
             ProviderKind::Eks | ProviderKind::Gke => Capability::Native,

@@ -195,6 +195,7 @@ mod tests {
         Platform {
             provider: ProviderKind::Kind,
             kubernetes: (1, 36),
+            kubernetes_assumed: false,
             rehearsal: true,
             load_balancer: Capability::Absent,
             dns_addresses: Vec::new(),

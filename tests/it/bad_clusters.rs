@@ -10,7 +10,9 @@ use std::time::Duration;
 use rcgen::date_time_ymd;
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 
-use super::support::{Berth, ControlPlane, Finished, eventually, server_on_loopback};
+use super::support::{
+    Action, Berth, ControlPlane, Environment, Finished, Matching, Rule, Turn, eventually, server_on_loopback,
+};
 
 /// The environment `shop` on a cluster that is told by a kubeconfig with the context `there`.
 struct Shop {
@@ -213,6 +215,92 @@ fn a_cluster_too_old_is_refused_before_anything_is_made() {
          why   it runs Kubernetes v1.30.2, and berth needs 1.33 or newer: upgrade it first"
     );
     assert!(refused.stderr.contains("stands       nothing\n"), "{}", refused.said());
+}
+
+/// The environment of the shared control plane, whose cluster says of itself that it runs 1.33 if `is_old`,
+/// with `version` beside its context and `addons`.
+fn somebody_elses(name: &str, is_old: bool, version: &str, addons: &str) -> Environment {
+    let environment = Environment::new(name);
+    if is_old {
+        let asked = Matching { resource: Some("/version"), ..Matching::verb("get") };
+        let said = r#"{"major":"1","minor":"33","gitVersion":"v1.33.4"}"#;
+        environment.proxy.obey(vec![Rule::new(asked, Turn::Always, Action::Say(said))]);
+    }
+    declare(&environment, version, addons);
+    environment
+}
+
+fn declare(environment: &Environment, version: &str, addons: &str) {
+    let kubeconfig = environment.plane.kubeconfig_through(&environment.proxy, &environment.berth.work());
+    let text = format!(
+        "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: {}\nid: {}\n\
+         cluster:\n  existing: {{kubeconfig: {}, context: {}{version}}}\naddons: {{{addons}}}\n",
+        environment.name,
+        environment.id,
+        kubeconfig.display(),
+        environment.plane.context()
+    );
+    environment.berth.profile(&environment.name, &text);
+}
+
+#[test]
+fn the_version_that_the_cluster_says_chooses_those_of_the_addons() {
+    let shop = somebody_elses("asked", true, "", "metrics-server: {}");
+    let listed = shop.berth.run(&["addon", "list", "asked"]).expect(0);
+    assert!(listed.stdout.contains("0.8.1") && !listed.stdout.contains("0.9.0"), "{}", listed.said());
+
+    declare(&shop, "", "metrics-server: {version: 0.8.1}");
+    shop.run("plan", &[]).expect(0);
+    declare(&shop, "", "metrics-server: {version: 0.9.0}");
+    let refused = shop.run("plan", &[]).expect(3);
+    assert!(refused.stderr.contains("for Kubernetes 1.33 there are: 0.8.1"), "{}", refused.said());
+
+    // The same profile where the cluster is the newer one.
+    shop.proxy.obey(Vec::new());
+    shop.run("plan", &[]).expect(0);
+    declare(&shop, "", "metrics-server: {version: 0.8.1}");
+    let refused = shop.run("plan", &[]).expect(3);
+    assert!(refused.stderr.contains("for Kubernetes 1.36 there are: 0.9.0"), "{}", refused.said());
+    assert!(shop.proxy.log().writes().is_empty());
+}
+
+#[test]
+fn what_does_not_reach_the_cluster_says_which_version_it_took() {
+    let shop = somebody_elses("assumed", true, "", "metrics-server: {version: 0.8.1}");
+    let said = "existing, taken for Kubernetes 1.36: say `version` to be exact";
+    let out = shop.berth.work().join("rendered").display().to_string();
+    let validated = shop.run("validate", &[]).expect(0);
+    let rendered = shop.run("render", &["--out", &out]).expect(0);
+    for ended in [&validated, &rendered] {
+        assert!(ended.stderr.contains(said), "{}", ended.said());
+    }
+    declare(&shop, ", version: \"1.33\"", "metrics-server: {version: 0.8.1}");
+    let validated = shop.run("validate", &[]).expect(0);
+    assert!(!validated.stderr.contains("taken for"), "{}", validated.said());
+    assert!(validated.stdout.contains("existing with Kubernetes 1.33"), "{}", validated.said());
+    shop.down().expect(0);
+    let asked = shop.proxy.log().0.iter().filter(|request| request.uri == "/version").count();
+    assert_eq!(asked, 1, "`down` alone looks at the cluster");
+}
+
+#[test]
+fn a_cluster_of_another_version_than_the_profile_says_is_refused() {
+    let shop = somebody_elses("mistaken", true, ", version: \"1.36\"", "");
+    let refused = shop.run("up", &["--yes"]).expect(1);
+    for words in [
+        "it runs Kubernetes v1.33.4, and the profile says 1.36: write",
+        "`version: \"1.33\"`",
+        "stands       nothing\n",
+    ] {
+        let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&words), "it does not say `{words}`: {}", refused.said());
+    }
+    assert!(shop.proxy.log().writes().is_empty());
+    // What was made before the cluster changed can still be taken away.
+    shop.down().expect(0);
+    declare(&shop, "", "");
+    shop.down().expect(0);
 }
 
 #[test]

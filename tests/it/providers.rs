@@ -157,6 +157,7 @@ fn environment(name: &str) -> Environment {
         protected: false,
         cluster: ClusterSpec::Kwok(KwokCluster { version: None }),
         kubernetes: (1, 36),
+        kubernetes_assumed: false,
         admins: Vec::new(),
         node_groups: Vec::new(),
         registry: None,
@@ -390,6 +391,7 @@ async fn a_cluster_of_somebody_else_is_used_checked_and_stays() {
     ours.environment.cluster = ClusterSpec::Existing(ExistingCluster {
         kubeconfig: theirs.dirs().kubeconfig(&theirs.environment.owner),
         context: "berth-theirs".to_string(),
+        version: None,
     });
     let used = ours.up().await;
     assert!(used.failed.is_empty() && !used.changed, "{:?}", used.failed);

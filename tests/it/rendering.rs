@@ -152,6 +152,7 @@ fn platform() -> Platform {
     Platform {
         provider: ProviderKind::Kind,
         kubernetes: (1, 36),
+        kubernetes_assumed: false,
         rehearsal: true,
         load_balancer: Capability::Native,
         dns_addresses: vec!["169.254.20.10/32".to_string()],

@@ -24,6 +24,7 @@ const LIST: &str = "RENDERED.json";
 pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failure> {
     let loaded = profiles::load(&arguments.target, settings)?;
     let environment = &loaded.environment;
+    profiles::tell_assumed(environment, settings);
     let sources = sources::fetch(environment, &[], sources::PATIENCE, settings)?;
     let rendering = plan::render(environment, &sources).map_err(|fault| Failure::profile(&fault))?;
     let notes = rendering.notes;

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::super::args::Validate;
 use super::super::exit::{Exit, Failure};
-use super::super::profiles::{Chosen, load_quietly};
+use super::super::profiles::{Chosen, load_quietly, tell_assumed};
 use super::super::settings::Settings;
 use super::super::yaml;
 use super::{print, print_json};
@@ -33,6 +33,7 @@ pub(super) fn run(arguments: &Validate, settings: &Settings) -> Result<Exit, Fai
     for warning in &chosen.warnings {
         settings.printer.talk(&format!("{}\n\n", warning.render("warning")));
     }
+    tell_assumed(&chosen.environment, settings);
     for missing in check_addons(&chosen.environment)? {
         settings.printer.talk(&format!("warning: {missing}"));
     }
@@ -70,7 +71,12 @@ fn check_addons(environment: &Environment) -> Result<Vec<String>, Failure> {
 fn summary(chosen: &Chosen) -> String {
     let environment = &chosen.environment;
     let (major, minor) = environment.kubernetes;
-    let mut parts = vec![format!("{} with Kubernetes {major}.{minor}", environment.cluster.provider())];
+    let provider = environment.cluster.provider();
+    let mut parts = vec![if environment.kubernetes_assumed {
+        format!("{provider}, taken for Kubernetes {major}.{minor}")
+    } else {
+        format!("{provider} with Kubernetes {major}.{minor}")
+    }];
     let counts = [
         (environment.node_groups.len(), "node group"),
         (environment.addons.len(), "addon"),

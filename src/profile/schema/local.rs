@@ -99,4 +99,8 @@ pub struct ExistingCluster {
     pub kubeconfig: PathBuf,
     /// The context in it.
     pub context: String,
+    /// The Kubernetes minor that it runs, in quotes: `"1.36"`. Without it, commands that reach the cluster ask
+    /// it, and the others take it for 1.36.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }

@@ -93,7 +93,7 @@ pub(super) fn check(check: &mut Check<'_>, cluster: &mut Cluster) -> (u32, u32) 
                 let path = [Step::Key("cluster"), Step::Key("existing"), Step::Key("context")];
                 check.error(&path, "the context is empty", "`kubectl config get-contexts` lists them");
             }
-            return DEFAULT;
+            return fields.version.as_ref().map_or(DEFAULT, |text| minor(check, text));
         }
     };
     let minor = version.as_ref().map_or(DEFAULT, |text| minor(check, text));

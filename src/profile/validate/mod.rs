@@ -18,7 +18,7 @@ mod tenants;
 use std::path::Path;
 
 use super::files::{Files, Problem};
-use super::schema::EnvironmentFile;
+use super::schema::{Cluster, EnvironmentFile};
 use super::tree::{Node, Place, Step};
 use super::{Environment, LoadOptions};
 use crate::base::{Owner, ProviderKind};
@@ -130,6 +130,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         protected: file.protected,
         cluster: cluster::spec(file.cluster.clone()),
         kubernetes,
+        kubernetes_assumed: matches!(&file.cluster, Cluster::Existing(fields) if fields.version.is_none()),
         admins,
         node_groups,
         registry,

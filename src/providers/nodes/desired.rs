@@ -295,6 +295,7 @@ pub(super) mod tests {
             protected: false,
             cluster,
             kubernetes: (1, 36),
+            kubernetes_assumed: false,
             admins: Vec::new(),
             node_groups,
             registry: None,

@@ -221,6 +221,10 @@ async fn answer(
             note(state, number, |seen| seen.status = *status);
             return Ok(refusal(*status, *retry_after));
         }
+        Some(Action::Say(json)) => {
+            note(state, number, |seen| seen.status = 200);
+            return Ok(json_answer(json.to_string()));
+        }
         Some(Action::ResetBefore) => return Err("reset by a rule".into()),
         Some(Action::Hang) => std::future::pending().await,
         Some(Action::SignalBefore(signal)) => strike(state, *signal).await?,
@@ -284,6 +288,12 @@ fn whole(body: Bytes) -> BoxBody<Bytes, Error> {
     Full::new(body).map_err(|never| match never {}).boxed()
 }
 
+fn json_answer(text: String) -> Answer {
+    let mut response = http::Response::new(whole(Bytes::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// A refusal as the API server words it.
 fn refusal(status: u16, retry_after: Option<u64>) -> Answer {
     let reason = if status == 429 { "TooManyRequests" } else { "ServiceUnavailable" };
@@ -292,9 +302,8 @@ fn refusal(status: u16, retry_after: Option<u64>) -> Answer {
         "message": "the proxy of the test refuses this request", "reason": reason,
         "details": {"retryAfterSeconds": retry_after.unwrap_or(0)}, "code": status,
     });
-    let mut response = http::Response::new(whole(Bytes::from(text.to_string())));
+    let mut response = json_answer(text.to_string());
     *response.status_mut() = StatusCode::from_u16(status).expect("a test names a real status");
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

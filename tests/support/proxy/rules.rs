@@ -65,6 +65,8 @@ impl Turn {
 pub enum Action {
     /// Answers itself with this status and, if given, `Retry-After` in seconds.
     Refuse(u16, Option<u64>),
+    /// Answers itself with this JSON.
+    Say(&'static str),
     /// Drops the connection; the API server never learns of the request.
     ResetBefore,
     /// Drops the connection after the API server has answered.

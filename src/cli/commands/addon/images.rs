@@ -27,6 +27,7 @@ pub(super) fn run(arguments: &AddonImages, settings: &Settings) -> Result<Exit, 
 /// What the environment pulls, each image once.
 fn of_environment(target: &Target, settings: &Settings) -> Result<Images, Failure> {
     let chosen = profiles::load(target, settings)?;
+    profiles::tell_assumed(&chosen.environment, settings);
     let sources = sources::fetch(&chosen.environment, &[], sources::PATIENCE, settings)?;
     let (_, rendered) =
         plan::render_addons(&chosen.environment, &sources).map_err(|fault| Failure::profile(&fault))?;
