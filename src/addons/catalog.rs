@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use include_dir::{Dir, include_dir};
 use serde_json::Value;
@@ -19,6 +20,13 @@ use crate::profile::AddonSpec;
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/addons");
 
+/// The manifests among them that need no values, rendered by the build: `metallb/10-pool-definitions.yaml.json`.
+static CONSTANT: Dir<'_> = include_dir!("$OUT_DIR/constant");
+
+/// What ships, read once: a run needs the catalog several times.
+static READ: LazyLock<Result<Vec<Arc<Addon>>, AddonError>> =
+    LazyLock::new(|| SHIPPED.dirs().map(|folder| shipped(folder).map(Arc::new)).collect());
+
 /// The names of the addons that ship in the binary, sorted.
 pub fn shipped_names() -> Vec<String> {
     let folders = SHIPPED.dirs().filter_map(|folder| folder.path().file_name());
@@ -30,7 +38,7 @@ pub fn shipped_names() -> Vec<String> {
 /// All addons that a profile can name: those in the binary and those of the user's own folders.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    addons: BTreeMap<String, Addon>,
+    addons: BTreeMap<String, Arc<Addon>>,
     /// What was fetched for addons that need it.
     pub(super) sources: Sources,
     pub(super) templates: Templates,
@@ -55,6 +63,9 @@ pub struct Manifest {
     pub place: String,
     /// The template.
     pub text: String,
+    /// What it renders to whatever the values are, as a list in JSON, when the build has found it to be so: that is
+    /// read in a fraction of the time.
+    pub constant: Option<&'static str>,
 }
 
 impl Catalog {
@@ -66,15 +77,15 @@ impl Catalog {
             templates: Templates::new(),
             mirrors: Mirrors::default(),
         };
-        for folder in SHIPPED.dirs() {
-            catalog.add(shipped(folder)?)?;
+        for addon in READ.as_ref().map_err(Clone::clone)? {
+            catalog.add(Arc::clone(addon))?;
         }
         for folder in folders {
             let names = files::names_in(folder)?;
             let addons: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
             let before = catalog.addons.len();
             for addon in addons.iter().filter(|addon| addon.join("addon.yaml").is_file()) {
-                catalog.add(on_disk(addon)?)?;
+                catalog.add(Arc::new(on_disk(addon)?))?;
             }
             if catalog.addons.len() == before {
                 let problem = "no addon in it: expected folders that hold an `addon.yaml`";
@@ -108,22 +119,26 @@ impl Catalog {
 
     /// All addons, sorted by name.
     pub fn addons(&self) -> impl Iterator<Item = &Addon> {
-        self.addons.values()
+        self.addons.values().map(Arc::as_ref)
     }
 
     /// The addon called `name`.
     pub fn get(&self, name: &str) -> Result<&Addon, AddonError> {
-        self.addons.get(name).ok_or_else(|| AddonError::Unknown {
+        self.addons.get(name).map(Arc::as_ref).ok_or_else(|| AddonError::Unknown {
             name: name.to_string(),
             nearest: nearest(name, self.names()).map(str::to_string),
             known: self.names().map(str::to_string).collect(),
         })
     }
 
-    fn add(&mut self, addon: Addon) -> Result<(), AddonError> {
+    fn add(&mut self, addon: Arc<Addon>) -> Result<(), AddonError> {
         let name = addon.definition.name.clone();
         if let Some(other) = self.addons.get(&name) {
-            return Err(AddonError::Twice { name, first: other.folder.clone(), second: addon.folder });
+            return Err(AddonError::Twice {
+                name,
+                first: other.folder.clone(),
+                second: addon.folder.clone(),
+            });
         }
         self.addons.insert(name, addon);
         Ok(())
@@ -160,7 +175,10 @@ fn shipped(folder: &Dir<'_>) -> Result<Addon, AddonError> {
         .into_iter()
         .flat_map(Dir::files)
         .filter_map(|file| {
-            Some(Manifest { place: place(file.path()), text: file.contents_utf8()?.to_string() })
+            let name = file.path().file_name()?.to_string_lossy();
+            let rendered = folder.path().join(format!("{name}.json"));
+            let constant = CONSTANT.get_file(rendered).and_then(|file| file.contents_utf8());
+            Some(Manifest { place: place(file.path()), text: file.contents_utf8()?.to_string(), constant })
         })
         .collect();
     manifests.sort_by(|a, b| a.place.cmp(&b.place));
@@ -180,7 +198,7 @@ fn on_disk(folder: &Path) -> Result<Addon, AddonError> {
         let path = manifests_folder.join(&name);
         if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
             let text = files::read_if_there(&path)?.unwrap_or_default();
-            manifests.push(Manifest { place: path.display().to_string(), text });
+            manifests.push(Manifest { place: path.display().to_string(), text, constant: None });
         }
     }
     manifests.iter().try_for_each(places::check)?;

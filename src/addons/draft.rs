@@ -203,13 +203,14 @@ fn minor(platform: &Platform) -> Minor {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use super::*;
     use crate::base::ProviderKind;
 
-    fn platform(provider: ProviderKind) -> Platform {
+    /// A platform with load balancers and nothing else.
+    pub(in crate::addons) fn platform(provider: ProviderKind) -> Platform {
         Platform {
             provider,
             kubernetes: (1, 36),

@@ -23,6 +23,7 @@ mod rules;
 mod slices;
 mod source;
 mod template;
+mod written;
 
 pub use catalog::{Addon, Catalog, Manifest, shipped_names};
 pub use definition::{

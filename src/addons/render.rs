@@ -138,20 +138,10 @@ fn check_brought_once(addons: &[Rendered]) -> Result<(), AddonError> {
 mod tests {
     use serde_json::json;
 
+    use super::super::catalog::Manifest;
+    use super::super::draft::tests::platform;
     use super::*;
     use crate::base::{Capability, Network, ProviderKind, Subnet};
-
-    fn platform(provider: ProviderKind) -> Platform {
-        Platform {
-            provider,
-            kubernetes: (1, 36),
-            rehearsal: false,
-            load_balancer: Capability::Native,
-            dns_addresses: Vec::new(),
-            native_addons: Vec::new(),
-            network: None,
-        }
-    }
 
     fn spec(name: &str, options: Value) -> AddonSpec {
         AddonSpec::of_catalog(name, options)
@@ -318,6 +308,23 @@ mod tests {
         let platform = Platform { native_addons, ..platform(ProviderKind::Existing) };
         let rendered = render(&[spec("traefik", json!({}))], &platform);
         assert_eq!((rendered.objects, rendered.notes.len()), (Vec::new(), 1));
+    }
+
+    #[test]
+    fn what_the_build_renders_is_what_the_templates_say() {
+        let catalog = catalog();
+        let mut constants = Vec::new();
+        for manifest in catalog.addons().flat_map(|addon| &addon.manifests) {
+            let Some(constant) = manifest.constant else { continue };
+            let template = Manifest { constant: None, ..manifest.clone() };
+            let documents = catalog.templates.documents(&template, &json!({})).expect("it needs no values");
+            // As text: also the order of the fields is the same.
+            let rendered = serde_json::to_string(&documents).expect("plain values");
+            assert_eq!(rendered, constant, "{}", manifest.place);
+            constants.push(manifest.place.as_str());
+        }
+        assert!(constants.contains(&"addons/metallb/manifests/11-bgp-definitions.yaml"), "{constants:?}");
+        assert!(!constants.contains(&"addons/metallb/manifests/70-pools.yaml"), "{constants:?}");
     }
 
     #[test]

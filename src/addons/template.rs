@@ -1,15 +1,13 @@
 //! Templates whose values cannot become structure: every `{{ value }}` is written as JSON, which is
 //! YAML too. There is no way to paste: text is joined before it is written, `{{ "v" ~ version }}`.
 
-use std::fmt::Write;
-
-use minijinja::value::ValueKind;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use minijinja::{Environment, ErrorKind};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Manifest, yaml_error};
 use super::error::AddonError;
+use super::written::{self, json};
 use crate::base::{Quantity, QuantityError};
 
 /// A template does some hundred steps; one that never ends is stopped here.
@@ -34,6 +32,10 @@ impl Templates {
 
     /// The YAML documents that `manifest` renders to, empty ones left out.
     pub fn documents(&self, manifest: &Manifest, values: &Value) -> Result<Vec<Value>, AddonError> {
+        if let Some(constant) = manifest.constant {
+            let documents = serde_json::from_str(constant);
+            return documents.map_err(|error| AddonError::file(&manifest.place, error.to_string()));
+        }
         let text = self.render(manifest, values)?;
         let documents: Vec<Value> =
             serde_saphyr::from_multiple(&text).map_err(|error| yaml_error(&manifest.place, &error))?;
@@ -79,42 +81,12 @@ fn fingerprint(value: &minijinja::Value) -> Result<String, minijinja::Error> {
     Ok(digest.iter().take(5).fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
-fn json(value: &minijinja::Value) -> Result<String, minijinja::Error> {
-    serde_json::to_string(value).map_err(|error| {
-        minijinja::Error::new(ErrorKind::BadSerialization, "a value has no JSON form").with_source(error)
-    })
-}
-
 fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let mut environment = written::environment();
     environment.set_fuel(Some(FUEL));
     environment.add_filter("bytes", |text: &str| bytes(text));
     environment.add_filter("fingerprint", |value: minijinja::Value| fingerprint(&value));
-    environment.set_formatter(|out, _state, value| {
-        if value.kind() == ValueKind::Undefined {
-            return Err(minijinja::Error::new(
-                ErrorKind::UndefinedError,
-                "a value that is not set is written",
-            ));
-        }
-        out.write_str(&printable(&json(value)?)).map_err(minijinja::Error::from)
-    });
     environment
-}
-
-/// JSON with the characters escaped that JSON takes as they are and YAML does not.
-fn printable(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        match character {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                write!(text, "\\u{:04x}", u32::from(character)).expect("a String takes everything");
-            }
-            _ => text.push(character),
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -124,7 +96,7 @@ mod tests {
     use super::*;
 
     fn manifest(text: &str) -> Manifest {
-        Manifest { place: "x.yaml".to_string(), text: text.to_string() }
+        Manifest { place: "x.yaml".to_string(), text: text.to_string(), constant: None }
     }
 
     fn documents(manifest: &Manifest, values: &Value) -> Result<Vec<Value>, AddonError> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::args::{Leave, Live, Part, Progress, Scope, Target};
 use super::exit::{Exit, Failure};
 use super::profiles;
-use super::runtime::reading;
+use super::runtime::{self, reading};
 use super::settings::{Settings, terminal_size};
 use super::signals::Signals;
 use super::sources::{self, Fetch};
@@ -153,6 +153,15 @@ impl<'a> Session<'a> {
     /// A flow that ends at the limit and obeys the signals.
     pub(super) fn flow(&self, signals: &Signals) -> Flow {
         Flow::new(signals.cancel().clone()).within_limit(self.limit)
+    }
+
+    /// Looks at every resource once, and is done with the cluster.
+    pub(super) fn look(&self) -> Result<Survey, Failure> {
+        runtime::run(|signals| async move {
+            let survey = self.survey(&signals).await;
+            self.close().await;
+            survey
+        })
     }
 
     /// Looks at every resource once; the first signal ends it.

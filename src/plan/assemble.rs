@@ -11,7 +11,7 @@ use crate::engine::{Graph, Need, Removal};
 use crate::k8s::{
     Hub, HubSettings, Kind, Kinds, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind,
 };
-use crate::profile::Environment;
+use crate::profile::{Environment, NodeGroup};
 use crate::providers;
 
 /// What a run needs besides the profile.
@@ -89,6 +89,7 @@ pub fn assemble(
         partial: settings.partial,
     }));
     notes.extend(registry_note(environment));
+    notes.extend(nodes_note(environment));
     let mut graph = Graph::new();
     let provided = providers::provide(environment, &settings.local, &hub)?;
     let cluster_id = provided.cluster_id().clone();
@@ -200,6 +201,18 @@ fn registry_note(environment: &Environment) -> Option<Note> {
     let registry = environment.registry.as_ref()?;
     let text = format!("registry {}: nothing stands behind it here", registry.kind());
     environment.rehearsal.then(|| Note::new("not rehearsed", text))
+}
+
+/// That the nodes of a rehearsal are not those of the profile, which declares none.
+fn nodes_note(environment: &Environment) -> Option<Note> {
+    let NodeGroup { name, min, resources, .. } = providers::nodes::stand_in(environment)?;
+    let nodes = if min == 1 { "1 node".to_string() } else { format!("{min} nodes") };
+    let text = format!(
+        "the profile declares no node groups: the rehearsal has {nodes} `{name}` of {} cores and {}; declare \
+         `nodeGroups` to have others",
+        resources.cpu, resources.memory
+    );
+    Some(Note::new("assumed", text))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ pub struct Addon {
     pub version: Option<String>,
     /// The versions that its live workloads say they run.
     pub standing: Vec<String>,
-    /// `ready`, `drifted`, `progressing`, `broken`, `absent`, `unknown`, `provided`, `not rehearsed`, `left`.
+    /// `ready`, `differs`, `progressing`, `broken`, `absent`, `unknown`, `provided`, `not rehearsed`, `left`.
     pub state: &'static str,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ pub fn state_of(look: Option<&Look>, changes: usize) -> (&'static str, Option<St
         None | Some(Look::After(_)) => ("absent", None),
         Some(Look::Behind(other)) => ("unknown", Some(format!("`{other}` does not answer"))),
         Some(Look::Seen(State::Ready)) if changes > 0 => {
-            ("drifted", Some(format!("{} to make", super::words::count(changes, "change"))))
+            ("differs", Some(format!("{} to make", super::words::count(changes, "change"))))
         }
         Some(look) => state_words(look),
     }
@@ -283,14 +283,14 @@ mod tests {
     fn every_cell_has_something_and_details_come_below() {
         let needs = vec![Want { what: "load balancer".to_string(), optional: true, from: None }];
         let addons = vec![
-            Addon { standing: vec!["3.6.0".to_string()], needs, ..addon("traefik", "drifted") },
+            Addon { standing: vec!["3.6.0".to_string()], needs, ..addon("traefik", "differs") },
             Addon { detail: Some("no network".to_string()), ..addon("metallb", "not rehearsed") },
         ];
         let text = Addons { schema: 1, about: about(), addons }.text(Paint::PLAIN, 80);
         let expected = "\
 lab-rehearsal (kind, rehearsed)
 ADDON    VERSION  STANDS  NEWER  STATE          NEEDS
-traefik  3.7.11   3.6.0   -      drifted        no load balancer (optional)
+traefik  3.7.11   3.6.0   -      differs        no load balancer (optional)
 metallb  3.7.11   -       -      not rehearsed  -
 
   metallb: no network
@@ -322,9 +322,9 @@ metallb  3.7.11   -       -      not rehearsed  -
     }
 
     #[test]
-    fn what_stands_and_differs_has_drifted() {
+    fn what_stands_with_changes_to_make_differs() {
         assert_eq!(state_of(Some(&Look::Seen(State::Ready)), 0), ("ready", None));
-        assert_eq!(state_of(Some(&Look::Seen(State::Ready)), 1).0, "drifted");
+        assert_eq!(state_of(Some(&Look::Seen(State::Ready)), 1).0, "differs");
         assert_eq!(state_of(Some(&Look::Seen(State::Absent)), 7).0, "absent");
         assert_eq!(state_of(None, 0).0, "absent");
     }

@@ -188,7 +188,7 @@ echo   1.0.0    1.0.0   1.1.0  ready  no load balancer (optional), no node group
     stage.declare("addons: {echo: {namespace: NAMESPACE}}\n");
     let pending = stage.echo();
     assert_eq!((&pending["version"], &pending["standing"]), (&json!("1.1.0"), &json!(["1.0.0"])));
-    assert_eq!((&pending["state"], &pending["newer"]), (&json!("drifted"), &json!("1.1.0")));
+    assert_eq!((&pending["state"], &pending["newer"]), (&json!("differs"), &json!("1.1.0")));
     stage.0.up().expect(0);
     let upgraded = stage.echo();
     assert_eq!((&upgraded["state"], &upgraded["newer"]), (&json!("ready"), &Value::Null));
@@ -196,7 +196,7 @@ echo   1.0.0    1.0.0   1.1.0  ready  no load balancer (optional), no node group
     let namespace = stage.namespace();
     let image = ["-n", namespace.as_str(), "set", "image", "deployment/echo", "echo=example.com/other:9"];
     stage.0.plane.kubectl(&image).expect(0);
-    assert_eq!(stage.echo()["state"], "drifted");
+    assert_eq!(stage.echo()["state"], "differs");
 
     stage.declare("addons: {held-back: {}}\n");
     let left = stage.echo();

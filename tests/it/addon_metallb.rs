@@ -1,4 +1,4 @@
-//! What MetalLB's options come to, and that a real API server keeps its objects as they are.
+//! What the options of `MetalLB` come to, and that a real API server keeps its objects as they are.
 
 use std::fs;
 

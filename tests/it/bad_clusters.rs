@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring::default_provider};
+use rcgen::date_time_ymd;
+use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 
-use super::support::{Berth, ControlPlane, Finished, eventually};
+use super::support::{Berth, ControlPlane, Finished, eventually, server_on_loopback};
 
 /// The environment `shop` on a cluster that is told by a kubeconfig with the context `there`.
 struct Shop {
@@ -102,30 +101,15 @@ fn answer(stream: &mut (impl Read + Write), body: &str) {
 
 /// A TLS server whose certificate is valid in these years only; what a kubeconfig says of it.
 fn valid_between(from: i32, until: i32) -> String {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let authority = CertifiedIssuer::self_signed(authority, key).expect("an authority");
-    let mut server = CertificateParams::new(["127.0.0.1".to_string()]).expect("a name");
-    server.not_before = date_time_ymd(from, 1, 1);
-    server.not_after = date_time_ymd(until, 1, 1);
-    let key = KeyPair::generate().expect("a key");
-    let certificate = server.signed_by(&key, &authority).expect("signed");
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring knows them")
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from(certificate.der().to_vec())],
-            PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-        )
-        .expect("they belong together");
-    let config = Arc::new(config);
+    let (config, authority) = server_on_loopback(|server| {
+        server.not_before = date_time_ymd(from, 1, 1);
+        server.not_after = date_time_ymd(until, 1, 1);
+    });
     let port = serve(move |stream| {
         let connection = ServerConnection::new(Arc::clone(&config)).expect("a sound configuration");
         answer(&mut StreamOwned::new(connection, stream), "{}");
     });
-    let authority = base64_of(authority.pem().as_bytes());
+    let authority = base64_of(authority.as_bytes());
     format!("server: \"https://127.0.0.1:{port}\", certificate-authority-data: {authority}")
 }
 

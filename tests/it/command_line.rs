@@ -308,3 +308,16 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().expect("waited for");
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
+
+#[test]
+fn a_rendering_says_what_is_not_in_it() {
+    let berth = Berth::new();
+    let profile = "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: lab\ncluster: {kind: {}}\n\
+                   addons: {metallb: {}}\n";
+    berth.profile("lab", profile);
+    let rendered = berth.run(&["render", "lab", "--out", "out"]).expect(0);
+    let said = rendered.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("left open addon metallb: pool `default`"), "{}", rendered.stderr);
+    let rendered = berth.run(&["render", "lab", "--out", "out", "--output", "json"]).expect(0);
+    assert_eq!(json(&rendered)["notes"][0]["topic"], "left open");
+}

@@ -77,3 +77,17 @@ fn a_rehearsal_of_lab_survives_a_staircase_of_kills() {
     lab.staircase("down", Rule::kill_after);
     assert_eq!(lab.programs(), [""; 0]);
 }
+
+#[test]
+fn what_runs_on_nodes_that_nobody_declared_is_rehearsed_on_some() {
+    let berth = Berth::new();
+    let profile = "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: theirs\nid: 7f3k2q9d\n\
+                   cluster: {existing: {kubeconfig: kubeconfig, context: theirs}}\naddons: {traefik: {}}\n";
+    berth.profile("theirs", profile);
+    let plan = berth.run(&["plan", "theirs", "--rehearse"]);
+    assert!(plan.stdout.contains("the profile declares no node groups"), "{}", plan.said());
+    berth.run(&["up", "theirs", "--rehearse", "--yes"]).expect(0);
+    let status = berth.run(&["status", "theirs", "--rehearse"]).expect(0);
+    assert!(status.stdout.contains("everything is ready"), "{}", status.said());
+    berth.run(&["down", "theirs", "--rehearse", "--yes"]).expect(0);
+}

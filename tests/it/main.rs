@@ -42,6 +42,7 @@ mod proof_traefik;
 mod providers;
 mod questions;
 mod reference;
+mod reference_addons;
 mod rendering;
 mod stage;
 #[path = "../support/mod.rs"]

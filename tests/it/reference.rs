@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::{Map, Value};
 
 /// The first line of every page that is made here.
-const MADE: &str = "<!-- Made by scripts/reference. -->\n";
+pub(super) const MADE: &str = "<!-- Made by scripts/reference. -->\n";
 
 #[test]
 fn commands_are_documented_as_they_are() {
@@ -225,7 +225,7 @@ fn repository() -> PathBuf {
 
 /// Passes when docs/reference/`name` is `wanted`; writes it instead when `UPDATE_EXPECTED` is set.
 #[track_caller]
-fn compare(name: &str, wanted: &str) {
+pub(super) fn compare(name: &str, wanted: &str) {
     let path = Path::new("docs/reference").join(name);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         fs::write(repository().join(&path), wanted).unwrap();

@@ -2,10 +2,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring::default_provider};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::tls::server_on_loopback;
 
 /// What a webhook says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,26 +29,11 @@ pub struct Webhook {
 impl Webhook {
     /// One that listens, in this mood.
     pub fn new(mood: Mood) -> Self {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let authority = CertifiedIssuer::self_signed(authority, key).expect("an authority");
-        let server = CertificateParams::new(["127.0.0.1".to_string()]).expect("a name");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = server.signed_by(&key, &authority).expect("signed");
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring knows them")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![CertificateDer::from(certificate.der().to_vec())],
-                PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-            )
-            .expect("they belong together");
+        let (config, authority) = server_on_loopback(|_| ());
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let port = listener.local_addr().expect("it is bound").port();
-        let webhook = Self { port, authority: authority.pem(), mood: Arc::new(Mutex::new(mood)) };
-        let (mood, config) = (Arc::clone(&webhook.mood), Arc::new(config));
+        let webhook = Self { port, authority, mood: Arc::new(Mutex::new(mood)) };
+        let mood = Arc::clone(&webhook.mood);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (mood, config) = (Arc::clone(&mood), Arc::clone(&config));

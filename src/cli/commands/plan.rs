@@ -1,6 +1,5 @@
 use super::super::args::Plan as Arguments;
 use super::super::exit::{Exit, Failure};
-use super::super::runtime;
 use super::super::saved::SavedPlan;
 use super::super::session::{Asked, Session};
 use super::super::settings::Settings;
@@ -18,14 +17,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         fetch: Fetch::Needed,
     };
     let session = Session::open(&asked, settings)?;
-    let survey = runtime::run(|signals| {
-        let session = &session;
-        async move {
-            let survey = session.survey(&signals).await;
-            session.close().await;
-            survey
-        }
-    })?;
+    let survey = session.look()?;
     let plan = Plan::of(&survey, session.about.clone(), session.left_out());
     match (settings.json(), arguments.markdown) {
         (true, _) => print_json(settings, &plan)?,

@@ -10,9 +10,11 @@ use super::super::settings::Settings;
 use super::super::sources;
 use super::super::yaml;
 use super::{print, print_json};
+use crate::base::Note;
 use crate::k8s::{Object, finish};
 use crate::os::files;
 use crate::plan;
+use crate::ui::plan::note_lines;
 use crate::ui::words::count;
 
 /// The file that says that a folder is a rendering, which a later one may replace.
@@ -24,6 +26,7 @@ pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failu
     let environment = &loaded.environment;
     let sources = sources::fetch(environment, &[], sources::PATIENCE, settings)?;
     let rendering = plan::render(environment, &sources).map_err(|fault| Failure::profile(&fault))?;
+    let notes = rendering.notes;
     let objects = rendering
         .sets
         .into_iter()
@@ -41,9 +44,13 @@ pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failu
     }
     if settings.json() {
         let names: Vec<&String> = folders.keys().collect();
-        print_json(settings, &json!({"folders": names, "objects": written, "leftOut": left_out}))?;
+        let answer = json!({"folders": names, "objects": written, "leftOut": left_out, "notes": notes});
+        print_json(settings, &answer)?;
         return Ok(Exit::Done);
     }
+    let printer = &settings.printer;
+    let told: Vec<&Note> = notes.iter().collect();
+    printer.talk(&note_lines(&told, printer.talk_paint, printer.width).join("\n"));
     let mut text =
         format!("# {} of {}, to be applied in turn:\n", count(written, "object"), environment.name);
     for name in folders.keys() {

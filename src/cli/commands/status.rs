@@ -1,6 +1,5 @@
 use super::super::args::{Leave, Status as Arguments};
 use super::super::exit::{Exit, Failure};
-use super::super::runtime;
 use super::super::session::{Asked, Session};
 use super::super::settings::Settings;
 use super::super::sources::Fetch;
@@ -16,14 +15,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         fetch: Fetch::Needed,
     };
     let session = Session::open(&asked, settings)?;
-    let survey = runtime::run(|signals| {
-        let session = &session;
-        async move {
-            let survey = session.survey(&signals).await;
-            session.close().await;
-            survey
-        }
-    })?;
+    let survey = session.look()?;
     let status = Status::of(&survey, session.about.clone(), session.left_out());
     if settings.json() {
         print_json(settings, &status)?;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::allocatable::allocatable;
 use crate::base::{ProviderKind, label};
 use crate::k8s::Object;
-use crate::profile::{Environment, NodeGroup, Taint};
+use crate::profile::{Environment, MachineResources, NodeGroup, Taint};
 
 /// What a machine offers besides pods, when the profile says nothing of its disk.
 const DISK: &str = "100Gi";
@@ -45,7 +45,46 @@ pub struct NodeWanted {
 
 /// The nodes of all groups of `environment`, as the declared provider would make them.
 pub fn desired(environment: &Environment) -> Vec<GroupWanted> {
-    groups(environment.cluster.provider(), &environment.node_groups)
+    let provider = environment.cluster.provider();
+    match stand_in(environment) {
+        Some(group) => groups(provider, &[group]),
+        None => groups(provider, &environment.node_groups),
+    }
+}
+
+/// The node group that a rehearsal has when the profile declares none: the real cluster has nodes all the
+/// same, its own, one of kind or those that the cloud adds, and without any no pod would ever run.
+pub fn stand_in(environment: &Environment) -> Option<NodeGroup> {
+    let nodes = match environment.cluster.provider() {
+        // On kind the control plane's own node takes the pods.
+        ProviderKind::Kind => 1,
+        ProviderKind::Eks | ProviderKind::Gke | ProviderKind::Existing => 3,
+        // Its nodes are those of the profile, rehearsed or not.
+        ProviderKind::Kwok => return None,
+    };
+    (environment.rehearsal && environment.node_groups.is_empty()).then(|| plain_group(nodes))
+}
+
+/// So many machines of the size that most clusters have.
+fn plain_group(nodes: u32) -> NodeGroup {
+    let quantity = |text: &str| text.parse().expect("a number and a unit");
+    NodeGroup {
+        name: "general".to_string(),
+        machine: "standard".to_string(),
+        resources: MachineResources {
+            cpu: quantity("8"),
+            memory: quantity("32Gi"),
+            gpus: 0,
+            architecture: "amd64".to_string(),
+        },
+        min: nodes,
+        max: nodes,
+        zones: Vec::new(),
+        spot: false,
+        disk: None,
+        labels: BTreeMap::new(),
+        taints: Vec::new(),
+    }
 }
 
 pub(super) fn groups(provider: ProviderKind, groups: &[NodeGroup]) -> Vec<GroupWanted> {
@@ -215,7 +254,9 @@ fn taint_json(taint: &Taint) -> Value {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::profile::MachineResources;
+    use crate::base::Owner;
+    use crate::profile::ClusterSpec;
+    use crate::profile::schema::{GkeCluster, KindCluster, KwokCluster};
 
     pub(in crate::providers) fn group(name: &str, min: u32, max: u32, gpus: u32) -> NodeGroup {
         let quantity = |text: &str| text.parse().expect("a quantity");
@@ -243,6 +284,39 @@ pub(super) mod tests {
         assert_eq!(count(&group("a", 0, 4, 0)), 1);
         assert_eq!(count(&group("a", 2, 6, 0)), 2);
         assert_eq!(count(&group("a", 0, 0, 0)), 0);
+    }
+
+    #[test]
+    fn a_rehearsal_has_nodes_where_the_profile_declares_none_and_only_there() {
+        let declared = |cluster: ClusterSpec, node_groups: Vec<NodeGroup>| Environment {
+            name: "lab".to_string(),
+            owner: Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() },
+            rehearsal: false,
+            protected: false,
+            cluster,
+            kubernetes: (1, 36),
+            admins: Vec::new(),
+            node_groups,
+            registry: None,
+            mirrors: BTreeMap::new(),
+            addons: Vec::new(),
+            addons_from: Vec::new(),
+            tenants: Vec::new(),
+        };
+        let names = |environment: &Environment| -> Vec<String> {
+            desired(environment).into_iter().flat_map(|group| group.nodes).map(|node| node.name).collect()
+        };
+        let on_gke = || ClusterSpec::Gke(GkeCluster::default());
+        assert_eq!(names(&declared(on_gke(), Vec::new())), [""; 0]);
+        assert_eq!(
+            names(&declared(on_gke(), Vec::new()).rehearse()),
+            ["general-0", "general-1", "general-2"]
+        );
+        assert_eq!(names(&declared(on_gke(), vec![group("own", 1, 1, 0)]).rehearse()), ["own-0"]);
+        let on_kind = ClusterSpec::Kind(KindCluster::default());
+        assert_eq!(names(&declared(on_kind, Vec::new()).rehearse()), ["general-0"]);
+        let on_kwok = ClusterSpec::Kwok(KwokCluster::default());
+        assert_eq!(names(&declared(on_kwok, Vec::new()).rehearse()), [""; 0]);
     }
 
     #[test]

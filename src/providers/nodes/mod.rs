@@ -5,7 +5,7 @@ mod desired;
 mod diff;
 mod resource;
 
-pub use desired::{GroupWanted, NodeWanted, desired};
+pub use desired::{GroupWanted, NodeWanted, desired, stand_in};
 pub use resource::NodeGroups;
 
 #[cfg(test)]

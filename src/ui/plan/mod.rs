@@ -7,7 +7,7 @@ use super::words::{count, list, number};
 use crate::plan::{About, Difference, Plan, Planned, Summary};
 
 pub use markdown::markdown;
-pub use text::text;
+pub use text::{note_lines, text};
 
 /// What a plan or a status is of: `lab-rehearsal (kind, rehearsed)`.
 pub fn title(about: &About) -> String {

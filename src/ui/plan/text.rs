@@ -1,5 +1,5 @@
 use super::{is_hidden, title, verdict};
-use crate::base::{Change, ChangeKind};
+use crate::base::{Change, ChangeKind, Note};
 use crate::plan::{Plan, Planned};
 use crate::ui::words::{item, list, number, pad, tame, things, width, wrap};
 use crate::ui::{Paint, Table};
@@ -116,10 +116,16 @@ fn resource(
 
 /// Notes: what is kept, what should be known, what is not rehearsed.
 fn end(plan: &Plan, lines: &mut Vec<String>, paint: Paint, columns: usize) {
-    let mut notes: Vec<_> = plan.resources.iter().flat_map(|planned| &planned.notes).collect();
-    notes.extend(&plan.not_rehearsed);
+    let notes: Vec<&Note> =
+        plan.resources.iter().flat_map(|planned| &planned.notes).chain(&plan.not_rehearsed).collect();
+    lines.extend(note_lines(&notes, paint, columns));
+}
+
+/// Notes by topic, a free line before each.
+pub fn note_lines(notes: &[&Note], paint: Paint, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut topics: Vec<&str> = Vec::new();
-    for note in &notes {
+    for note in notes {
         if !topics.contains(&note.topic.as_str()) {
             topics.push(&note.topic);
         }
@@ -137,6 +143,7 @@ fn end(plan: &Plan, lines: &mut Vec<String>, paint: Paint, columns: usize) {
             lines.push(paint.faint(&format!("  and {more} more, listed by `--output json`")));
         }
     }
+    lines
 }
 
 fn is_trouble(planned: &Planned) -> bool {

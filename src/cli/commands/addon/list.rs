@@ -3,7 +3,6 @@ use crate::addons::{Addon as Definition, Catalog, Minor, Rendered, Wanted, Way};
 use crate::base::{Fault, Layer, ProviderKind, ResourceId};
 use crate::cli::args::{AddonList, Leave, Target};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::runtime;
 use crate::cli::session::{Asked, Session, looking};
 use crate::cli::settings::Settings;
 use crate::cli::sources::Fetch;
@@ -68,14 +67,7 @@ fn of_environment(target: &Target, arguments: &AddonList, settings: &Settings) -
     let (catalog, rendered) = plan::render_addons(&session.environment, &session.sources)
         .map_err(|fault| Failure::profile(&fault))?;
     session.assembly.graph.keep_only(|id| id.layer() == Layer::Addons);
-    let survey = runtime::run(|signals| {
-        let session = &session;
-        async move {
-            let survey = session.survey(&signals).await;
-            session.close().await;
-            survey
-        }
-    })?;
+    let survey = session.look()?;
     let mut standing = session.assembly.hub.standing_versions();
     let platform = providers::platform(&session.environment);
     let mut addons = Vec::new();
