@@ -359,7 +359,7 @@ mod tests {
     ];
 
     fn manifest(text: &str) -> Manifest {
-        Manifest { place: "a.yaml".to_string(), text: text.to_string() }
+        Manifest { place: "a.yaml".to_string(), text: text.to_string(), constant: None }
     }
 
     #[test]
