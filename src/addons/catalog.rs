@@ -9,6 +9,7 @@ use super::definition::{API_VERSION, Definition, KIND};
 use super::error::{AddonError, nearest};
 use super::images::Mirrors;
 use super::options::OptionType;
+use super::places;
 use super::pools::Pools;
 use super::reference::Reference;
 use super::source::Sources;
@@ -182,6 +183,7 @@ fn shipped(folder: &Dir<'_>) -> Result<Addon, AddonError> {
         .collect();
     manifests.sort_by(|a, b| a.place.cmp(&b.place));
     let definition = read_definition(&place(&definition), folder.path(), &definition_text)?;
+    manifests.iter().try_for_each(places::check)?;
     Ok(Addon { definition, manifests, folder: place(folder.path()) })
 }
 
@@ -199,6 +201,7 @@ fn on_disk(folder: &Path) -> Result<Addon, AddonError> {
             manifests.push(Manifest { place: path.display().to_string(), text, constant: None });
         }
     }
+    manifests.iter().try_for_each(places::check)?;
     Ok(Addon { definition, manifests, folder: folder.display().to_string() })
 }
 
@@ -324,6 +327,16 @@ rehearsal: applied
         let rendered = catalog.render(&spec, std::slice::from_ref(&spec), &platform).expect("rendered");
         let [object] = rendered.objects.as_slice() else { unreachable!("{:?}", rendered.objects) };
         assert_eq!(object.body["data"], json!({"text": "x\ny: z", "image": "example.com/echo:1"}));
+    }
+
+    #[test]
+    fn a_template_that_writes_a_value_into_a_text_is_refused() {
+        let folder = folder_with(ADDON);
+        let manifest = MANIFEST.replace("text: {{ options.text }}", "text: 'x{{ options.text }}'");
+        fs::write(folder.path().join("echo/manifests/echo.yaml"), manifest).expect("written");
+        let error = Catalog::load(&[folder.path().to_path_buf()]).expect_err("refused").to_string();
+        assert!(error.contains("/echo/manifests/echo.yaml:4`: "), "{error}");
+        assert!(error.contains("write `{{ \"x\" ~ options.text }}`"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod format;
 mod images;
 mod needs;
 mod options;
+mod places;
 mod pools;
 mod reference;
 mod rehearsal;

@@ -296,6 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn each_version_of_metrics_server_can_be_asked_for_so_that_one_can_be_upgraded() {
+        for minor in 34..=37 {
+            let platform = Platform { kubernetes: (1, minor), ..platform(ProviderKind::Kind) };
+            let mut older = spec("metrics-server", json!({}));
+            older.version = Some("0.8.1".to_string());
+            let image = |spec: AddonSpec| {
+                let rendered = render(&[spec], &platform);
+                let deployment = find(&rendered, "Deployment");
+                deployment["spec"]["template"]["spec"]["containers"][0]["image"].to_string()
+            };
+            assert!(image(older).contains(":v0.8.1"), "1.{minor}");
+            assert!(image(spec("metrics-server", json!({}))).contains(":v0.9.0"), "1.{minor}");
+        }
+    }
+
+    #[test]
     fn what_the_platform_brings_is_left_to_it() {
         let native_addons = vec!["traefik".to_string()];
         let platform = Platform { native_addons, ..platform(ProviderKind::Existing) };

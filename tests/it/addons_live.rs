@@ -50,9 +50,19 @@ fn what_somebody_else_brings_already_is_left_to_them() {
     let before = uid(theirs);
     let plan = environment.run("plan", &["--detailed-exitcode"]).expect(0);
     assert!(plan.said().contains(&format!("somebody else brings ClusterRole {theirs}")), "{}", plan.said());
-    environment.up().expect(0);
+    let up = environment.up().expect(0);
     assert_eq!((uid(theirs), uid(ours)), (before.clone(), String::new()));
-    environment.down().expect(0);
+    let listed = environment.berth.run(&["addon", "list", &environment.name]).expect(0);
+    assert!(listed.said().contains("provided"), "{}", listed.said());
+    for said in [&up, &environment.up().expect(0), &environment.run("status", &[]).expect(0), &listed] {
+        assert!(
+            said.said().contains(&format!("somebody else brings ClusterRole {theirs}")),
+            "{}",
+            said.said()
+        );
+    }
+    let down = environment.down().expect(0);
+    assert!(!down.said().contains("addon yielding (ready)"), "{}", down.said());
     assert_eq!(uid(theirs), before);
 
     // Once they are gone, it is berth's to bring; and what berth brought is not left half way.

@@ -65,6 +65,10 @@ async fn raise(
     })
     .await?;
     report(session, &outcome)?;
+    let notes = survey.resources.iter().flat_map(|seen| &seen.notes);
+    for note in notes.filter(|note| note.topic == "provided" && survey.is_clean()) {
+        session.settings.printer.talk(&note.text);
+    }
     Ok(exit)
 }
 

@@ -123,10 +123,15 @@ fn state(rendered: &Rendered, survey: &Survey) -> (&'static str, Option<String>)
     let id = ResourceId::new(format!("addon/{}", rendered.name));
     let seen = survey.resources.iter().find(|seen| seen.id == id);
     let works = seen.is_none_or(|seen| seen.look == Look::Seen(State::Ready));
-    let of_others = rendered.notes.iter().find_map(|note| match note.topic.as_str() {
-        "provided" if works => Some(("provided", note)),
-        "not rehearsed" if rendered.objects.is_empty() => Some(("not rehearsed", note)),
-        _ => None,
+    let left_to_others =
+        seen.into_iter().flat_map(|seen| &seen.notes).filter(|note| note.topic == "provided");
+    let of_others = left_to_others.map(|note| ("provided", note)).next();
+    let of_others = of_others.or_else(|| {
+        rendered.notes.iter().find_map(|note| match note.topic.as_str() {
+            "provided" if works => Some(("provided", note)),
+            "not rehearsed" if rendered.objects.is_empty() => Some(("not rehearsed", note)),
+            _ => None,
+        })
     });
     if let Some((state, note)) = of_others {
         let prefix = format!("addon {}: ", rendered.name);
