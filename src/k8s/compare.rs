@@ -7,7 +7,7 @@ use crate::base::{FieldChange, Quantity, label};
 pub(super) fn differing_fields(wanted: &Value, live: &Value) -> Vec<FieldChange> {
     let mut found = Vec::new();
     compare(&mut Path::default(), wanted, live, &mut found);
-    found
+    without_secrets(wanted, found)
 }
 
 /// The fields that berth applied once (`applied`, in the form of `fieldsV1`) and wants no more.
@@ -16,7 +16,31 @@ pub(super) fn removed_fields(wanted: &Value, applied: &str, live: &Value) -> Vec
     if let Ok(Value::Object(fields)) = serde_json::from_str(applied) {
         walk_applied(&mut Path::default(), &fields, Some(wanted), Some(live), &mut found);
     }
-    found
+    without_secrets(wanted, found)
+}
+
+/// The same changes, where `object` is a Secret without what it keeps: who shows, saves or sends a change
+/// never holds a value.
+fn without_secrets(object: &Value, mut changes: Vec<FieldChange>) -> Vec<FieldChange> {
+    if object["apiVersion"] != "v1" || object["kind"] != "Secret" {
+        return changes;
+    }
+    for change in changes.iter_mut().filter(|change| keeps_secrets(&change.path)) {
+        let both = change.from.is_some() && change.to.is_some();
+        change.from = change.from.take().map(|_| "(secret)".to_string());
+        let new = if both { "(secret, changed)" } else { "(secret)" };
+        change.to = change.to.take().map(|_| new.to_string());
+    }
+    changes
+}
+
+/// Whether a field of a Secret, or one below it, holds what is secret. `kubectl apply` writes the whole Secret
+/// into an annotation.
+fn keeps_secrets(path: &str) -> bool {
+    const LAST_APPLIED: &str = "metadata.annotations.kubectl.kubernetes.io/last-applied-configuration";
+    let root = path.split(['.', '[']).next().unwrap_or_default();
+    matches!(root, "data" | "stringData")
+        || matches!(path, "metadata" | "metadata.annotations" | LAST_APPLIED)
 }
 
 /// Whether the manager that applied `fields` (in the form of `fieldsV1`) holds the field of `live` at
@@ -288,6 +312,36 @@ mod tests {
             found,
             [FieldChange { path: "spec.replicas".into(), from: Some("5".into()), to: Some("2".into()) }]
         );
+    }
+
+    #[test]
+    fn what_a_secret_keeps_is_in_no_change() {
+        const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
+        let secret = |data: Value, more: Value| {
+            json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data, "stringData": more,
+                "metadata": {"name": "s", "labels": {"app": "one"}, "annotations": {ANNOTATION: data.to_string()}}})
+        };
+        let wanted = secret(json!({"password": "bmV3", "added": "bmV3"}), json!({"plain": "bmV3"}));
+        let mut live = secret(json!({"password": "b2xk", "gone": "b2xk"}), json!({"plain": "b2xk"}));
+        live["metadata"]["labels"]["app"] = json!("two");
+        let mut found = differing_fields(&wanted, &live);
+        let applied = json!({"f:data": {"f:password": {}, "f:gone": {}}}).to_string();
+        found.extend(removed_fields(&wanted, &applied, &live));
+        // A Secret that has nothing yet is filled as a whole.
+        found.extend(differing_fields(
+            &wanted,
+            &json!({"metadata": {"labels": {"app": "one"}}, "type": "Opaque"}),
+        ));
+        let of = |path: &str| {
+            let change = found.iter().find(|change| change.path == path).expect(path);
+            (change.from.as_deref(), change.to.as_deref())
+        };
+        assert_eq!(of("data.password"), (Some("(secret)"), Some("(secret, changed)")));
+        assert_eq!(of("data.added"), (None, Some("(secret)")));
+        assert_eq!(of("data.gone"), (Some("(secret)"), None));
+        assert_eq!(of("metadata.labels.app"), (Some("two"), Some("one")));
+        let all = serde_json::to_string(&found).expect("plain values");
+        assert!(!all.contains("bmV3") && !all.contains("b2xk"), "{all}");
     }
 
     #[test]

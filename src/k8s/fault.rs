@@ -74,10 +74,25 @@ fn classify(status: StatusCode, refusal: &Refusal) -> (FaultKind, Option<String>
             (FaultKind::Conflict, hint("let go of the field there, or take it over with `--force-conflicts`"))
         }
         409 if refusal.reason == "AlreadyExists" => (FaultKind::Conflict, None),
+        400 | 500 if is_unfit(message) => (
+            FaultKind::Invalid,
+            hint("this Kubernetes has no such field, or takes no such value there: correct the manifest"),
+        ),
         408 | 409 | 410 | 500 | 502 | 503 | 504 => (FaultKind::Transient, None),
         429 => (FaultKind::Throttled, None),
         _ => (FaultKind::Invalid, None),
     }
+}
+
+/// Whether the object does not fit its schema, which the API server of an apply tells with status 500.
+fn is_unfit(message: &str) -> bool {
+    const SAID: [&str; 4] = [
+        "failed to create typed patch object",
+        "field not declared in schema",
+        "unable to convert",
+        "strict decoding error",
+    ];
+    SAID.iter().any(|said| message.contains(said))
 }
 
 /// Whether a webhook was asked and said no.
@@ -152,6 +167,23 @@ mod tests {
             "details": {"causes": [{"reason": "FieldManagerConflict", "field": ".spec.replicas"}]}});
         assert_eq!(kind_of(409, &conflict), FaultKind::Conflict);
         assert_eq!(kind_of(409, &json!({"message": "the object has been modified"})), FaultKind::Transient);
+    }
+
+    #[test]
+    fn an_object_that_does_not_fit_its_schema_is_not_tried_again() {
+        let says = |message: &str| json!({"message": message, "reason": "InternalError"});
+        for message in [
+            "failed to create typed patch object (n/c; apps/v1, Kind=Deployment): .spec.x: field not declared in schema",
+            "failed to create typed patch object (n/c; apps/v1, Kind=Deployment): .spec.replicas: expected numeric (int or float), got string",
+            "unable to convert object to typed: x",
+        ] {
+            assert_eq!(kind_of(500, &says(message)), FaultKind::Invalid, "{message}");
+        }
+        assert_eq!(
+            kind_of(400, &says("strict decoding error: unknown field \"spec.x\"")),
+            FaultKind::Invalid
+        );
+        assert_eq!(kind_of(500, &says("etcdserver: request timed out")), FaultKind::Transient);
     }
 
     #[test]
