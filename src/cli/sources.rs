@@ -32,7 +32,7 @@ pub(super) fn settle_kubernetes(environment: &mut Environment) -> Result<(), Fai
     let asked = &*environment;
     let answer = runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
-        reading(&signals, providers::ask_kubernetes(asked, &flow)).await
+        reading(&signals, Box::pin(providers::ask_kubernetes(asked, &flow))).await
     })?;
     if let Ok(Some(kubernetes)) = answer {
         environment.kubernetes = kubernetes;
