@@ -299,8 +299,9 @@ pub(super) mod tests {
             let catalog = Catalog::load(&[]).expect("the shipped addons");
             catalog.check(&spec, std::slice::from_ref(&spec), platform)
         };
-        assert!(check("0.8.1", &known).is_err(), "1.36 was said");
-        assert_eq!(check("0.8.1", &assumed), Ok(()));
+        // 0.9.0 is for 1.34 and later.
+        assert!(check("0.9.0", &Platform { kubernetes: (1, 33), ..known }).is_err(), "1.33 was said");
+        assert_eq!(check("0.9.0", &Platform { kubernetes: (1, 33), ..assumed.clone() }), Ok(()));
         let hint = check("0.8.2", &assumed).expect_err("nobody knows it").hint();
         assert_eq!(hint.as_deref(), Some("for Kubernetes 1.33 to 1.37 there are: 0.9.0, 0.8.1"));
     }

@@ -191,6 +191,13 @@ impl Hub {
         Ok(self.connected()?.get(flow, Patience::STEADY, &path).await?.is_some())
     }
 
+    /// Whether pods can be made: a fresh cluster refuses them until its controller manager has made the
+    /// account that they run as.
+    pub async fn takes_pods(&self, flow: &Flow) -> Result<bool, Fault> {
+        const ACCOUNT: &str = "/api/v1/namespaces/default/serviceaccounts/default";
+        Ok(self.connected()?.get(flow, Patience::STEADY, ACCOUNT).await?.is_some())
+    }
+
     /// The kinds that this environment ever used, as recorded in the cluster.
     pub(super) async fn recorded_kinds(&self, flow: &Flow) -> Result<&BTreeSet<Kind>, Fault> {
         self.recorded.get_or_try_init(|| records::read_kinds(self, flow)).await

@@ -194,7 +194,10 @@ fn keep_tenants(sets: &mut [ObjectSet], tenants: &BTreeSet<String>) {
 /// The kinds of all sets, and those whose last object may have left the profile unrecorded.
 fn kinds(sets: &[ObjectSet]) -> BTreeSet<Kind> {
     let objects = sets.iter().flat_map(|set| &set.objects).map(|object| object.kind.clone());
-    objects.chain(known_kind("v1", "Namespace")).filter(|kind| kind.served.is_some()).collect()
+    let namespace = known_kind("v1", "Namespace");
+    // One that was kept stands without a record of its kind.
+    let definition = known_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+    objects.chain(namespace).chain(definition).filter(|kind| kind.served.is_some()).collect()
 }
 
 fn registry_note(environment: &Environment) -> Option<Note> {

@@ -144,9 +144,13 @@ fn a_definition_that_others_use_stays_and_is_told() {
     let down = addon.down().expect(0);
     let definition = format!("CustomResourceDefinition gadgets.{}", addon.group);
     assert!(down.stdout.contains(&definition) && down.stdout.contains("--prune-crds"), "{}", down.said());
-    assert_eq!(addon.inventory().titles().into_iter().collect::<Vec<_>>(), [definition]);
+    assert_eq!(addon.inventory().titles().into_iter().collect::<Vec<_>>(), std::slice::from_ref(&definition));
     assert_eq!(addon.gadgets().len(), 1);
 
+    // The addon has left the profile and the records are gone: it is found all the same, kept again, and goes.
+    addon.declare(false);
+    let down = addon.down().expect(0);
+    assert!(down.stdout.contains(&definition), "{}", down.said());
     addon.run("down", &["--yes", "--prune-crds"]).expect(0);
     assert!(addon.inventory().titles().is_empty() && addon.gadgets().is_empty());
     addon.plane.kubectl(&["delete", "namespace", elsewhere, "--wait=false"]).expect(0);

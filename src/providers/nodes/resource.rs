@@ -36,6 +36,10 @@ impl NodeGroups {
         let found = diff(&self.groups, &live, &taken);
         let mut seen = Seen::new(self.state(&live, &found));
         if found.is_empty() {
+            if seen.state == State::Ready && !self.hub.takes_pods(&cx.flow).await? {
+                seen.state =
+                    State::Progressing("no pod can be made yet, for want of its account".to_string());
+            }
             return Ok(seen);
         }
         if found.changes.iter().any(|change| change.kind == ChangeKind::Conflict) {
