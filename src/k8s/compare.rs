@@ -1,5 +1,6 @@
 use serde_json::{Map, Value};
 
+use super::told::{on_one_line, told, without_secrets};
 use crate::base::{FieldChange, Quantity, label};
 
 /// The fields in which `live` differs from what berth sets. Fields that berth does not set are
@@ -17,30 +18,6 @@ pub(super) fn removed_fields(wanted: &Value, applied: &str, live: &Value) -> Vec
         walk_applied(&mut Path::default(), &fields, Some(wanted), Some(live), &mut found);
     }
     without_secrets(wanted, found)
-}
-
-/// The same changes, where `object` is a Secret without what it keeps: who shows, saves or sends a change
-/// never holds a value.
-fn without_secrets(object: &Value, mut changes: Vec<FieldChange>) -> Vec<FieldChange> {
-    if object["apiVersion"] != "v1" || object["kind"] != "Secret" {
-        return changes;
-    }
-    for change in changes.iter_mut().filter(|change| keeps_secrets(&change.path)) {
-        let both = change.from.is_some() && change.to.is_some();
-        change.from = change.from.take().map(|_| "(secret)".to_string());
-        let new = if both { "(secret, changed)" } else { "(secret)" };
-        change.to = change.to.take().map(|_| new.to_string());
-    }
-    changes
-}
-
-/// Whether a field of a Secret, or one below it, holds what is secret. `kubectl apply` writes the whole Secret
-/// into an annotation.
-fn keeps_secrets(path: &str) -> bool {
-    const LAST_APPLIED: &str = "metadata.annotations.kubectl.kubernetes.io/last-applied-configuration";
-    let root = path.split(['.', '[']).next().unwrap_or_default();
-    matches!(root, "data" | "stringData")
-        || matches!(path, "metadata" | "metadata.annotations" | LAST_APPLIED)
 }
 
 /// Whether the manager that applied `fields` (in the form of `fieldsV1`) holds the field of `live` at
@@ -142,12 +119,38 @@ fn compare_lists(path: &mut Path, wanted: &[Value], live: &[Value], found: &mut 
         return;
     }
     if wanted.len() != live.len() {
-        found.push(change(path, Some(&Value::from(live)), Some(&Value::from(wanted))));
+        found.push(changed_list(path, wanted, live));
         return;
     }
     for (index, (wanted, live)) in wanted.iter().zip(live).enumerate() {
         path.within(&format!("[{index}]"), |path| compare(path, wanted, live, found));
     }
+}
+
+/// A list that got longer or shorter: the items that only one side has, and how many both have.
+fn changed_list(path: &mut Path, wanted: &[Value], live: &[Value]) -> FieldChange {
+    let mut going: Vec<&Value> = live.iter().collect();
+    let mut coming: Vec<&Value> = Vec::new();
+    for item in wanted {
+        let alike = going.iter().position(|there| {
+            let mut differences = Vec::new();
+            compare(path, item, there, &mut differences);
+            differences.is_empty()
+        });
+        match alike {
+            Some(index) => drop(going.remove(index)),
+            None => coming.push(item),
+        }
+    }
+    let alike = wanted.len() - coming.len();
+    let listed = |items: &[&Value]| {
+        let mut texts: Vec<String> = items.iter().map(ToString::to_string).collect();
+        if alike > 0 {
+            texts.push(format!("… {alike} alike"));
+        }
+        Value::from(format!("[{}]", texts.join(", ")))
+    };
+    change(path, Some(&listed(&going)), Some(&listed(&coming)))
 }
 
 /// The items with their names, when every item has one and no two are alike. Subjects of a role
@@ -199,20 +202,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn change(path: &Path, from: Option<&Value>, to: Option<&Value>) -> FieldChange {
-    FieldChange { path: path.text.clone(), from: from.map(shown), to: to.map(shown) }
-}
-
-/// A value on one line, shortened.
-fn shown(value: &Value) -> String {
-    const LONGEST: usize = 600;
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    told(&path.text, from, to)
 }
 
 /// Walks `fieldsV1`. With `wanted`, finds the leaves that are in `applied` and not in `wanted`;
@@ -283,7 +273,7 @@ fn item_label(keys: &str, item: Option<&Value>) -> String {
     match serde_json::from_str(keys) {
         Ok(Value::Object(keys)) => match keys.get("name").and_then(Value::as_str) {
             Some(name) => name.to_string(),
-            None => keys.values().map(shown).collect::<Vec<_>>().join("/"),
+            None => keys.values().map(on_one_line).collect::<Vec<_>>().join("/"),
         },
         _ => keys.to_string(),
     }
@@ -297,6 +287,26 @@ mod tests {
 
     fn paths(changes: &[FieldChange]) -> Vec<&str> {
         changes.iter().map(|change| change.path.as_str()).collect()
+    }
+
+    #[test]
+    fn a_list_that_grew_is_shown_by_what_came_and_went() {
+        let many: Vec<String> = (0..100).map(|number| format!("--option-number={number}")).collect();
+        let mut edited = many.clone();
+        edited.push("--api.insecure=true".to_string());
+        let differing = |wanted: Value, live: Value| {
+            differing_fields(&json!({"spec": {"args": wanted}}), &json!({"spec": {"args": live}}))
+        };
+        let [change] = &differing(json!(many), json!(edited))[..] else { unreachable!("one change") };
+        assert_eq!(change.path, "spec.args");
+        assert_eq!(change.from.as_deref(), Some("[\"--api.insecure=true\", … 100 alike]"));
+        assert_eq!(change.to.as_deref(), Some("[… 100 alike]"));
+        let rule = |resource: &str| json!({"apiGroups": [""], "resources": [resource], "verbs": ["get"]});
+        let swapped = json!({"verbs": ["get"], "resources": ["pods"], "apiGroups": [""]});
+        let [change] = &differing(json!([rule("pods")]), json!([swapped, rule("*")]))[..] else {
+            unreachable!("one change")
+        };
+        assert!(change.from.as_deref().is_some_and(|from| from.contains("\"*\"") && !from.contains("pods")));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod removal;
 mod set;
 mod step;
 mod taken;
+mod told;
 mod versions;
 mod yields;
 
