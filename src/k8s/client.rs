@@ -5,6 +5,7 @@ use kube::client::Body;
 use serde_json::Value;
 
 use super::object::{Kind, Object};
+use super::told::without_values;
 use super::{fault, held};
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::flow::{Flow, Limiter, Patience};
@@ -117,6 +118,7 @@ impl Client {
             Payload::Json("application/apply-patch+yaml", &object.body),
         )
         .await
+        .map_err(|fault| Fault { reason: without_values(&object.body, fault.reason.clone()), ..fault })
     }
 
     /// Has the API server judge `object` as [`Client::apply`] would send it, webhooks included, and keep

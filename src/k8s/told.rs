@@ -1,3 +1,5 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 use crate::base::FieldChange;
@@ -37,6 +39,21 @@ fn keeps_secrets(path: &str) -> bool {
         || matches!(path, "metadata" | "metadata.annotations" | LAST_APPLIED)
 }
 
+/// What an API server says of `object`, without the values that a Secret keeps, written plain or as they are
+/// sent.
+pub(super) fn without_values(object: &Value, message: String) -> String {
+    if object["apiVersion"] != "v1" || object["kind"] != "Secret" {
+        return message;
+    }
+    let kept = ["data", "stringData"].into_iter().filter_map(|key| object[key].as_object());
+    let values = kept.flat_map(|fields| fields.values()).filter_map(Value::as_str).flat_map(|sent| {
+        let plain = BASE64.decode(sent).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        [Some(sent.to_string()), plain].into_iter().flatten()
+    });
+    let told = values.filter(|value| !value.is_empty());
+    told.fold(message, |message, value| message.replace(&value, "(secret)"))
+}
+
 /// A value as it is read by people.
 pub(super) fn on_one_line(value: &Value) -> String {
     match value {
@@ -74,6 +91,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_said_of_a_secret_holds_none_of_its_values() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": {"a": "aHVudGVyMg=="}});
+        let said = "data[a]: Invalid value: \"aHVudGVyMg==\": webhook: hunter2 is weak".to_string();
+        let told = without_values(&secret, said);
+        assert_eq!(told, "data[a]: Invalid value: \"(secret)\": webhook: (secret) is weak");
+    }
 
     #[test]
     fn long_texts_are_cut_where_their_difference_is_seen() {
