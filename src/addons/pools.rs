@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::error::AddonError;
 use super::options::OptionSchema;
 use super::slices::{check_on, choose, subnets};
-use crate::base::{AddressRange, Network, ProviderKind};
+use crate::base::{AddressRange, Network, ProviderKind, RangeError};
 
 /// The word that stands for a free slice of the network of kind.
 pub(super) const AUTO: &str = "auto";
@@ -152,11 +152,37 @@ impl Pool {
 impl Range {
     fn read(text: &Value, path: String) -> Result<Self, AddonError> {
         let text = text.as_str().unwrap_or_default();
-        match text.parse() {
-            Ok(range) => Ok(Self { range, path }),
-            Err(error) => Err(AddonError::option(&path, error.to_string(), Some(error.hint()))),
+        let range: AddressRange = text
+            .parse()
+            .map_err(|error: RangeError| AddonError::option(&path, error.to_string(), Some(error.hint())))?;
+        if let Some((block, what)) = never_announced(range) {
+            let problem = format!("`{text}` holds addresses of {block}, {what}: no host can have them");
+            let hint = "give addresses of the nodes' own network that nothing else uses".to_string();
+            return Err(AddonError::option(&path, problem, Some(hint)));
         }
+        Ok(Self { range, path })
     }
+}
+
+/// The block of addresses in `range` that no Service can be reached by.
+/// Sources: <https://www.iana.org/assignments/iana-ipv4-special-registry>, `iana-ipv6-special-registry`.
+fn never_announced(range: AddressRange) -> Option<(&'static str, &'static str)> {
+    const BLOCKS: [(&str, &str); 10] = [
+        ("0.0.0.0/8", "which name no host"),
+        ("127.0.0.0/8", "a machine's way to itself"),
+        ("169.254.0.0/16", "of one link alone"),
+        ("224.0.0.0/4", "of multicast"),
+        ("240.0.0.0/4", "which are reserved"),
+        ("::/128", "which is no address"),
+        ("::1/128", "a machine's way to itself"),
+        ("::ffff:0:0/96", "which stand for IPv4"),
+        ("fe80::/10", "of one link alone"),
+        ("ff00::/8", "of multicast"),
+    ];
+    BLOCKS.into_iter().find(|(block, _)| {
+        let block: AddressRange = block.parse().expect("written here");
+        block.overlaps(&range)
+    })
 }
 
 /// Two pools that share an address would be refused together by whoever announces them.
@@ -242,6 +268,23 @@ mod tests {
 
     fn addresses(settled: &Settled) -> Vec<&Value> {
         settled.values.iter().map(|pool| &pool["addresses"]).collect()
+    }
+
+    #[test]
+    fn addresses_that_no_host_can_have_are_refused() {
+        for text in [
+            "0.0.0.0/0",
+            "::/0",
+            "127.0.0.1-127.0.0.5",
+            "224.0.0.1-224.0.0.5",
+            "255.255.255.255-255.255.255.255",
+            "169.254.1.0/24",
+            "fe80::1-fe80::5",
+            "::ffff:192.0.2.9/128",
+        ] {
+            let (problem, _) = refusal(read(json!({"addresses": text}), ProviderKind::Existing));
+            assert!(problem.contains("no host can have them"), "{text}: {problem}");
+        }
     }
 
     #[test]
