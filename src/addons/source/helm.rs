@@ -201,9 +201,16 @@ async fn pulled(program: Program, attempted: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let reason = complaint(&finished);
-    let says = |words: &[&str]| words.iter().any(|word| reason.to_lowercase().contains(word));
-    // helm tells what happened in words alone.
-    let (kind, hint) = if says(&["401", "403", "unauthorized", "denied", "forbidden"]) {
+    let (kind, hint) = judged(&reason);
+    Err(Fault::new(kind, attempted, reason).hint(hint))
+}
+
+/// What kind of fault helm tells of, and what to do. It tells by words alone: the numbers of answers may as
+/// well be those of a port.
+fn judged(reason: &str) -> (FaultKind, &'static str) {
+    let reason = reason.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if says(&["unauthorized", "denied", "forbidden"]) {
         (FaultKind::Denied, "log in with `helm registry login HOST`; chart repositories have to be open")
     } else if says(&[
         "timeout",
@@ -211,16 +218,14 @@ async fn pulled(program: Program, attempted: &str) -> Result<(), Fault> {
         "reset by peer",
         "no such host",
         " eof",
-        "500",
-        "502",
-        "503",
-        "504",
+        "internal server error",
+        "bad gateway",
+        "service unavailable",
     ]) {
         (FaultKind::Transient, "run the same command again")
     } else {
         (FaultKind::Invalid, "correct the address, the name or the version of the chart")
-    };
-    Err(Fault::new(kind, attempted, reason).hint(hint))
+    }
 }
 
 /// What helm says went wrong, without its warnings, which may quote values.
@@ -243,6 +248,15 @@ fn is_on_this_machine(reference: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_a_port_is_no_answer() {
+        let kind = |reason: &str| judged(reason).0;
+        let gone = "chart \"web\" version \"9\" not found in http://127.0.0.1:40301/charts repository";
+        assert_eq!(kind(gone), FaultKind::Invalid);
+        assert_eq!(kind("failed to fetch https://example.com/index.yaml : 403 Forbidden"), FaultKind::Denied);
+        assert_eq!(kind("https://example.com/index.yaml : 503 Service Unavailable"), FaultKind::Transient);
+    }
 
     #[test]
     fn versions_are_read_from_what_helm_prints() {
