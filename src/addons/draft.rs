@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::catalog::{Addon, Catalog, path};
-use super::definition::{Download, Minor, Rehearsal, Version, Way};
+use super::definition::{Download, Minor, MinorRange, Rehearsal, Version, Way};
 use super::error::AddonError;
 use super::pools::Settled;
 use super::rendered::Offered;
@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     pub(super) open: Vec<String>,
     /// What nodes with GPUs offer once it works.
     pub(super) offers: Option<Offered>,
+    /// What has to be downloaded before it is applied.
+    pub(super) downloads: Vec<&'a Download>,
 }
 
 /// What is done about an addon on a platform.
@@ -76,7 +78,15 @@ impl Catalog {
         let pools = addon.pools(&path, &options, provider)?;
         let version = version_for(addon, spec, platform)?;
         let course = course(addon, platform);
-        let mut draft = Draft { addon, version, course, values: Value::Null, open: Vec::new(), offers: None };
+        let mut draft = Draft {
+            addon,
+            version,
+            course,
+            values: Value::Null,
+            open: Vec::new(),
+            offers: None,
+            downloads: Vec::new(),
+        };
         if matches!(draft.course, Course::LeaveToOthers(_)) {
             return Ok(draft);
         }
@@ -91,28 +101,20 @@ impl Catalog {
             "values": {},
         });
         self.apply_rules(addon, &mut draft.values, &path)?;
-        // Also where nothing is fetched, a condition that cannot be said is found.
-        self.downloads(spec, platform)?;
+        let downloads = self.downloads(addon, &draft.values)?;
+        if matches!(draft.course, Course::Apply) {
+            draft.downloads = downloads;
+        }
         draft.offers = self.offered(addon, &draft.values)?;
         Ok(draft)
     }
 
-    /// What the addon of `spec` has to download before it is applied on `platform`.
-    pub(super) fn downloads(
-        &self,
-        spec: &AddonSpec,
-        platform: &Platform,
-    ) -> Result<Vec<&Download>, AddonError> {
-        let addon = self.get(&spec.name)?;
-        if !matches!(course(addon, platform), Course::Apply) {
-            return Ok(Vec::new());
-        }
-        let options = addon.definition.options.complete(&path(spec), &spec.options)?;
-        let values = json!({"options": options});
+    /// What `addon` has to download where templates see `values`.
+    fn downloads<'a>(&self, addon: &'a Addon, values: &Value) -> Result<Vec<&'a Download>, AddonError> {
         let mut wanted = Vec::new();
         for download in &addon.definition.downloads {
             let holds = match &download.when {
-                Some(when) => self.templates.holds(when, &values).map_err(|problem| {
+                Some(when) => self.templates.holds(when, values).map_err(|problem| {
                     AddonError::file(
                         &definition_place(addon),
                         format!("`when` of the download `{}`: {problem}", download.name),
@@ -170,60 +172,38 @@ pub(super) fn definition_place(addon: &Addon) -> String {
     format!("{}/addon.yaml", addon.folder)
 }
 
-/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes.
+/// The version that the profile asks for, or the newest, among those for the platform's Kubernetes. Where that
+/// is only assumed, every version may be the one for it.
 fn version_for<'a>(
     addon: &'a Addon,
     spec: &AddonSpec,
     platform: &Platform,
 ) -> Result<&'a Version, AddonError> {
-    let definition = &addon.definition;
-    if platform.kubernetes_assumed {
-        return version_at_a_guess(addon, spec, platform);
-    }
-    let minor = minor(platform);
-    let newest = definition.version_for(minor).ok_or_else(|| AddonError::Kubernetes {
+    let (definition, minor) = (&addon.definition, minor(platform));
+    let fitting = || {
+        let fits = |version: &&Version| platform.kubernetes_assumed || version.kubernetes.holds(minor);
+        definition.versions.iter().filter(fits)
+    };
+    let newest = definition.version_for(minor).or_else(|| fitting().next());
+    let newest = newest.ok_or_else(|| AddonError::Kubernetes {
         name: definition.name.clone(),
         minor: minor.to_string(),
         newest: definition.versions.first().map(|version| version.kubernetes),
     })?;
     let Some(asked) = &spec.version else { return Ok(newest) };
-    let fitting = || definition.versions.iter().filter(|version| version.kubernetes.holds(minor));
-    fitting().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
-        name: definition.name.clone(),
-        asked: asked.clone(),
-        made_for: definition
-            .versions
-            .iter()
-            .find(|version| version.version == *asked)
-            .map(|version| version.kubernetes),
-        minor: minor.to_string(),
-        fitting: fitting().map(|version| version.version.clone()).collect(),
-    })
-}
-
-/// As [`version_for`], where the cluster's Kubernetes is only assumed: what the profile asks for is good if it
-/// is known at all, since the cluster may be the one that it is made for.
-fn version_at_a_guess<'a>(
-    addon: &'a Addon,
-    spec: &AddonSpec,
-    platform: &Platform,
-) -> Result<&'a Version, AddonError> {
-    let definition = &addon.definition;
-    let versions = &definition.versions;
-    let Some(asked) = &spec.version else {
-        let guess = definition.version_for(minor(platform)).or(versions.first());
-        return guess.ok_or_else(|| AddonError::Kubernetes {
+    fitting().find(|version| version.version == *asked).ok_or_else(|| {
+        let known = definition.versions.iter().find(|version| version.version == *asked);
+        AddonError::Version {
             name: definition.name.clone(),
-            minor: minor(platform).to_string(),
-            newest: None,
-        });
-    };
-    versions.iter().find(|version| version.version == *asked).ok_or_else(|| AddonError::Version {
-        name: definition.name.clone(),
-        asked: asked.clone(),
-        made_for: None,
-        minor: format!("{}.{} to {}.{}", OLDEST.0, OLDEST.1, NEWEST.0, NEWEST.1),
-        fitting: versions.iter().map(|version| version.version.clone()).collect(),
+            asked: asked.clone(),
+            made_for: known.map(|version| version.kubernetes),
+            minor: if platform.kubernetes_assumed {
+                MinorRange { from: Minor(OLDEST.0, OLDEST.1), to: Minor(NEWEST.0, NEWEST.1) }.to_string()
+            } else {
+                minor.to_string()
+            },
+            fitting: fitting().map(|version| version.version.clone()).collect(),
+        }
     })
 }
 

@@ -31,7 +31,7 @@ impl Catalog {
         if let Some(reach) = spec.source.reach() {
             return self.render_source(spec, reach, all, platform);
         }
-        let Draft { addon, version, course, values, open, offers } = self.draft(spec, all, platform)?;
+        let Draft { addon, version, course, values, open, offers, .. } = self.draft(spec, all, platform)?;
         let mut rendered = Rendered {
             name: spec.name.clone(),
             version: version.version.clone(),

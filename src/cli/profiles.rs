@@ -43,12 +43,12 @@ pub(super) fn load_quietly(
     };
     let found = profile::find(&typed, &target.profiles)
         .map_err(|error| Failure::new(Exit::Invalid, Complaint::new(error.to_string()).next(error.hint)))?;
-    let options = LoadOptions {
-        home: settings.home(),
-        known_addons: crate::addons::shipped_names(),
-        misfits: Some(crate::plan::misfits),
-    };
-    let loaded = match profile::load(&found, &options) {
+    let options = LoadOptions { home: settings.home(), known_addons: crate::addons::shipped_names() };
+    let checked = profile::check(&found, &options).and_then(|mut checked| {
+        checked.add(crate::plan::misfits(checked.environment()));
+        checked.finish()
+    });
+    let loaded = match checked {
         Ok(loaded) => loaded,
         Err(error) => return Ok(Err(error)),
     };

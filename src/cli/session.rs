@@ -12,7 +12,7 @@ use super::profiles;
 use super::runtime::{self, reading};
 use super::settings::{Settings, terminal_size};
 use super::signals::Signals;
-use super::sources::{self, Fetch};
+use super::{kubernetes, sources};
 use crate::addons::Sources;
 use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
@@ -30,13 +30,22 @@ const LONG_LOOK: Duration = Duration::from_secs(2);
 /// How long letting go of the courtesy lock in the cluster may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// What a command works on an environment for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To see what is to be made, or to make it: everything is rendered, for the Kubernetes that is there.
+    Bring,
+    /// To take away what stands: it goes by the marks in the cluster and needs neither helm nor network.
+    TakeAway,
+}
+
 /// What a command was asked to work on.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) target: &'a Target,
     pub(super) scope: &'a Scope,
     pub(super) leave: &'a Leave,
-    pub(super) fetch: Fetch,
+    pub(super) purpose: Purpose,
 }
 
 /// One environment that a command works on, and everything for it.
@@ -66,7 +75,7 @@ impl<'a> Session<'a> {
     /// Loads the profile, fetches what its addons come from, and puts its graph together. Touches no
     /// cluster and no cloud, but for the question which Kubernetes somebody else's cluster runs.
     pub(super) fn open(asked: &Asked<'_>, settings: &'a Settings) -> Result<Self, Failure> {
-        let Asked { target, scope, leave, fetch } = *asked;
+        let Asked { target, scope, leave, purpose } = *asked;
         let chosen = profiles::load(target, settings)?;
         let mut environment = chosen.environment;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -83,15 +92,15 @@ impl<'a> Session<'a> {
             prune_namespaces: leave.prune_namespaces,
             prune_crds: leave.prune_crds,
             partial: !scope.only.is_empty(),
-            removal: fetch == Fetch::NotNeeded,
+            removal: purpose == Purpose::TakeAway,
             tenants: only_tenants(&scope.only, &environment)?,
         };
-        if fetch == Fetch::Needed {
-            sources::settle_kubernetes(&mut environment)?;
-        }
-        let sources = match fetch {
-            Fetch::Needed => sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?,
-            Fetch::NotNeeded => Sources::absent(),
+        let sources = match purpose {
+            Purpose::Bring => {
+                kubernetes::settle(&mut environment)?;
+                sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?
+            }
+            Purpose::TakeAway => Sources::absent(),
         };
         let mut assembly = plan::assemble(&environment, &plan_settings, &sources)
             .map_err(|fault| Failure::profile(&fault))?;
@@ -108,7 +117,7 @@ impl<'a> Session<'a> {
             provider: environment.cluster.provider().to_string(),
             rehearsal: environment.rehearsal,
             profile: chosen.typed.clone(),
-            fingerprint: plan::fingerprint(&chosen.resolved, &shape),
+            fingerprint: plan::fingerprint(&chosen.resolved, &shape, &assembly.content),
             version: env!("CARGO_PKG_VERSION").to_string(),
         };
         Ok(Self {

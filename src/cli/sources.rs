@@ -14,33 +14,6 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 /// Fetching is mostly reading the cache; when it takes longer, it is said.
 const LONG_FETCH: Duration = Duration::from_secs(2);
 
-/// What a command works with of the addons that come from elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fetch {
-    /// It renders them.
-    Needed,
-    /// It goes by the marks in the cluster and needs neither helm nor network.
-    NotNeeded,
-}
-
-/// Asks a cluster of somebody else which Kubernetes it runs, where the profile does not say it. One that does
-/// not answer stays what it is taken for: why it does not is told by what looks at it next.
-pub(super) fn settle_kubernetes(environment: &mut Environment) -> Result<(), Failure> {
-    if !providers::asks_kubernetes(environment) {
-        return Ok(());
-    }
-    let asked = &*environment;
-    let answer = runtime::run(|signals| async move {
-        let flow = Flow::new(signals.cancel().clone());
-        reading(&signals, Box::pin(providers::ask_kubernetes(asked, &flow))).await
-    })?;
-    if let Ok(Some(kubernetes)) = answer {
-        environment.kubernetes = kubernetes;
-        environment.kubernetes_assumed = false;
-    }
-    Ok(())
-}
-
 /// Fetches what the addons of `environment` need from elsewhere; of those alone that `only` names, if it
 /// names any parts.
 pub(super) fn fetch(
@@ -60,14 +33,14 @@ pub(super) fn fetch(
     let specs: Vec<AddonSpec> = environment.addons.iter().filter(is_wanted).cloned().collect();
     let catalog = Catalog::load(&environment.addons_from).map_err(|error| Failure::profile(&error.into()))?;
     let platform = providers::platform(environment);
-    if !catalog.fetches(&specs, &platform) {
+    if !catalog.fetches(&specs, &environment.addons, &platform) {
         return Ok(Sources::absent());
     }
     let means = settings.means()?;
     runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone()).within_limit(limit);
         let patience = Flow::new(signals.cancel().clone());
-        let work = catalog.fetch(&specs, &platform, &means, &flow);
+        let work = catalog.fetch(&specs, &environment.addons, &platform, &means, &flow);
         let told = async {
             tokio::pin!(work);
             tokio::select! {

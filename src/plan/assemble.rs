@@ -50,17 +50,34 @@ pub struct Assembly {
     pub hub: Arc<Hub>,
     /// Who brings what berth does not, and what is not rehearsed.
     pub notes: Vec<Note>,
+    /// What its addons came to, as a hash.
+    pub content: String,
 }
 
 /// What a plan depends on besides the live world, as a hash: the whole profile, what shapes the plan
-/// of it, the version of berth.
-pub fn fingerprint(resolved: &Value, shape: &str) -> String {
+/// of it, what its addons came to (their files may change while the profile does not, and a plan shows neither
+/// what is made anew nor what a Secret holds), the version of berth.
+pub fn fingerprint(resolved: &Value, shape: &str, addons: &str) -> String {
     let mut hasher = Sha256::new();
-    for part in [resolved.to_string().as_str(), shape, env!("CARGO_PKG_VERSION")] {
+    for part in [resolved.to_string().as_str(), shape, addons, env!("CARGO_PKG_VERSION")] {
         hasher.update(part.len().to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().take(16).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"))
+    in_hex(&hasher.finalize())
+}
+
+/// The objects of all addons, as a hash.
+fn content_of(sets: &[ObjectSet]) -> String {
+    let mut hasher = Sha256::new();
+    for object in sets.iter().filter(|set| set.name != TENANTS).flat_map(|set| &set.objects) {
+        hasher.update(object.body.to_string());
+    }
+    in_hex(&hasher.finalize())
+}
+
+/// The first half of a hash.
+fn in_hex(digest: &[u8]) -> String {
+    digest.iter().take(16).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"))
 }
 
 /// The graph of all resources of `environment`, with what was fetched for its addons.
@@ -73,6 +90,7 @@ pub fn assemble(
     providers::check(environment)?;
     let render = if settings.removal { render_for_removal } else { render };
     let Rendering { mut sets, provided: brought, mut notes } = render(environment, sources)?;
+    let content = content_of(&sets);
     let behind = settle_kinds(&mut sets)?;
     if settings.partial && !settings.tenants.is_empty() {
         keep_tenants(&mut sets, &settings.tenants);
@@ -120,7 +138,7 @@ pub fn assemble(
         graph.add(Box::new(Provided::new(id, leftover_needs.clone(), Arc::clone(&hub), path)), stays);
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
-    Ok(Assembly { graph, hub, notes })
+    Ok(Assembly { graph, hub, notes, content })
 }
 
 /// The name of a set's resource.

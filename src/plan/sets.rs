@@ -179,8 +179,7 @@ mod tests {
 
     #[test]
     fn without_tenants_there_is_still_the_set_that_keeps_those_who_left_guarded() {
-        let options =
-            LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names(), misfits: None };
+        let options = LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names() };
         let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
         let mut environment = load(&found, &options).expect("valid").environment.rehearse();
         environment.tenants.clear();

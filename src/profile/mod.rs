@@ -41,7 +41,7 @@ use find::Origin;
 use load::{Loader, Source};
 use schema::EnvironmentFile;
 use tree::{Node, Value as TreeValue};
-use validate::{Inputs, validate};
+use validate::{Inputs, Validated, validate};
 
 /// What loading needs to know from outside.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +50,6 @@ pub struct LoadOptions {
     pub home: PathBuf,
     /// The names of the addons that this berth has.
     pub known_addons: Vec<String>,
-    /// What else is wrong, as those see it who make something of the profile.
-    pub misfits: Option<fn(&Environment) -> Vec<Misfit>>,
 }
 
 /// What somebody who makes something of a profile finds wrong in it.
@@ -80,11 +78,63 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads a profile with its bases and tenants, and checks all of it.
+/// A profile that was read and checked, by its own rules so far.
+///
+/// It may be wrong: who makes something of it looks at it all the same, so that everything that is wrong
+/// is told in one go, each thing at its place.
+pub struct Checked {
+    environment: Environment,
+    resolved: EnvironmentFile,
+    tree: Node,
+    files: files::Files,
+    problems: Vec<Problem>,
+    diagnostics: Vec<Diagnostic>,
+    warnings: Vec<Problem>,
+}
+
+impl Checked {
+    /// What it means, as far as that can be told.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Takes up what else is wrong with it.
+    pub fn add(&mut self, misfits: Vec<Misfit>) {
+        for misfit in misfits {
+            let place = self.tree.place_of_text(&misfit.path, misfit.is_key);
+            // What is known to be wrong there is the cause; it may be a secret that must not be shown.
+            let is_known =
+                |problem: &Problem| (problem.place.file, problem.place.line) == (place.file, place.line);
+            if !self.problems.iter().any(is_known) {
+                self.problems.push(Problem::new(place, misfit.message, misfit.help));
+            }
+        }
+    }
+
+    /// The profile, or everything that is wrong with it.
+    pub fn finish(self) -> Result<Loaded, ProfileError> {
+        if !self.problems.is_empty() || !self.diagnostics.is_empty() {
+            return Err(failed(&self.files, self.diagnostics, self.problems, self.warnings));
+        }
+        Ok(Loaded {
+            environment: self.environment,
+            warnings: self.files.diagnose(self.warnings),
+            resolved: serde_json::to_value(self.resolved).unwrap_or_default(),
+            files: self.files.paths(),
+        })
+    }
+}
+
+/// Reads a profile with its bases and tenants, and checks all of it by its own rules.
 ///
 /// The error holds everything that is wrong, not only the first thing. Loading the same files again
 /// gives the same environment.
 pub fn load(found: &Found, options: &LoadOptions) -> Result<Loaded, ProfileError> {
+    check(found, options)?.finish()
+}
+
+/// Reads a profile as [`load`] does. The error is for one of which no environment can be made.
+pub fn check(found: &Found, options: &LoadOptions) -> Result<Checked, ProfileError> {
     let mut loader = Loader::new();
     let tree = match &found.origin {
         Origin::File(path) => loader.profile(&Source { shown: &found.shown, path }, None),
@@ -103,17 +153,9 @@ pub fn load(found: &Found, options: &LoadOptions) -> Result<Loaded, ProfileError
     };
     let inputs =
         Inputs { files: &files, tree: &tree, incomplete: &incomplete, options, identity: &found.identity };
-    let validated = validate(file, &inputs);
-    problems.extend(validated.problems);
-    match validated.environment {
-        Some(environment) if problems.is_empty() && diagnostics.is_empty() => Ok(Loaded {
-            environment,
-            warnings: files.diagnose(validated.warnings),
-            resolved: serde_json::to_value(validated.resolved).unwrap_or_default(),
-            files: files.paths(),
-        }),
-        _ => Err(failed(&files, diagnostics, problems, validated.warnings)),
-    }
+    let Validated { environment, resolved, problems: broken, warnings } = validate(file, &inputs);
+    problems.extend(broken);
+    Ok(Checked { environment, resolved, tree, files, problems, diagnostics, warnings })
 }
 
 fn failed(

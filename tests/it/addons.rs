@@ -47,11 +47,8 @@ fn render(cluster: &str, addons: &str) -> Result<Vec<Rendered>, AddonError> {
         "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: dev\nid: 7f3k2q9d\ncluster: {{{cluster}}}\naddons: {addons}\n"
     );
     fs::write(&path, text).expect("written");
-    let options = LoadOptions {
-        home: PathBuf::from("/home/ada"),
-        known_addons: berth::addons::shipped_names(),
-        misfits: None,
-    };
+    let options =
+        LoadOptions { home: PathBuf::from("/home/ada"), known_addons: berth::addons::shipped_names() };
     let environment = profile::load(&Found::file(&path), &options).expect("a valid profile").environment;
     Catalog::load(&[])?.render_all(&environment.addons, &providers::platform(&environment))
 }

@@ -159,6 +159,23 @@ fn a_saved_plan_is_refused_once_the_profile_is_another_one() {
 }
 
 #[test]
+fn a_saved_plan_is_refused_once_a_file_that_an_addon_comes_from_is_another_one() {
+    let berth = Berth::new();
+    berth.profile("small", &format!("{SMALL}addons: {{extra: {{manifests: {{path: extra.yaml}}}}}}\n"));
+    let secret = |value: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: key, namespace: extra}}\nstringData: {{key: {value}}}\n"
+        );
+        fs::write(berth.work().join("profiles/extra.yaml"), text).expect("written");
+    };
+    secret("one");
+    berth.run(&["plan", "small", "-o", "saved.json"]).expect(0);
+    secret("two");
+    let refused = berth.run(&["up", "saved.json"]).expect(8);
+    assert!(!refused.stderr.contains("two"), "{}", refused.stderr);
+}
+
+#[test]
 fn what_down_finds_nothing_of_it_says_so() {
     let berth = Berth::new();
     berth.profile("small", SMALL);

@@ -18,15 +18,13 @@ fn root() -> &'static Path {
 
 fn options() -> LoadOptions {
     let known_addons = ["metallb", "metrics-server", "nvidia-device-plugin", "traefik"];
-    LoadOptions {
-        home: PathBuf::from("/home/ada"),
-        known_addons: known_addons.map(str::to_string).to_vec(),
-        misfits: Some(berth::plan::misfits),
-    }
+    LoadOptions { home: PathBuf::from("/home/ada"), known_addons: known_addons.map(str::to_string).to_vec() }
 }
 
 fn load_file(path: &Path) -> Result<Loaded, ProfileError> {
-    load(&Found::file(path), &options())
+    let mut checked = profile::check(&Found::file(path), &options())?;
+    checked.add(berth::plan::misfits(checked.environment()));
+    checked.finish()
 }
 
 /// A profile of this text in a folder of its own.
@@ -35,7 +33,7 @@ fn load_text(text: &str) -> Result<Loaded, ProfileError> {
     let path = folder.path().join("profile.yaml");
     fs::write(&path, text).expect("written");
     // Not what addons have to say: hundreds of texts are read.
-    load(&Found::file(&path), &LoadOptions { misfits: None, ..options() })
+    load(&Found::file(&path), &options())
 }
 
 /// The profiles of a fixtures folder: its files, and `profile.yaml` of its folders.

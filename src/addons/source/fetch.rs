@@ -18,11 +18,14 @@ use crate::profile::{AddonSource, AddonSpec, ChartPlace, ChartSpec, ManifestsPla
 const AT_ONCE: usize = 4;
 
 impl Catalog {
-    /// Whether anything has to be fetched before `specs` can be rendered for `platform`.
-    pub fn fetches(&self, specs: &[AddonSpec], platform: &Platform) -> bool {
+    /// Whether anything has to be fetched before `specs` can be rendered for `platform`, beside the addons `all`
+    /// of the same profile.
+    pub fn fetches(&self, specs: &[AddonSpec], all: &[AddonSpec], platform: &Platform) -> bool {
         let fetches = |spec: &AddonSpec| match spec.source {
             // What is wrong is said by the one who fetches.
-            AddonSource::Catalog => self.downloads(spec, platform).map_or(true, |wanted| !wanted.is_empty()),
+            AddonSource::Catalog => {
+                self.draft(spec, all, platform).map_or(true, |draft| !draft.downloads.is_empty())
+            }
             AddonSource::Chart(_) | AddonSource::Manifests(_) => true,
         };
         specs.iter().any(fetches)
@@ -35,13 +38,14 @@ impl Catalog {
     pub async fn fetch(
         &self,
         specs: &[AddonSpec],
+        all: &[AddonSpec],
         platform: &Platform,
         means: &Means,
         flow: &Flow,
     ) -> Result<Sources, Fault> {
         let needs_helm = specs.iter().any(|spec| matches!(spec.source, AddonSource::Chart(_)));
         let helm = if needs_helm { Some(means.helm.find(&means.cache, flow).await?) } else { None };
-        let fetcher = Fetcher { catalog: self, store: Store::new(&means.cache), helm, platform, flow };
+        let fetcher = Fetcher { catalog: self, all, store: Store::new(&means.cache), helm, platform, flow };
         let mut tally = Tally::new(specs.len(), "sources of addons");
         let work = |spec| fetcher.fetch(spec);
         let fetched = flow.each(specs.iter().collect(), AT_ONCE, &mut tally, work).await?;
@@ -53,6 +57,7 @@ impl Catalog {
 /// Everything that fetching takes.
 struct Fetcher<'a> {
     catalog: &'a Catalog,
+    all: &'a [AddonSpec],
     store: Store,
     /// Found when there is a chart.
     helm: Option<Helm>,
@@ -83,7 +88,7 @@ impl Fetcher<'_> {
     /// The documents that an addon of the catalog downloads; nothing when it downloads nothing.
     async fn downloads(&self, spec: &AddonSpec) -> Result<Option<(String, Fetched)>, Fault> {
         let mut found = Vec::new();
-        for wanted in self.catalog.downloads(spec, self.platform)? {
+        for wanted in self.catalog.draft(spec, self.all, self.platform)?.downloads {
             let attempted = format!("read the {} of `addons.{}`", wanted.name, spec.name);
             let content = self.download(&spec.name, &wanted.url, &wanted.sha256).await?;
             let shown = format!("`{}`", wanted.url);

@@ -5,10 +5,9 @@ use super::super::exit::{Exit, Failure};
 use super::super::merge;
 use super::super::prompt;
 use super::super::runtime;
-use super::super::session::{Asked, Session, looking};
+use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
-use super::super::sources::Fetch;
 use super::super::work::work;
 use super::{print, unknown};
 use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
@@ -21,7 +20,7 @@ use crate::ui::{self, Table, words};
 pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure> {
     let scope = looking(&arguments.live);
     let leave = Leave { prune_crds: arguments.prune_crds, ..Leave::default() };
-    let asked = Asked { target: &arguments.target, scope: &scope, leave: &leave, fetch: Fetch::NotNeeded };
+    let asked = Asked { target: &arguments.target, scope: &scope, leave: &leave, purpose: Purpose::TakeAway };
     let session = Session::open(&asked, settings)?;
     if session.environment.protected {
         return Err(Failure::refused(

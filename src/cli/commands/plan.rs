@@ -1,9 +1,8 @@
 use super::super::args::Plan as Arguments;
 use super::super::exit::{Exit, Failure};
 use super::super::saved::SavedPlan;
-use super::super::session::{Asked, Session};
+use super::super::session::{Asked, Purpose, Session};
 use super::super::settings::Settings;
-use super::super::sources::Fetch;
 use super::{print, print_json, unknown};
 use crate::plan::Plan;
 use crate::ui;
@@ -14,7 +13,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         target: &arguments.target,
         scope: &arguments.scope,
         leave: &arguments.leave,
-        fetch: Fetch::Needed,
+        purpose: Purpose::Bring,
     };
     let session = Session::open(&asked, settings)?;
     let survey = session.look()?;

@@ -1,8 +1,7 @@
 use super::super::args::{Leave, Status as Arguments};
 use super::super::exit::{Exit, Failure};
-use super::super::session::{Asked, Session};
+use super::super::session::{Asked, Purpose, Session};
 use super::super::settings::Settings;
-use super::super::sources::Fetch;
 use super::{print, print_json, unknown};
 use crate::ui::status::Status;
 
@@ -12,7 +11,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         target: &arguments.target,
         scope: &arguments.scope,
         leave: &Leave::default(),
-        fetch: Fetch::Needed,
+        purpose: Purpose::Bring,
     };
     let session = Session::open(&asked, settings)?;
     let survey = session.look()?;

@@ -3,10 +3,9 @@ use super::super::exit::{Exit, Failure};
 use super::super::prompt;
 use super::super::runtime;
 use super::super::saved::SavedPlan;
-use super::super::session::{Asked, Session};
+use super::super::session::{Asked, Purpose, Session};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
-use super::super::sources::Fetch;
 use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
 use crate::base::ChangeKind;
@@ -22,7 +21,7 @@ pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failur
         target: &arguments.target,
         scope: &arguments.scope,
         leave: &arguments.leave,
-        fetch: Fetch::Needed,
+        purpose: Purpose::Bring,
     };
     let session = Session::open(&asked, settings)?;
     let _lock = session.lock("up")?;

@@ -77,8 +77,8 @@ impl Check<'_> {
 
 /// What came of it.
 pub(super) struct Validated {
-    /// Absent when there are problems.
-    pub environment: Option<Environment>,
+    /// What it means, as far as that can be told where there are problems.
+    pub environment: Environment,
     /// The profile with every default written out.
     pub resolved: EnvironmentFile,
     pub problems: Vec<Problem>,
@@ -139,17 +139,6 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         addons_from: file.addons_from.iter().map(|path| path.0.clone()).collect(),
         tenants,
     };
-    // Also beside other problems: all that is wrong is told in one go.
-    for misfit in inputs.options.misfits.map(|misfits| misfits(&environment)).unwrap_or_default() {
-        let place = check.tree.place_of_text(&misfit.path, misfit.is_key);
-        // What is known to be wrong there is the cause; it may be a secret that must not be shown.
-        let is_known =
-            |problem: &Problem| (problem.place.file, problem.place.line) == (place.file, place.line);
-        if !check.problems.iter().any(is_known) {
-            check.error_at(place, misfit.message, misfit.help);
-        }
-    }
     let Check { problems, warnings, .. } = check;
-    let environment = problems.is_empty().then_some(environment);
     Validated { environment, resolved: file, problems, warnings }
 }

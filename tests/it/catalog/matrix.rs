@@ -170,7 +170,7 @@ pub fn environment(provider: &str, addon: &str, variant: &Variant) -> Result<Env
     let path = folder.path().join("profile.yaml");
     fs::write(&path, text).expect("written");
     let known_addons = shipped_names().into_iter().chain(["echo".to_string()]).collect();
-    let options = LoadOptions { home: PathBuf::from("/home/ada"), known_addons, misfits: None };
+    let options = LoadOptions { home: PathBuf::from("/home/ada"), known_addons };
     Ok(load(&Found::file(&path), &options).map_err(|error| error.to_string())?.environment)
 }
 

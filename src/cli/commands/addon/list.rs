@@ -3,9 +3,8 @@ use crate::addons::{Addon as Definition, Catalog, Minor, Rendered, Wanted, Way};
 use crate::base::{Fault, Layer, ProviderKind, ResourceId};
 use crate::cli::args::{AddonList, Leave, Target};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::session::{Asked, Session, looking};
+use crate::cli::session::{Asked, Purpose, Session, looking};
 use crate::cli::settings::Settings;
-use crate::cli::sources::Fetch;
 use crate::engine::{Look, State, Survey};
 use crate::profile::Environment;
 use crate::ui::addons::{
@@ -62,7 +61,7 @@ fn known(addon: &Definition) -> KnownAddon {
 /// Looks at the addons of an environment alone: what they live in is asked too, the tenants are not.
 fn of_environment(target: &Target, arguments: &AddonList, settings: &Settings) -> Result<Exit, Failure> {
     let scope = looking(&arguments.live);
-    let asked = Asked { target, scope: &scope, leave: &Leave::default(), fetch: Fetch::Needed };
+    let asked = Asked { target, scope: &scope, leave: &Leave::default(), purpose: Purpose::Bring };
     let mut session = Session::open(&asked, settings)?;
     let (catalog, rendered) = plan::render_addons(&session.environment, &session.sources)
         .map_err(|fault| Failure::profile(&fault))?;
