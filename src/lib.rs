@@ -3,6 +3,7 @@
 pub mod addons;
 pub mod base;
 pub mod cli;
+pub mod containers;
 pub mod engine;
 pub mod flow;
 pub mod k8s;

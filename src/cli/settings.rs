@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Output, Progress};
 use crate::addons::{HelmSearch, Means};
 use crate::base::{Fault, FaultKind};
+use crate::containers::EngineSearch;
 use crate::os::files;
 use crate::providers::{Dirs, Local, ToolSearch};
 use crate::ui::{Paint, Printer};
@@ -172,6 +173,7 @@ impl Settings {
                 search_path: self.search_path.clone(),
                 cache: cache.join("tools/current"),
             },
+            engine: EngineSearch { chosen: None, search_path: self.search_path.clone() },
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::graph::Need;
-use crate::base::{Change, Clock, ClusterAccess, Fault, Note, ResourceId};
+use crate::base::{Change, Clock, ClusterAccess, Fault, Network, Note, ResourceId};
 use crate::flow::Flow;
 
 /// One thing that the engine can observe, change and delete.
@@ -113,6 +113,8 @@ pub enum Output {
     Text(String),
     /// How to reach a cluster.
     Access(Box<ClusterAccess>),
+    /// The network that the nodes of a cluster are on.
+    Network(Box<Network>),
 }
 
 /// Outputs by key, for example `cluster.access`.
@@ -122,6 +124,9 @@ pub struct Outputs(BTreeMap<String, Output>);
 impl Outputs {
     /// The key under which a cluster publishes its [`ClusterAccess`].
     pub const CLUSTER_ACCESS: &'static str = "cluster.access";
+
+    /// The key under which a cluster publishes the [`Network`] of its nodes, where its provider knows it.
+    pub const CLUSTER_NETWORK: &'static str = "cluster.network";
 
     /// Adds or replaces an output.
     pub fn insert(&mut self, key: impl Into<String>, value: Output) {
@@ -154,11 +159,19 @@ impl Outputs {
         }
     }
 
+    /// The network of the cluster's nodes, once it published that.
+    pub fn cluster_network(&self) -> Option<&Network> {
+        match self.0.get(Self::CLUSTER_NETWORK) {
+            Some(Output::Network(network)) => Some(network),
+            _ => None,
+        }
+    }
+
     /// All text outputs, sorted by key.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(key, value)| match value {
             Output::Text(text) => Some((key.as_str(), text.as_str())),
-            Output::Access(_) => None,
+            Output::Access(_) | Output::Network(_) => None,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::base::{Fault, FaultKind};
@@ -17,6 +18,7 @@ pub struct Program {
     environment: BTreeMap<OsString, OsString>,
     folder: Option<PathBuf>,
     stdin: Option<File>,
+    input: Option<Vec<u8>>,
 }
 
 /// How a program ended.
@@ -52,6 +54,7 @@ impl Program {
             environment: BTreeMap::new(),
             folder: None,
             stdin: None,
+            input: None,
         }
     }
 
@@ -91,6 +94,13 @@ impl Program {
         self
     }
 
+    /// Gives the program `input` as its standard input, whole. It may be a secret: nobody else sees it.
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(input.into());
+        self
+    }
+
     /// The file name, for messages.
     pub fn name(&self) -> String {
         self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
@@ -103,7 +113,11 @@ impl Program {
         command
             .args(&self.arguments)
             .envs(&self.environment)
-            .stdin(self.stdin.map_or_else(Stdio::null, Stdio::from))
+            .stdin(match (&self.input, self.stdin) {
+                (Some(_), _) => Stdio::piped(),
+                (None, Some(file)) => Stdio::from(file),
+                (None, None) => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -111,9 +125,19 @@ impl Program {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        let output = command.output().await.map_err(|error| {
-            Fault::new(FaultKind::Invalid, attempted, format!("`{}`: {error}", self.path.display()))
-        })?;
+        let fault = |error: std::io::Error| {
+            Fault::new(FaultKind::Invalid, attempted.clone(), format!("`{}`: {error}", self.path.display()))
+        };
+        let mut child = command.spawn().map_err(fault)?;
+        let stdin = child.stdin.take();
+        let feed = async {
+            if let (Some(mut stdin), Some(input)) = (stdin, self.input) {
+                // One that ends before it has read everything says why by itself.
+                stdin.write_all(&input).await.ok();
+            }
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), feed);
+        let output = output.map_err(fault)?;
         Ok(Finished {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

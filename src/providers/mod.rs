@@ -1,6 +1,6 @@
 //! **Owns** clusters and their machines: the table of providers, what each platform can do, kwok
 //! clusters, rehearsed nodes, clusters that somebody else made.
-//! **May name** base, os, flow, profile, engine, k8s.
+//! **May name** base, os, flow, containers, profile, engine, k8s.
 //! **Never** knows addons, tenants or the order in which things are built.
 //! **Start reading at** [`provide`], then [`platform()`].
 
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, ProviderKind, ResourceId, label};
+use crate::containers::EngineSearch;
 use crate::engine::{Removal, Resource};
 use crate::flow::Flow;
 use crate::k8s::Hub;
@@ -33,6 +34,8 @@ pub struct Local {
     pub dirs: Dirs,
     /// Where the programs of a rehearsal are.
     pub tools: ToolSearch,
+    /// Where the container engine is.
+    pub engine: EngineSearch,
 }
 
 /// The cluster of an environment and its machines, ready for the graph.
@@ -159,6 +162,7 @@ mod tests {
         let local = Local {
             dirs: Dirs { state: "/state".into(), cache: "/cache".into() },
             tools: ToolSearch::default(),
+            engine: EngineSearch::default(),
         };
         let hub = Hub::new(HubSettings {
             owner: environment.owner.clone(),

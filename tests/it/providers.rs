@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth::base::{Change, ChangeKind, Clock, FieldChange, Owner, RunId, SystemClock};
+use berth::containers::EngineSearch;
 use berth::engine::{Events, Graph, Look, Outcome, Run, State, Survey, converge, remove, survey};
 use berth::flow::{Cancel, Flow};
 use berth::k8s::{Hub, HubSettings, Live, known_kind};
@@ -46,7 +47,7 @@ impl Stage {
     }
 
     fn graph_with(&self, tools: ToolSearch) -> Graph {
-        let local = Local { dirs: self.dirs(), tools };
+        let local = Local { dirs: self.dirs(), tools, engine: EngineSearch::default() };
         let provided = provide(&self.environment, &local, &self.hub()).expect("kwok is available");
         let mut graph = Graph::new();
         graph.add(provided.cluster, provided.cluster_removal);

@@ -1,0 +1,11 @@
+//! **Owns** the container engine of this machine: which one there is, its containers, networks, images
+//! and volumes, and what runs inside its containers.
+//! **May name** base, os, flow.
+//! **Never** knows clusters, registries or profiles; decides nothing.
+//! **Start reading at** [`Engine`].
+
+mod engine;
+mod inspect;
+
+pub use engine::{Engine, EngineKind, EngineSearch};
+pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Info, Mount, PublishedPort};
