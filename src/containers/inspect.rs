@@ -14,6 +14,9 @@ pub struct Info {
     pub cgroups: Option<u32>,
     /// Whether it runs without root.
     pub rootless: bool,
+    /// Whether it can limit memory, processes and CPU of containers: without root, only where the system
+    /// hands these controllers to the user.
+    pub limits: bool,
     /// Cores of the machine, or of the virtual machine that the containers run in.
     pub cores: u64,
     /// Memory in bytes, likewise.
@@ -130,6 +133,7 @@ impl Info {
             rootless: entries("SecurityOptions")
                 .iter()
                 .any(|option| option.as_str().is_some_and(|option| option.contains("rootless"))),
+            limits: ["MemoryLimit", "PidsLimit", "CPUShares"].iter().all(|key| value[key] == true),
             cores: value["NCPU"].as_u64().unwrap_or_default(),
             memory: value["MemTotal"].as_u64().unwrap_or_default(),
             runtimes: value["Runtimes"]

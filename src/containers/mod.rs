@@ -6,6 +6,8 @@
 
 mod engine;
 mod inspect;
+mod publishers;
 
 pub use engine::{Engine, EngineKind, EngineSearch};
 pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Info, Mount, PublishedPort};
+pub use publishers::Publisher;

@@ -1,0 +1,4 @@
+//! Clusters of kind: Kubernetes in containers on this machine.
+//! **Start reading at** [`preflight`].
+
+pub mod preflight;
