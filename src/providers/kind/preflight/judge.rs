@@ -41,6 +41,13 @@ pub fn judge(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
     for obstacle in &sight.obstacles {
         findings.extend(port_finding(obstacle, sight));
     }
+    findings.extend(sight.missing_mounts.iter().map(|folder| {
+        fail(
+            format!("mount {}", folder.display()),
+            "there is no such folder, and the engine would make one that belongs to root",
+            format!("`mkdir -p {}`", folder.display()),
+        )
+    }));
     proxy_findings(sight, &mut findings);
     findings.sort_by_key(|finding| finding.level);
     findings
@@ -372,6 +379,7 @@ mod tests {
                 ..Machine::default()
             },
             obstacles: Vec::new(),
+            missing_mounts: Vec::new(),
             proxies: Proxies::default(),
         }
     }

@@ -27,6 +27,8 @@ pub struct Sight {
     pub machine: Machine,
     /// The wanted ports that cannot be had.
     pub obstacles: Vec<Obstacle>,
+    /// The folders to be mounted that are not there.
+    pub missing_mounts: Vec<PathBuf>,
     /// The proxies that nodes would get.
     pub proxies: Proxies,
 }
@@ -103,7 +105,14 @@ pub async fn sight(local: &Local, wanted: &Wanted, flow: &Flow) -> Sight {
     };
     let look_at_ports = obstacles(found.as_ref().ok(), wanted, flow);
     let (engine, kind, obstacles) = tokio::join!(look_at_engine, kind(search_path, flow), look_at_ports);
-    Sight { engine, kind, machine: Machine::look(), obstacles, proxies: local.proxies.clone() }
+    Sight {
+        engine,
+        kind,
+        machine: Machine::look(),
+        obstacles,
+        missing_mounts: wanted.mounts.iter().filter(|folder| !folder.exists()).cloned().collect(),
+        proxies: local.proxies.clone(),
+    }
 }
 
 async fn engine_sight(engine: Engine, search_path: &OsStr, flow: &Flow) -> Result<EngineSight, Fault> {
