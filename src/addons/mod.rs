@@ -15,7 +15,6 @@ mod needs;
 mod options;
 mod places;
 mod pools;
-mod reference;
 mod rehearsal;
 mod render;
 mod rendered;
