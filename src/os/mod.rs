@@ -6,7 +6,9 @@
 mod exec;
 pub mod files;
 mod lock;
+mod pipe;
 pub mod ports;
 
 pub use exec::{Finished, Program, find_on_path};
 pub use lock::{FileLock, Held, MarkerLock};
+pub use pipe::{Pipe, Piped, Source};

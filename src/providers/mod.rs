@@ -113,6 +113,22 @@ pub fn node_selector(provider: ProviderKind, group: &NodeGroup) -> BTreeMap<Stri
     }
 }
 
+/// The network that the nodes of the cluster `inside` are on, where a provider knows it: what looks at it.
+pub fn network(
+    environment: &Environment,
+    local: &Local,
+    hub: &Arc<Hub>,
+    inside: ResourceId,
+) -> Option<Box<dyn Resource>> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
+            Some(Box::new(kind::NetworkResource::new(name, &local.engine, inside, hub)))
+        }
+        _ => None,
+    }
+}
+
 fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
     let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
     let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));
