@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::error::AddonError;
-use super::reference::Reference;
 use super::rendered::Rendered;
+use crate::base::Reference;
 use crate::k8s::{Kind, Object};
 use crate::profile::schema::ImageField;
 

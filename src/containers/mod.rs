@@ -5,7 +5,10 @@
 //! **Start reading at** [`Engine`].
 
 mod engine;
+mod fault;
+mod info;
 mod inspect;
 
 pub use engine::{Engine, EngineKind, EngineSearch};
-pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Info, Mount, PublishedPort};
+pub use info::Info;
+pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Mount, PublishedPort};

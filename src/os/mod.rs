@@ -6,6 +6,8 @@
 mod exec;
 pub mod files;
 mod lock;
+mod pipe;
 
 pub use exec::{Finished, Program, find_on_path};
 pub use lock::{FileLock, Held, MarkerLock};
+pub use pipe::{Pipe, Piped, Source};

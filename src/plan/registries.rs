@@ -22,6 +22,7 @@ pub(super) fn hosting_set(environment: &Environment) -> Option<ObjectSet> {
         notes: Vec::new(),
         yields_to: None,
         offers: None,
+        late: None,
         outputs: |_| Outputs::default(),
     })
 }

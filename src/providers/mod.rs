@@ -5,6 +5,7 @@
 //! **Start reading at** [`provide`], then [`platform()`].
 
 pub mod existing;
+pub mod kind;
 pub mod kwok;
 pub mod nodes;
 mod platform;
@@ -106,6 +107,22 @@ pub fn node_selector(provider: ProviderKind, group: &NodeGroup) -> BTreeMap<Stri
     match provider {
         ProviderKind::Existing => existing::selector(group).into_iter().map(owned).collect(),
         _ => BTreeMap::from([owned((label::NODE_GROUP, &group.name))]),
+    }
+}
+
+/// The network that the nodes of the cluster `inside` are on, where a provider knows it: what looks at it.
+pub fn network(
+    environment: &Environment,
+    local: &Local,
+    hub: &Arc<Hub>,
+    inside: ResourceId,
+) -> Option<Box<dyn Resource>> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
+            Some(Box::new(kind::NetworkResource::new(name, &local.engine, inside, hub)))
+        }
+        _ => None,
     }
 }
 

@@ -241,7 +241,7 @@ fn not_ours(port: u16, by: Option<&Container>) -> Note {
 
 /// What a container said last.
 async fn last_words(engine: &Engine, name: &str) -> String {
-    let finished = engine.program().args(["logs", "--tail", "5", name]).run().await;
+    let finished = engine.run("read its log", ["logs", "--tail", "5", name]).await;
     let text = finished.map(|finished| finished.stderr + &finished.stdout).unwrap_or_default();
     let last = text.lines().rfind(|line| !line.trim().is_empty());
     last.unwrap_or("it wrote nothing").trim().to_string()

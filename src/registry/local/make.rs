@@ -59,7 +59,7 @@ impl Task {
             Act::Make => make(&self.store, engine).await,
             Act::Start => {
                 let name = self.store.name();
-                if engine.program().args(["start", &name]).run().await?.succeeded() {
+                if engine.run(&format!("start `{name}`"), ["start", name.as_str()]).await?.succeeded() {
                     return Ok(());
                 }
                 // It may be on a network that has gone: what it keeps is in its volume, not in it.
@@ -80,16 +80,18 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
     let Some(ours) = found.iter().find(|container| container.labels.contains_key(LABEL)) else {
         return Ok(());
     };
-    let finished = engine.program().args(["rm", "--force", ours.id.as_str()]).run().await?;
+    let attempted = format!("remove container `{name}`");
+    let finished = engine.run(&attempted, ["rm", "--force", ours.id.as_str()]).await?;
     // Somebody else may have been quicker.
     if finished.succeeded() || engine.inspect(&[ours.id.as_str()]).await?.is_empty() {
         return Ok(());
     }
-    Err(engine.failed(&format!("remove container `{name}`"), &finished))
+    Err(engine.failed(&attempted, &finished))
 }
 
 async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
     volume::make(&store.name(), &store.mark(), engine).await?;
+    // Its image may have to be pulled first, which takes as long as it takes.
     let finished = engine.program().args(store.run()).run().await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
     if finished.succeeded() || is_name_taken(&finished) {

@@ -204,12 +204,13 @@ impl Step for Tell {
 }
 
 async fn join(name: &str, network: &str, engine: &Engine) -> Result<(), Fault> {
-    let finished = engine.program().args(["network", "connect", network, name]).run().await?;
+    let attempted = format!("connect `{name}` to network `{network}`");
+    let finished = engine.run(&attempted, ["network", "connect", network, name]).await?;
     // Another lab may have been quicker.
     if finished.succeeded() || finished.stderr.contains("already") {
         return Ok(());
     }
-    Err(engine.failed(&format!("connect `{name}` to network `{network}`"), &finished))
+    Err(engine.failed(&attempted, &finished))
 }
 
 async fn tell(node: &str, difference: &Difference, engine: &Engine) -> Result<(), Fault> {

@@ -131,20 +131,6 @@ pub(super) fn title_of(container: &Container) -> String {
     title(&container.name, mark)
 }
 
-/// A reference of an image in full, so that two ways to write one are the same: `registry:3` is
-/// `docker.io/library/registry:3`.
-pub(super) fn in_full(reference: &str) -> String {
-    let (first, rest) = reference.split_once('/').unwrap_or(("", reference));
-    let is_host = first.contains(['.', ':']) || first == "localhost";
-    let named = match (is_host, first) {
-        (true, _) => reference.to_string(),
-        (false, "") => format!("docker.io/library/{rest}"),
-        (false, _) => format!("docker.io/{reference}"),
-    };
-    let last = named.rsplit('/').next().unwrap_or_default();
-    if last.contains([':', '@']) { named } else { format!("{named}:latest") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,13 +160,5 @@ mod tests {
         let plain = stores[2].run().join(" ");
         assert!(plain.contains("REGISTRY_PROXY_REMOTEURL=http://plain.internal:5000"), "{plain}");
         assert_eq!(stores[2].mark(), "plain.internal:5000");
-    }
-
-    #[test]
-    fn a_short_reference_is_the_same_as_its_full_one() {
-        assert_eq!(in_full("registry:3"), "docker.io/library/registry:3");
-        assert_eq!(in_full("library/registry"), "docker.io/library/registry:latest");
-        assert_eq!(in_full("localhost:5001/team/registry"), "localhost:5001/team/registry:latest");
-        assert_eq!(in_full("quay.io/x@sha256:00"), "quay.io/x@sha256:00");
     }
 }

@@ -41,7 +41,8 @@ pub(super) async fn users(engine: &Engine) -> Result<BTreeMap<String, BTreeSet<S
 /// The containers that the files of `node` lead to.
 async fn known_to(node: &str, engine: &Engine) -> Result<BTreeSet<String>, Fault> {
     // An archive of all files, which can be had of a container that does not run, too.
-    let archive = engine.program().args(["cp", &format!("{node}:{FOLDER}"), "-"]).run().await?;
+    let attempted = format!("see which registries `{node}` uses");
+    let archive = engine.run(&attempted, ["cp", &format!("{node}:{FOLDER}"), "-"]).await?;
     if archive.succeeded() {
         return Ok(leads_to(&archive.stdout).map(str::to_string).collect());
     }
@@ -50,5 +51,5 @@ async fn known_to(node: &str, engine: &Engine) -> Result<BTreeSet<String>, Fault
     if ["could not find", "no such", "not found", "not exist"].iter().any(|words| said.contains(words)) {
         return Ok(BTreeSet::new());
     }
-    Err(engine.failed(&format!("see which registries `{node}` uses"), &archive))
+    Err(engine.failed(&attempted, &archive))
 }

@@ -1,4 +1,5 @@
-use super::store::{INNER_PORT, LABEL, Role, Store, in_full};
+use super::store::{INNER_PORT, LABEL, Role, Store};
+use crate::base::Reference;
 use crate::containers::{Container, ContainerState};
 
 /// What a look at the container of a registry means.
@@ -53,6 +54,11 @@ pub(super) fn judge(store: &Store, found: Option<&Container>) -> Verdict {
         ContainerState::Stopped { word, code: 0 } => Verdict::Stopped(word.clone()),
         ContainerState::Stopped { word, code } => Verdict::Stopped(format!("{word} with code {code}")),
     }
+}
+
+/// A reference in full, so that two ways to write one are the same.
+fn in_full(reference: &str) -> String {
+    Reference::parse(reference).map_or_else(|| reference.to_string(), |reference| reference.to_string())
 }
 
 fn published(container: &Container) -> String {

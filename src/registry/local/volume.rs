@@ -17,7 +17,7 @@ pub(super) enum Volume {
 
 /// Looks at the volume `name`.
 pub(super) async fn look(name: &str, engine: &Engine) -> Result<Volume, Fault> {
-    let finished = engine.program().args(["volume", "inspect", name]).run().await?;
+    let finished = engine.run("look at a volume", ["volume", "inspect", name]).await?;
     if !finished.succeeded() {
         let said = finished.stderr.to_lowercase();
         let is_missing = said.contains("no such") || said.contains("not found");
