@@ -8,7 +8,9 @@ mod engine;
 mod fault;
 mod info;
 mod inspect;
+mod publishers;
 
 pub use engine::{Engine, EngineKind, EngineSearch};
 pub use info::Info;
 pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Mount, PublishedPort};
+pub use publishers::Publisher;

@@ -21,6 +21,7 @@ use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
+pub use kind::preflight::Proxies;
 pub use kwok::{Dirs, Mark, environments, remains};
 pub use platform::platform;
 pub use tools::{ToolSearch, Tools};
@@ -37,6 +38,8 @@ pub struct Local {
     pub tools: ToolSearch,
     /// Where the container engine is.
     pub engine: EngineSearch,
+    /// The proxies that programs started from here get.
+    pub proxies: Proxies,
 }
 
 /// The cluster of an environment and its machines, ready for the graph.
@@ -180,6 +183,7 @@ mod tests {
             dirs: Dirs { state: "/state".into(), cache: "/cache".into() },
             tools: ToolSearch::default(),
             engine: EngineSearch::default(),
+            proxies: Proxies::default(),
         };
         let hub = Hub::new(HubSettings {
             owner: environment.owner.clone(),
