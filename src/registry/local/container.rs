@@ -91,9 +91,7 @@ impl LocalRegistry {
                 Verdict::Foreign => findings.foreign(store, &engine),
                 Verdict::Other(differs) => findings.other(store, &differs),
                 Verdict::Stopped(how) if how.starts_with("restarting") => {
-                    findings.there += 1;
-                    let said = last_words(&engine, name).await;
-                    findings.broken = Some(format!("{} ends again and again: {said}", store.title()));
+                    findings.ends(store, &last_words(&engine, name).await);
                 }
                 Verdict::Stopped(how) => findings.stopped(store, how),
                 Verdict::Running => self.running(store, &engine, cx, &mut findings).await?,
@@ -197,6 +195,17 @@ impl Findings {
         self.tasks.push(Task { store: store.clone(), act: Act::Remake });
     }
 
+    /// One that its engine starts again and again. A cache does so for as long as it cannot reach what it
+    /// caches, and nodes then pull from there themselves: it is no reason to stop.
+    fn ends(&mut self, store: &Store, said: &str) {
+        self.there += 1;
+        let why = format!("{} ends again and again: {said}", store.title());
+        match store.role {
+            Role::Own(_) => self.broken = Some(why),
+            Role::Cache(_) => self.notes.push(Note::new("warning", why)),
+        }
+    }
+
     fn stopped(&mut self, store: &Store, how: String) {
         self.there += 1;
         self.changes.push(Change::new(ChangeKind::Start, store.title()).because(how));
@@ -241,10 +250,11 @@ fn not_ours(port: u16, by: Option<&Container>) -> Note {
 
 /// What a container said last.
 async fn last_words(engine: &Engine, name: &str) -> String {
-    let finished = engine.run("read its log", ["logs", "--tail", "5", name]).await;
+    let finished = engine.run("read its log", ["logs", "--tail", "40", name]).await;
     let text = finished.map(|finished| finished.stderr + &finished.stdout).unwrap_or_default();
-    let last = text.lines().rfind(|line| !line.trim().is_empty());
-    last.unwrap_or("it wrote nothing").trim().to_string()
+    let mut said = text.lines().filter(|line| !line.trim().is_empty());
+    let why = text.lines().rfind(|line| line.starts_with("panic: ") || line.contains("level=fatal"));
+    why.or(said.next_back()).unwrap_or("it wrote nothing").trim().to_string()
 }
 
 impl Resource for LocalRegistry {

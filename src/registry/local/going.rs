@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use futures::future::try_join_all;
+
 use super::make;
 use super::store::{LABEL, Store, title, title_of};
 use super::users::users;
@@ -15,8 +17,9 @@ pub(super) struct Going {
     cluster: String,
     /// Whether images go too.
     images: bool,
-    /// The registries of the profile, and those that the lab's nodes were seen to use: by the name of the
-    /// container, what it is for. The nodes are gone when it is the registry's turn.
+    /// The registries of the profile, those that the lab's nodes were seen to use, and, when images go too,
+    /// those that no lab uses at all: by the name of the container, what it is for. The nodes are gone when
+    /// it is the registry's turn.
     concerned: Mutex<BTreeMap<String, String>>,
 }
 
@@ -60,27 +63,28 @@ impl Going {
     }
 
     async fn find(&self, engine: &Engine) -> Result<Vec<Found>, Fault> {
-        let containers = engine.containers_with(LABEL).await?;
-        let mut users = users(engine).await?;
+        let (containers, mut users) = futures::try_join!(engine.containers_with(LABEL), users(engine))?;
         let concerned = {
             let mut concerned = self.concerned.lock().unwrap_or_else(PoisonError::into_inner);
             for container in &containers {
-                if users.get(&container.name).is_some_and(|users| users.contains(&self.cluster)) {
+                let users = users.get(&container.name);
+                let is_used_here = users.is_some_and(|users| users.contains(&self.cluster));
+                // Without that flag it may be of a lab that is being made right now.
+                if is_used_here || (self.images && users.is_none()) {
                     let mark = container.labels.get(LABEL).cloned().unwrap_or_default();
                     concerned.insert(container.name.clone(), mark);
                 }
             }
             concerned.clone()
         };
-        let mut all = Vec::with_capacity(concerned.len());
-        for (name, mark) in concerned {
+        let volumes = try_join_all(concerned.keys().map(|name| volume::look(name, engine))).await?;
+        let found = concerned.into_iter().zip(volumes).map(|((name, mark), volume)| {
             let mut others = users.remove(&name).unwrap_or_default();
             others.remove(&self.cluster);
             let container = containers.iter().find(|container| container.name == name).cloned();
-            let volume = volume::look(&name, engine).await?;
-            all.push(Found { name, mark, container, others, volume });
-        }
-        Ok(all)
+            Found { name, mark, container, others, volume }
+        });
+        Ok(found.collect())
     }
 }
 

@@ -90,7 +90,7 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
 }
 
 async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
-    volume::make(&store.name(), &store.mark(), engine).await?;
+    let is_new = volume::make(&store.name(), &store.mark(), engine).await?;
     // Its image may have to be pulled first, which takes as long as it takes.
     let finished = engine.program().args(store.run()).run().await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
@@ -99,6 +99,9 @@ async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
     }
     // What could not be started must not be in the way of the next run.
     remove(&store.name(), engine).await?;
+    if is_new {
+        volume::remove(&store.name(), engine).await?;
+    }
     Err(refused(store, &finished, engine.kind()))
 }
 

@@ -1,10 +1,11 @@
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::http;
 use super::store::LABEL;
 use crate::base::Fault;
 use crate::containers::{Container, Engine};
 use crate::flow::Flow;
+use crate::os::ports::{Vacancy, listener, vacancy};
 
 /// What is at a port of this machine that a registry is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub(super) enum Port {
 /// Looks at `port` of 127.0.0.1.
 pub(super) async fn look(port: u16, engine: &Engine, flow: &Flow) -> Result<Port, Fault> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    if TcpListener::bind(address).is_ok() {
-        return Ok(Port::Free);
+    match vacancy(address, "tcp") {
+        Vacancy::Taken => {}
+        // Whether the engine may listen there is seen when it tries.
+        _ => return Ok(Port::Free),
     }
     let holder = holder(port, engine).await?;
     // Another one of ours is never used for this: it has a port of its own.
@@ -32,7 +35,10 @@ pub(super) async fn look(port: u16, engine: &Engine, flow: &Flow) -> Result<Port
     }
     Ok(Port::Taken(match holder {
         Some(container) => format!("container `{}`", container.name),
-        None => "another program".to_string(),
+        None => match listener(address, "tcp") {
+            Some(program) => format!("`{}`, process {}", program.name, program.process),
+            None => "a program that cannot be seen from here".to_string(),
+        },
     }))
 }
 

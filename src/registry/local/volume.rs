@@ -31,14 +31,15 @@ pub(super) async fn look(name: &str, engine: &Engine) -> Result<Volume, Fault> {
     Ok(if found[0]["Labels"][LABEL].is_string() { Volume::Ours } else { Volume::Foreign })
 }
 
-/// Makes the volume `name` with the label `mark`, unless it is there.
-pub(super) async fn make(name: &str, mark: &str, engine: &Engine) -> Result<(), Fault> {
+/// Makes the volume `name` with the label `mark`, unless it is there. Whether it was made.
+pub(super) async fn make(name: &str, mark: &str, engine: &Engine) -> Result<bool, Fault> {
     match look(name, engine).await? {
-        Volume::Ours => Ok(()),
+        Volume::Ours => Ok(false),
         Volume::Absent => {
             let label = format!("{LABEL}={mark}");
             let attempted = format!("make volume `{name}`");
-            engine.call(&attempted, ["volume", "create", "--label", label.as_str(), name]).await.map(drop)
+            engine.call(&attempted, ["volume", "create", "--label", label.as_str(), name]).await?;
+            Ok(true)
         }
         Volume::Foreign => {
             let why = "there is one that berth did not make";
