@@ -12,6 +12,7 @@
 )]
 
 mod harness;
+mod how_to;
 mod lab;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]
 #[path = "../support/mod.rs"]
