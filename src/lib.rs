@@ -13,5 +13,6 @@ pub mod profile;
 pub mod providers;
 pub mod tenants;
 pub mod ui;
+pub mod verify;
 
 pub use cli::main;
