@@ -9,7 +9,7 @@ use crate::addons::{HelmSearch, Means};
 use crate::base::{Fault, FaultKind};
 use crate::containers::EngineSearch;
 use crate::os::files;
-use crate::providers::{Dirs, Local, ToolSearch};
+use crate::providers::{Dirs, Local, Proxies, ToolSearch};
 use crate::ui::{Paint, Printer};
 
 /// How wide lines are where there is no terminal to ask.
@@ -25,6 +25,7 @@ pub(super) struct Surroundings {
     pub(super) search_path: OsString,
     pub(super) kubeconfig: Option<OsString>,
     pub(super) helm_logins: Option<PathBuf>,
+    pub(super) proxies: Proxies,
     pub(super) user: String,
     pub(super) host: String,
     pub(super) folder: PathBuf,
@@ -54,6 +55,7 @@ impl Surroundings {
             search_path: variable("PATH").unwrap_or_default(),
             kubeconfig: variable("KUBECONFIG"),
             helm_logins: helm_logins(&folder),
+            proxies: proxies(&text),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
                 .or_else(|| kernel_name.map(|name| name.trim().to_string()))
@@ -99,6 +101,7 @@ pub(super) struct Settings {
     cache: Option<PathBuf>,
     kubeconfig: Option<OsString>,
     helm_logins: Option<PathBuf>,
+    proxies: Proxies,
 }
 
 impl Settings {
@@ -139,6 +142,7 @@ impl Settings {
             folder: surroundings.folder,
             kubeconfig: surroundings.kubeconfig,
             helm_logins: surroundings.helm_logins,
+            proxies: surroundings.proxies,
         }
     }
 
@@ -174,6 +178,7 @@ impl Settings {
                 cache: cache.join("tools/current"),
             },
             engine: EngineSearch { chosen: None, search_path: self.search_path.clone() },
+            proxies: self.proxies.clone(),
         })
     }
 
@@ -209,6 +214,15 @@ fn helm_logins(folder: &dyn Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
         folder("HELM_CONFIG_HOME").or_else(|| Some(shared?.join("helm")))
     };
     folder("HELM_REGISTRY_CONFIG").or_else(|| Some(configuration()?.join("registry/config.json")))
+}
+
+/// The proxies of this process: as kind does, the upper-case variable counts before the lower-case one.
+fn proxies(text: &dyn Fn(&str) -> Option<String>) -> Proxies {
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+    Proxies::new(names.into_iter().filter_map(|name| {
+        let value = text(name).or_else(|| text(&name.to_lowercase()))?;
+        Some((name.to_string(), value))
+    }))
 }
 
 /// The user where no variable names one: `uid 1000`, the owner of the process's own files.

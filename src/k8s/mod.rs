@@ -46,5 +46,5 @@ pub use provided::Provided;
 pub use ready::Readiness;
 pub use records::Records;
 pub use remains::Remains;
-pub use set::{Leaving, ObjectSet, SetResource};
+pub use set::{Late, Leaving, ObjectSet, SetResource};
 pub use trial::{Purpose, Trial};

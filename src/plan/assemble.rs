@@ -5,14 +5,16 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::sets::{Rendering, TENANTS, render, render_for_removal};
-use crate::addons::Sources;
-use crate::base::{Fault, FaultKind, Note, ResourceId, RunId, label};
-use crate::engine::{Graph, Need, Removal};
+use super::subject::canary_image;
+use crate::addons::{LEFT_OPEN, Sources};
+use crate::base::{Fault, FaultKind, Note, ProviderKind, ResourceId, RunId, label};
+use crate::engine::{Graph, Need, Outputs, Removal};
 use crate::k8s::{
     Hub, HubSettings, Kind, Kinds, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind,
 };
 use crate::profile::{Environment, NodeGroup};
 use crate::providers;
+use crate::verify::PolicyTruth;
 
 /// What a run needs besides the profile.
 #[derive(Debug, Clone)]
@@ -106,6 +108,8 @@ pub fn assemble(
         prune_crds: settings.prune_crds,
         partial: settings.partial,
     }));
+    // That pools are chosen once there is a network is said where their addon is to be made.
+    notes.retain(|note| note.topic != LEFT_OPEN);
     notes.extend(registry_note(environment));
     notes.extend(nodes_note(environment));
     let mut graph = Graph::new();
@@ -117,8 +121,20 @@ pub fn assemble(
     let inner = if removal == Removal::Kept { Removal::Itself } else { Removal::WithContainer };
     let records = Records::new(Arc::clone(&hub), cluster_id.clone());
     graph.add(Box::new(records), inner);
-    let needs = vec![Need::Inside(cluster_id), Need::Ready(ResourceId::new("records"))];
+    let needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
+    if has_machines(environment) {
+        let ready = Need::Ready(ResourceId::new("node-groups"));
+        let needs = needs.iter().cloned().chain([ready]).collect();
+        let truth = PolicyTruth::new(needs, Arc::clone(&hub), canary_image(environment));
+        graph.add(Box::new(truth), inner);
+    }
+    let network = providers::network(environment, &settings.local, &hub, cluster_id)
+        .filter(|_| sets.iter().any(|set| set.late.is_some()));
+    let network_id = network.as_ref().map(|network| network.id().clone());
+    if let Some(network) = network {
+        graph.add(network, Removal::WithContainer);
+    }
     let names: BTreeSet<String> =
         sets.iter().map(|set| set.name.clone()).chain(["node-groups".to_string()]).collect();
     let mut leftover_needs = needs.clone();
@@ -127,7 +143,9 @@ pub fn assemble(
         let before = behind.get(&set.name).into_iter().flatten().map(|other| Need::Ready(id_of(other)));
         // Of two sets that come behind each other, the first one does not wait.
         let before = before.filter(|need| leftover_needs.contains(need));
-        let needs = needs.iter().cloned().chain(before).collect();
+        let network = network_id.iter().filter(|_| set.late.is_some());
+        let network = network.map(|id| Need::Output { from: id.clone(), key: Outputs::CLUSTER_NETWORK });
+        let needs = needs.iter().cloned().chain(before).chain(network).collect();
         leftover_needs.push(Need::Ready(id.clone()));
         graph.add(Box::new(SetResource::new(id, needs, Arc::clone(&hub), set)), inner);
     }
@@ -139,6 +157,11 @@ pub fn assemble(
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
     Ok(Assembly { graph, hub, notes, content })
+}
+
+/// Whether its nodes are machines, on which something runs.
+fn has_machines(environment: &Environment) -> bool {
+    !environment.rehearsal && environment.cluster.provider() != ProviderKind::Kwok
 }
 
 /// The name of a set's resource.
@@ -241,7 +264,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::Outputs;
     use crate::k8s::{Leaving, Object, Readiness};
 
     fn set(name: &str, objects: &[Value]) -> ObjectSet {
@@ -249,6 +271,7 @@ mod tests {
         ObjectSet {
             name: name.to_string(),
             objects: objects.iter().map(object).collect(),
+            late: None,
             leaving: Leaving::Everything,
             readiness: Readiness { addresses: false },
             notes: Vec::new(),

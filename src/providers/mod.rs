@@ -5,6 +5,7 @@
 //! **Start reading at** [`provide`], then [`platform()`].
 
 pub mod existing;
+pub mod kind;
 pub mod kwok;
 pub mod nodes;
 mod platform;
@@ -20,6 +21,7 @@ use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
+pub use kind::preflight::Proxies;
 pub use kwok::{Dirs, Mark, environments, remains};
 pub use platform::platform;
 pub use tools::{ToolSearch, Tools};
@@ -36,6 +38,8 @@ pub struct Local {
     pub tools: ToolSearch,
     /// Where the container engine is.
     pub engine: EngineSearch,
+    /// The proxies that programs started from here get.
+    pub proxies: Proxies,
 }
 
 /// The cluster of an environment and its machines, ready for the graph.
@@ -109,6 +113,22 @@ pub fn node_selector(provider: ProviderKind, group: &NodeGroup) -> BTreeMap<Stri
     }
 }
 
+/// The network that the nodes of the cluster `inside` are on, where a provider knows it: what looks at it.
+pub fn network(
+    environment: &Environment,
+    local: &Local,
+    hub: &Arc<Hub>,
+    inside: ResourceId,
+) -> Option<Box<dyn Resource>> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
+            Some(Box::new(kind::NetworkResource::new(name, &local.engine, inside, hub)))
+        }
+        _ => None,
+    }
+}
+
 fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
     let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
     let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));
@@ -163,6 +183,7 @@ mod tests {
             dirs: Dirs { state: "/state".into(), cache: "/cache".into() },
             tools: ToolSearch::default(),
             engine: EngineSearch::default(),
+            proxies: Proxies::default(),
         };
         let hub = Hub::new(HubSettings {
             owner: environment.owner.clone(),

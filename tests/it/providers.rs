@@ -15,7 +15,7 @@ use berth::k8s::{Hub, HubSettings, Live, known_kind};
 use berth::os::FileLock;
 use berth::profile::schema::{ExistingCluster, KwokCluster};
 use berth::profile::{AddonSpec, ClusterSpec, Environment, MachineResources, NodeGroup};
-use berth::providers::{Dirs, Local, ToolSearch, environments, provide, remains};
+use berth::providers::{Dirs, Local, Proxies, ToolSearch, environments, provide, remains};
 
 /// One environment in a folder of its own; nothing of it outlives the test.
 struct Stage {
@@ -47,7 +47,8 @@ impl Stage {
     }
 
     fn graph_with(&self, tools: ToolSearch) -> Graph {
-        let local = Local { dirs: self.dirs(), tools, engine: EngineSearch::default() };
+        let local =
+            Local { dirs: self.dirs(), tools, engine: EngineSearch::default(), proxies: Proxies::default() };
         let provided = provide(&self.environment, &local, &self.hub()).expect("kwok is available");
         let mut graph = Graph::new();
         graph.add(provided.cluster, provided.cluster_removal);
