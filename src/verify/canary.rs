@@ -25,7 +25,9 @@ pub(super) fn container(name: &str, image: &str, arguments: &[&str]) -> Value {
 
 /// A container that serves HTTP on `port`.
 pub(super) fn server(name: &str, image: &str, port: u16) -> Value {
-    let mut server = container(name, image, &["netexec", &format!("--http-port={port}"), "--udp-port=-1"]);
+    // It calls itself ready once it serves UDP, too: on a port of its own, since a pod may have two servers.
+    let ports = [format!("--http-port={port}"), format!("--udp-port={port}")];
+    let mut server = container(name, image, &["netexec", &ports[0], &ports[1]]);
     server["ports"] = json!([{"containerPort": port, "protocol": "TCP"}]);
     server["readinessProbe"] =
         json!({"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 1, "timeoutSeconds": 5});

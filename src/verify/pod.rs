@@ -61,6 +61,9 @@ pub(super) fn standing(pod: &Value) -> Standing {
         }
     }
     let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
+    if status["phase"] == "Running" {
+        return Standing::OnItsWay(format!("it runs on {node} and is not ready"));
+    }
     Standing::OnItsWay(if node.is_empty() {
         "it waits for a node".to_string()
     } else {
