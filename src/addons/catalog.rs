@@ -11,10 +11,10 @@ use super::images::Mirrors;
 use super::options::OptionType;
 use super::places;
 use super::pools::Pools;
-use super::reference::Reference;
 use super::source::Sources;
 use super::template::Templates;
 use crate::base::ProviderKind;
+use crate::base::Reference;
 use crate::os::files;
 use crate::profile::AddonSpec;
 

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::error::AddonError;
-use super::reference::Reference;
 use super::rendered::Rendered;
+use crate::base::Reference;
 use crate::k8s::{Kind, Object};
 use crate::profile::schema::ImageField;
 
@@ -75,6 +75,11 @@ impl Mirrors {
             }
         }
         Ok(images.into_iter().collect())
+    }
+
+    /// The full reference of what is pulled for `written`, from its mirror where one is for it.
+    pub fn pulled_for(&self, written: &str) -> String {
+        self.settled(written).0
     }
 
     /// The full reference of what is pulled for `written`, and whether every mirror misses it.

@@ -15,6 +15,7 @@ mod network;
 mod owner;
 mod platform;
 mod quantity;
+mod reference;
 mod secret;
 
 pub use access::{ClusterAccess, Credential};
@@ -28,4 +29,5 @@ pub use network::{Network, Subnet};
 pub use owner::{Owner, label};
 pub use platform::{Capability, Platform, ProviderKind};
 pub use quantity::{Quantity, QuantityError};
+pub use reference::Reference;
 pub use secret::Secret;

@@ -9,7 +9,7 @@ use crate::addons::{HelmSearch, Means};
 use crate::base::{Fault, FaultKind};
 use crate::containers::{EngineKind, EngineSearch};
 use crate::os::files;
-use crate::providers::{Dirs, Local, ToolSearch, kind};
+use crate::providers::{Dirs, Local, Proxies, ToolSearch, kind};
 use crate::ui::{Paint, Printer};
 
 /// How wide lines are where there is no terminal to ask.
@@ -29,6 +29,7 @@ pub(super) struct Surroundings {
     pub(super) helm_logins: Option<PathBuf>,
     pub(super) engine: Option<(&'static str, String)>,
     pub(super) kind: kind::Choices,
+    pub(super) proxies: Proxies,
     pub(super) user: String,
     pub(super) host: String,
     pub(super) folder: PathBuf,
@@ -63,6 +64,7 @@ impl Surroundings {
                 image: text("BERTH_KIND_IMAGE"),
                 network: text("KIND_EXPERIMENTAL_DOCKER_NETWORK"),
             },
+            proxies: proxies(&text),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
                 .or_else(|| kernel_name.map(|name| name.trim().to_string()))
@@ -110,6 +112,7 @@ pub(super) struct Settings {
     helm_logins: Option<PathBuf>,
     engine: Option<(&'static str, String)>,
     kind: kind::Choices,
+    proxies: Proxies,
 }
 
 impl Settings {
@@ -152,6 +155,7 @@ impl Settings {
             helm_logins: surroundings.helm_logins,
             engine: surroundings.engine,
             kind: surroundings.kind,
+            proxies: surroundings.proxies,
         }
     }
 
@@ -188,6 +192,7 @@ impl Settings {
             },
             engine: EngineSearch { chosen: self.engine()?, search_path: self.search_path.clone() },
             kind: self.kind.clone(),
+            proxies: self.proxies.clone(),
         })
     }
 
@@ -238,6 +243,15 @@ fn helm_logins(folder: &dyn Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
         folder("HELM_CONFIG_HOME").or_else(|| Some(shared?.join("helm")))
     };
     folder("HELM_REGISTRY_CONFIG").or_else(|| Some(configuration()?.join("registry/config.json")))
+}
+
+/// The proxies of this process: as kind does, the upper-case variable counts before the lower-case one.
+fn proxies(text: &dyn Fn(&str) -> Option<String>) -> Proxies {
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+    Proxies::new(names.into_iter().filter_map(|name| {
+        let value = text(name).or_else(|| text(&name.to_lowercase()))?;
+        Some((name.to_string(), value))
+    }))
 }
 
 /// The user where no variable names one: `uid 1000`, the owner of the process's own files.

@@ -1,12 +1,21 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::inspect::{self, Container, EngineNetwork, Info};
+use super::fault::Meaning;
+use super::info::Info;
+use super::inspect::{self, Container, EngineNetwork};
 use crate::base::{Fault, FaultKind};
+use crate::flow::{Cancel, Flow};
 use crate::os::{Finished, Program, find_on_path};
+
+/// An engine that does not answer a question within this time hangs.
+const ANSWER: Duration = Duration::from_secs(30);
+/// What an engine does may take this long: to run a container, with the image pulled first.
+const WORK: Duration = Duration::from_mins(10);
 
 /// The container engines that kind can use, by the name of their command line program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +63,11 @@ impl EngineSearch {
     pub fn find(&self) -> Result<Engine, Fault> {
         let wanted: &[EngineKind] = self.chosen.as_ref().map_or(&EngineKind::ALL, std::slice::from_ref);
         let found = wanted.iter().find_map(|kind| {
-            find_on_path(kind.program(), &self.search_path).map(|path| Engine { kind: *kind, path })
+            find_on_path(kind.program(), &self.search_path).map(|path| Engine {
+                kind: *kind,
+                path,
+                patience: None,
+            })
         });
         found.ok_or_else(|| self.missing(wanted))
     }
@@ -62,7 +75,7 @@ impl EngineSearch {
     /// Every engine whose program is on `PATH`.
     pub fn all(&self) -> Vec<Engine> {
         let there = |kind: EngineKind| {
-            find_on_path(kind.program(), &self.search_path).map(|path| Engine { kind, path })
+            find_on_path(kind.program(), &self.search_path).map(|path| Engine { kind, path, patience: None })
         };
         EngineKind::ALL.into_iter().filter_map(there).collect()
     }
@@ -83,6 +96,7 @@ impl EngineSearch {
 pub struct Engine {
     kind: EngineKind,
     path: PathBuf,
+    patience: Option<Duration>,
 }
 
 impl Engine {
@@ -96,22 +110,34 @@ impl Engine {
         &self.path
     }
 
-    /// Its program, ready to be given arguments.
+    /// The same engine, whose every call fails when it takes longer than `limit`.
+    #[must_use]
+    pub fn patient(&self, limit: Duration) -> Self {
+        Self { patience: Some(limit), ..self.clone() }
+    }
+
+    /// Its program, ready to be given arguments. Whoever runs it waits for it without a limit.
     pub fn program(&self) -> Program {
         Program::new(&self.path)
     }
 
     /// What it tells of itself and its machine.
     pub async fn info(&self) -> Result<Info, Fault> {
-        let finished = self.call("ask for its state", ["info", "--format", "{{json .}}"]).await?;
-        Info::parse(&finished.stdout).map_err(|problem| self.unreadable("info", &problem))
+        let attempted = "ask for its state";
+        let finished = self.ask(attempted, ["info", "--format", "{{json .}}"]).await?;
+        let info = Info::parse(&finished.stdout).map_err(|problem| self.unreadable("info", &problem))?;
+        // docker before 24 calls it a success when only its own part answers.
+        match info {
+            Ok(info) => Ok(info),
+            Err(errors) => Err(Meaning::of(&errors).fault(self.kind, attempted, &errors)),
+        }
     }
 
     /// The containers with this label, also those that do not run, by name.
     pub async fn containers_with(&self, label: &str) -> Result<Vec<Container>, Fault> {
         let filter = format!("label={label}");
         let listed = self
-            .call("list containers", ["ps", "--all", "--quiet", "--no-trunc", "--filter", filter.as_str()])
+            .ask("list containers", ["ps", "--all", "--quiet", "--no-trunc", "--filter", filter.as_str()])
             .await?;
         self.inspect(&listed.stdout.split_whitespace().collect::<Vec<_>>()).await
     }
@@ -122,11 +148,8 @@ impl Engine {
             return Ok(Vec::new());
         }
         let arguments = ["container", "inspect"].into_iter().chain(names.iter().copied());
-        let finished = self.program().args(arguments).run().await?;
         // It fails when one of them is not there, and prints the others all the same.
-        if !finished.succeeded() && !is_missing(&finished) {
-            return Err(self.failed("look at containers", &finished));
-        }
+        let finished = self.question("look at containers", arguments).await?;
         let values = self.values("container inspect", &finished.stdout)?;
         let mut containers: Vec<Container> = values.iter().map(Container::of).collect();
         containers.sort_by(|one, other| one.name.cmp(&other.name));
@@ -135,14 +158,7 @@ impl Engine {
 
     /// The network `name`, if there is one.
     pub async fn network(&self, name: &str) -> Result<Option<EngineNetwork>, Fault> {
-        let finished = self.program().args(["network", "inspect", name]).run().await?;
-        if !finished.succeeded() {
-            return if is_missing(&finished) {
-                Ok(None)
-            } else {
-                Err(self.failed("look at a network", &finished))
-            };
-        }
+        let finished = self.question("look at a network", ["network", "inspect", name]).await?;
         Ok(self.values("network inspect", &finished.stdout)?.first().map(inspect::network_of))
     }
 
@@ -157,10 +173,11 @@ impl Engine {
         let interactive = input.as_ref().map(|_| "--interactive");
         let arguments = ["exec"].into_iter().chain(interactive).chain([container]);
         let program = self.program().args(arguments).args(command);
-        match input {
-            Some(input) => program.input(input).run().await,
-            None => program.run().await,
-        }
+        let program = match input {
+            Some(input) => program.input(input),
+            None => program,
+        };
+        self.finish(&format!("run a program in `{container}`"), program, WORK).await
     }
 
     /// Runs the engine with `arguments`; anything but success is a fault that says what was tried.
@@ -169,19 +186,70 @@ impl Engine {
         attempted: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Finished, Fault> {
-        let finished = self.program().args(arguments).run().await?;
+        let finished = self.finish(attempted, self.program().args(arguments), WORK).await?;
         if finished.succeeded() { Ok(finished) } else { Err(self.failed(attempted, &finished)) }
+    }
+
+    /// Runs the engine with `arguments` to its end. A non-zero exit is no fault.
+    pub async fn run<A: Into<OsString>>(
+        &self,
+        attempted: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Finished, Fault> {
+        self.finish(attempted, self.program().args(arguments), WORK).await
+    }
+
+    /// [`call`](Self::call) for a question, which is answered soon or never.
+    pub(super) async fn ask<A: Into<OsString>>(
+        &self,
+        attempted: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Finished, Fault> {
+        let finished = self.finish(attempted, self.program().args(arguments), ANSWER).await?;
+        if finished.succeeded() { Ok(finished) } else { Err(self.failed(attempted, &finished)) }
+    }
+
+    /// [`ask`](Self::ask) about things of which it is no fault that they are not there.
+    pub(super) async fn question<A: Into<OsString>>(
+        &self,
+        attempted: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Finished, Fault> {
+        let finished = self.finish(attempted, self.program().args(arguments), ANSWER).await?;
+        if finished.succeeded() || Meaning::of(&finished.stderr) == Meaning::Missing {
+            return Ok(finished);
+        }
+        Err(self.failed(attempted, &finished))
     }
 
     /// The fault for a call that ended badly, in the engine's own words.
     pub fn failed(&self, attempted: &str, finished: &Finished) -> Fault {
         let said = finished.stderr_tail(3);
-        let reason = if said.is_empty() { format!("exit code {:?}", finished.code) } else { said };
-        Fault::new(FaultKind::Transient, format!("{}: {attempted}", self.kind), reason)
+        let meaning = Meaning::of(&finished.stderr);
+        match finished.code {
+            _ if !said.is_empty() => meaning.fault(self.kind, attempted, &said),
+            Some(code) => meaning.fault(self.kind, attempted, &format!("it ended with exit code {code}")),
+            None => meaning.fault(self.kind, attempted, "it was killed by a signal"),
+        }
+    }
+
+    /// Runs `program` to its end, which has to come within `limit`.
+    async fn finish(&self, attempted: &str, program: Program, limit: Duration) -> Result<Finished, Fault> {
+        let limit = self.patience.unwrap_or(limit);
+        let attempted = format!("{}: {attempted}", self.kind);
+        // Whoever has to stop drops this; here is the limit alone.
+        let answer = Flow::new(Cancel::default()).within(limit, &attempted, program.run()).await;
+        answer.map_err(|fault| match fault.kind {
+            FaultKind::Transient => fault.hint(format!(
+                "`{0} info` has to answer: if it hangs too, restart {0} and run the same command again",
+                self.kind
+            )),
+            _ => fault,
+        })
     }
 
     /// The JSON values that a command printed: one array, or one value per line.
-    fn values(&self, command: &str, text: &str) -> Result<Vec<Value>, Fault> {
+    pub(super) fn values(&self, command: &str, text: &str) -> Result<Vec<Value>, Fault> {
         let mut values = Vec::new();
         for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
             match value.map_err(|error| self.unreadable(command, &error.to_string()))? {
@@ -196,10 +264,4 @@ impl Engine {
         let attempted = format!("read the output of `{} {command}`", self.kind);
         Fault::new(FaultKind::Bug, attempted, problem.to_string())
     }
-}
-
-/// Whether a program says that the thing it was asked for does not exist.
-fn is_missing(finished: &Finished) -> bool {
-    let said = finished.stderr.to_lowercase();
-    said.contains("no such") || said.contains("not found")
 }

@@ -3,33 +3,6 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-/// What an engine tells of itself and its machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Info {
-    /// The engine's version: `28.2.2`.
-    pub version: String,
-    /// What it runs on: `Debian GNU/Linux 12 (bookworm)`, `Docker Desktop`.
-    pub system: String,
-    /// 1 or 2.
-    pub cgroups: Option<u32>,
-    /// Whether it runs without root.
-    pub rootless: bool,
-    /// Cores of the machine, or of the virtual machine that the containers run in.
-    pub cores: u64,
-    /// Memory in bytes, likewise.
-    pub memory: u64,
-    /// The names of its container runtimes, such as `runc` and `nvidia`.
-    pub runtimes: Vec<String>,
-    /// The runtime that containers get when they name none.
-    pub default_runtime: String,
-    /// Where it keeps images and containers.
-    pub root: String,
-    /// Whether its images are in containerd's own store.
-    pub containerd_store: bool,
-    /// Proxies that it uses, by name of the setting; values may hold credentials.
-    pub proxies: BTreeMap<String, String>,
-}
-
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -111,41 +84,6 @@ pub struct EngineNetwork {
     pub containers: Vec<(String, Vec<IpAddr>)>,
 }
 
-impl Info {
-    /// From `docker info --format '{{json .}}'`. Podman tells the same in other words.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text.trim()).map_err(|error| error.to_string())?;
-        Ok(Self::of(&value))
-    }
-
-    fn of(value: &Value) -> Self {
-        let text = |key: &str| value[key].as_str().unwrap_or_default().to_string();
-        let entries = |key: &str| value[key].as_array().cloned().unwrap_or_default();
-        let driver = entries("DriverStatus");
-        let proxy = |key: &str| Some((key.to_string(), text(key))).filter(|(_, value)| !value.is_empty());
-        Self {
-            version: text("ServerVersion"),
-            system: text("OperatingSystem"),
-            cgroups: text("CgroupVersion").parse().ok(),
-            rootless: entries("SecurityOptions")
-                .iter()
-                .any(|option| option.as_str().is_some_and(|option| option.contains("rootless"))),
-            cores: value["NCPU"].as_u64().unwrap_or_default(),
-            memory: value["MemTotal"].as_u64().unwrap_or_default(),
-            runtimes: value["Runtimes"]
-                .as_object()
-                .map(|all| all.keys().cloned().collect())
-                .unwrap_or_default(),
-            default_runtime: text("DefaultRuntime"),
-            root: text("DockerRootDir"),
-            containerd_store: driver.iter().any(|pair| {
-                pair[0] == "driver-type" && pair[1].as_str().is_some_and(|name| name.contains("containerd"))
-            }),
-            proxies: ["HttpProxy", "HttpsProxy", "NoProxy"].into_iter().filter_map(proxy).collect(),
-        }
-    }
-}
-
 impl Container {
     /// From one item of `docker container inspect`.
     pub(super) fn of(value: &Value) -> Self {
@@ -160,17 +98,28 @@ impl Container {
         } else {
             ContainerState::Stopped { word, code: value["State"]["ExitCode"].as_i64().unwrap_or_default() }
         };
+        let image_id = match text(&value["Image"]) {
+            // Podman leaves out which hash it is.
+            hash if hash.len() == 64 && !hash.contains(':') => format!("sha256:{hash}"),
+            id => id,
+        };
+        // nerdctl tells no bindings, only what they came to.
+        let bindings = &value["HostConfig"]["PortBindings"];
+        let bindings = match bindings.as_object() {
+            Some(all) if !all.is_empty() => bindings,
+            _ => &value["NetworkSettings"]["Ports"],
+        };
         let networks = value["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
         Self {
             id: text(&value["Id"]),
             name: text(&value["Name"]).trim_start_matches('/').to_string(),
             state,
             image: text(&value["Config"]["Image"]),
-            image_id: text(&value["Image"]),
+            image_id,
             labels: texts(&value["Config"]["Labels"]),
             mounts: value["Mounts"].as_array().into_iter().flatten().map(mount_of).collect(),
             networks: networks.map(|(name, value)| (name.clone(), attachment_of(value))).collect(),
-            ports: ports_of(&value["HostConfig"]["PortBindings"]),
+            ports: ports_of(bindings),
         }
     }
 
@@ -209,24 +158,62 @@ fn ports_of(bindings: &Value) -> Vec<PublishedPort> {
     ports
 }
 
-/// From one item of `docker network inspect`.
+/// From one item of `docker network inspect`, or of podman's, which has shapes of its own.
 pub(super) fn network_of(value: &Value) -> EngineNetwork {
-    let subnets = value["IPAM"]["Config"].as_array().into_iter().flatten().filter_map(|config| {
-        let gateway = config["Gateway"].as_str().and_then(|text| text.parse().ok());
-        Some((config["Subnet"].as_str()?.to_string(), gateway))
-    });
-    let containers = value["Containers"].as_object().into_iter().flatten().map(|(_, container)| {
-        let address = |key: &str| container[key].as_str()?.split('/').next()?.parse().ok();
-        let addresses = ["IPv4Address", "IPv6Address"].into_iter().filter_map(address).collect();
-        (container["Name"].as_str().unwrap_or_default().to_string(), addresses)
-    });
-    let mut containers: Vec<(String, Vec<IpAddr>)> = containers.collect();
+    let (name, subnets, containers) = if value["subnets"].is_array() {
+        (&value["name"], podman_subnets(value), podman_containers(value))
+    } else {
+        (&value["Name"], docker_subnets(value), docker_containers(value))
+    };
+    let mut containers = containers;
     containers.sort();
-    EngineNetwork {
-        name: value["Name"].as_str().unwrap_or_default().to_string(),
-        subnets: subnets.collect(),
-        containers,
-    }
+    EngineNetwork { name: name.as_str().unwrap_or_default().to_string(), subnets, containers }
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn fields(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_object().into_iter().flatten().map(|(_, field)| field)
+}
+
+/// The address in `10.89.0.2/24`.
+fn address_in(value: &Value) -> Option<IpAddr> {
+    value.as_str()?.split('/').next()?.parse().ok()
+}
+
+fn subnet_of(value: &Value, subnet: &str, gateway: &str) -> Option<(String, Option<IpAddr>)> {
+    Some((value[subnet].as_str()?.to_string(), address_in(&value[gateway])))
+}
+
+fn docker_subnets(value: &Value) -> Vec<(String, Option<IpAddr>)> {
+    items(&value["IPAM"]["Config"]).filter_map(|config| subnet_of(config, "Subnet", "Gateway")).collect()
+}
+
+fn podman_subnets(value: &Value) -> Vec<(String, Option<IpAddr>)> {
+    items(&value["subnets"]).filter_map(|subnet| subnet_of(subnet, "subnet", "gateway")).collect()
+}
+
+fn docker_containers(value: &Value) -> Vec<(String, Vec<IpAddr>)> {
+    let container = |container: &Value| {
+        let addresses = ["IPv4Address", "IPv6Address"].map(|key| address_in(&container[key]));
+        (
+            container["Name"].as_str().unwrap_or_default().to_string(),
+            addresses.into_iter().flatten().collect(),
+        )
+    };
+    fields(&value["Containers"]).map(container).collect()
+}
+
+/// Only podman 5 and later tells them.
+fn podman_containers(value: &Value) -> Vec<(String, Vec<IpAddr>)> {
+    let container = |container: &Value| {
+        let subnets = fields(&container["interfaces"]).flat_map(|interface| items(&interface["subnets"]));
+        let addresses = subnets.filter_map(|subnet| address_in(&subnet["ipnet"])).collect();
+        (container["name"].as_str().unwrap_or_default().to_string(), addresses)
+    };
+    fields(&value["containers"]).map(container).collect()
 }
 
 #[cfg(test)]

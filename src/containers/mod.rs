@@ -5,7 +5,12 @@
 //! **Start reading at** [`Engine`].
 
 mod engine;
+mod fault;
+mod info;
 mod inspect;
+mod publishers;
 
 pub use engine::{Engine, EngineKind, EngineSearch};
-pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Info, Mount, PublishedPort};
+pub use info::Info;
+pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Mount, PublishedPort};
+pub use publishers::Publisher;

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::base::{Fault, FaultKind};
 
@@ -107,17 +107,32 @@ impl Program {
     }
 
     /// Runs the program to its end. A non-zero exit is no fault: see [`Finished::code`].
-    pub async fn run(self) -> Result<Finished, Fault> {
-        let attempted = format!("run `{}`", self.name());
+    pub async fn run(mut self) -> Result<Finished, Fault> {
+        let input = self.input.take();
+        let stdin = match (&input, self.stdin.take()) {
+            (Some(_), _) => Stdio::piped(),
+            (None, Some(file)) => Stdio::from(file),
+            (None, None) => Stdio::null(),
+        };
+        let mut child = self.spawn(stdin)?;
+        let stdin = child.stdin.take();
+        let feed = async {
+            if let (Some(mut stdin), Some(input)) = (stdin, input) {
+                // One that ends before it has read everything says why by itself.
+                stdin.write_all(&input).await.ok();
+            }
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), feed);
+        output.map(Finished::from).map_err(|error| self.fault(&error))
+    }
+
+    /// Starts it with `stdin`, to be killed when the handle is dropped.
+    pub(super) fn spawn(&self, stdin: Stdio) -> Result<Child, Fault> {
         let mut command = Command::new(&self.path);
         command
             .args(&self.arguments)
             .envs(&self.environment)
-            .stdin(match (&self.input, self.stdin) {
-                (Some(_), _) => Stdio::piped(),
-                (None, Some(file)) => Stdio::from(file),
-                (None, None) => Stdio::null(),
-            })
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -125,24 +140,22 @@ impl Program {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        let fault = |error: std::io::Error| {
-            Fault::new(FaultKind::Invalid, attempted.clone(), format!("`{}`: {error}", self.path.display()))
-        };
-        let mut child = command.spawn().map_err(fault)?;
-        let stdin = child.stdin.take();
-        let feed = async {
-            if let (Some(mut stdin), Some(input)) = (stdin, self.input) {
-                // One that ends before it has read everything says why by itself.
-                stdin.write_all(&input).await.ok();
-            }
-        };
-        let (output, ()) = tokio::join!(child.wait_with_output(), feed);
-        let output = output.map_err(fault)?;
-        Ok(Finished {
+        command.spawn().map_err(|error| self.fault(&error))
+    }
+
+    fn fault(&self, error: &std::io::Error) -> Fault {
+        let attempted = format!("run `{}`", self.name());
+        Fault::new(FaultKind::Invalid, attempted, format!("`{}`: {error}", self.path.display()))
+    }
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
+pub use kind::preflight::Proxies;
 pub use kwok::{Dirs, Mark, environments};
 pub use platform::platform;
 pub use tools::{ToolSearch, Tools};
@@ -40,6 +41,8 @@ pub struct Local {
     pub engine: EngineSearch,
     /// What was chosen for the kind clusters of this machine.
     pub kind: kind::Choices,
+    /// The proxies that programs started from here get.
+    pub proxies: Proxies,
 }
 
 /// What a run may do to a cluster that stands.
@@ -145,6 +148,22 @@ pub fn node_selector(provider: ProviderKind, group: &NodeGroup) -> BTreeMap<Stri
     }
 }
 
+/// The network that the nodes of the cluster `inside` are on, where a provider knows it: what looks at it.
+pub fn network(
+    environment: &Environment,
+    local: &Local,
+    hub: &Arc<Hub>,
+    inside: ResourceId,
+) -> Option<Box<dyn Resource>> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
+            Some(Box::new(kind::NetworkResource::new(name, &local.engine, inside, hub)))
+        }
+        _ => None,
+    }
+}
+
 fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
     let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
     let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));
@@ -200,6 +219,7 @@ mod tests {
             tools: ToolSearch::default(),
             engine: EngineSearch::default(),
             kind: kind::Choices::default(),
+            proxies: Proxies::default(),
         };
         let hub = Hub::new(HubSettings {
             owner: environment.owner.clone(),

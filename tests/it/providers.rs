@@ -15,7 +15,7 @@ use berth::k8s::{Hub, HubSettings, Live, known_kind};
 use berth::os::FileLock;
 use berth::profile::schema::{ExistingCluster, KwokCluster};
 use berth::profile::{AddonSpec, ClusterSpec, Environment, MachineResources, NodeGroup};
-use berth::providers::{Dirs, Leave, Local, ToolSearch, environments, kind, provide, remains};
+use berth::providers::{Dirs, Leave, Local, Proxies, ToolSearch, environments, kind, provide, remains};
 
 /// One environment in a folder of its own; nothing of it outlives the test.
 struct Stage {
@@ -48,6 +48,7 @@ impl Stage {
             tools: ToolSearch::default(),
             engine: EngineSearch::default(),
             kind: kind::Choices::default(),
+            proxies: Proxies::default(),
         }
     }
 

@@ -5,7 +5,6 @@ use futures::future::BoxFuture;
 
 use super::config::Config;
 use super::folder::Folder;
-use super::network::network_of;
 use super::program::Kind;
 use super::step::{self, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
@@ -68,7 +67,7 @@ impl ClusterResource {
         }
         let engine = inner.engine()?;
         let sight = inner.sight(&engine, &cx.flow).await?;
-        let seen = match judge(&sight, &inner.config) {
+        Ok(match judge(&sight, &inner.config) {
             Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None),
             Verdict::Unfinished(why) => {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
@@ -86,8 +85,7 @@ impl ClusterResource {
             }
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
-        };
-        self.with_network(seen, &engine, cx).await
+        })
     }
 
     fn subject(&self) -> String {
@@ -170,13 +168,6 @@ impl ClusterResource {
             }
             _ => seen,
         })
-    }
-
-    async fn with_network(&self, seen: Seen, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
-        let network = engine.network(self.inner.choices.network());
-        let Some(found) = step::patiently(&cx.flow, network).await? else { return Ok(seen) };
-        let network = network_of(&found, engine.kind().program(), &self.inner.config.name);
-        Ok(seen.output(Outputs::CLUSTER_NETWORK, Output::Network(Box::new(network))))
     }
 }
 

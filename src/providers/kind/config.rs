@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use super::mark::{Digest, Mark};
 use crate::base::{Owner, label};
 use crate::profile::schema::KindCluster;
-use crate::profile::{Environment, NodeGroup};
+use crate::profile::{Environment, NodeGroup, Taint};
 use crate::providers::nodes::count;
 
 /// What a cluster is made with.
@@ -89,8 +89,9 @@ impl Config {
             ("nodes", hash(&json!([spec.control_planes, groups]))),
             ("ports", hash(&json!(spec.ports))),
             ("mounts", hash(&json!(spec.mounts))),
-            ("networking", hash(&json!([spec.pod_subnet, spec.service_subnet]))),
+            ("networking", hash(&self.networking())),
             ("features", hash(&json!(spec.feature_gates))),
+            ("patches", hash(&json!(spec.kubeadm_patches))),
         ])
     }
 
@@ -105,6 +106,9 @@ impl Config {
             "networking": self.networking(),
             "nodes": nodes,
         });
+        if !self.spec.kubeadm_patches.is_empty() {
+            config["kubeadmConfigPatches"] = json!(self.spec.kubeadm_patches);
+        }
         if !self.spec.feature_gates.is_empty() {
             config["featureGates"] = json!(self.spec.feature_gates);
         }
@@ -119,14 +123,27 @@ impl Config {
                 networking[key] = json!(subnet);
             }
         }
-        let texts = || subnets.iter().filter_map(|(_, subnet)| subnet.as_deref());
-        let has = |is_wanted: fn(&str) -> bool| texts().flat_map(|text| text.split(',')).any(is_wanted);
-        match (has(|cidr| !cidr.contains(':')), has(|cidr| cidr.contains(':'))) {
-            (true, true) => networking["ipFamily"] = json!("dual"),
-            (false, true) => networking["ipFamily"] = json!("ipv6"),
-            _ => {}
+        if let Some(family) = self.family() {
+            networking["ipFamily"] = json!(family);
+        }
+        if let Some(mode) = self.spec.kube_proxy_mode {
+            networking["kubeProxyMode"] = json!(mode.as_str());
         }
         networking
+    }
+
+    /// The families of addresses, where they are not kind's own: as declared, or else those of the subnets.
+    fn family(&self) -> Option<&'static str> {
+        if let Some(family) = self.spec.ip_family {
+            return Some(family.as_str());
+        }
+        let subnets = [&self.spec.pod_subnet, &self.spec.service_subnet];
+        let cidrs = || subnets.into_iter().flatten().flat_map(|subnet| subnet.split(','));
+        match (cidrs().any(|cidr| !cidr.contains(':')), cidrs().any(|cidr| cidr.contains(':'))) {
+            (true, true) => Some("dual"),
+            (false, true) => Some("ipv6"),
+            _ => None,
+        }
     }
 
     fn node(&self, index: usize, plan: &NodePlan) -> Value {
@@ -138,6 +155,9 @@ impl Config {
         }
         if let Some(group) = plan.group.map(|index| &self.groups[index]) {
             labels[label::NODE_GROUP] = json!(group.name);
+            if !group.taints.is_empty() {
+                node["kubeadmConfigPatches"] = json!([registered_with(&group.taints)]);
+            }
         }
         node["labels"] = labels;
         node
@@ -169,11 +189,23 @@ impl Config {
                 "hostPort": port.host,
                 // kind's own default is every address of the machine.
                 "listenAddress": port.listen,
-                "protocol": "TCP",
+                "protocol": port.protocol.as_str().to_uppercase(),
             })
         });
         Value::Array(ports.collect())
     }
+}
+
+/// The patch with which a worker carries `taints` from its first moment on, so that nothing lands on it that
+/// the taints are to keep away. Without a version and as a map it fits every kubeadm that kind writes for.
+fn registered_with(taints: &[Taint]) -> String {
+    let taints: Vec<String> =
+        taints.iter().map(|taint| format!("{}={}:{}", taint.key, taint.value, taint.effect)).collect();
+    json!({
+        "kind": "JoinConfiguration",
+        "nodeRegistration": {"kubeletExtraArgs": {"register-with-taints": taints.join(",")}},
+    })
+    .to_string()
 }
 
 /// Eight letters that stand for `value`.
@@ -187,7 +219,7 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::profile::schema::{KindMount, KindPort, ProfilePath};
+    use crate::profile::schema::{KindIpFamily, KindMount, KindPort, PortProtocol, ProfilePath};
     use crate::providers::nodes::sample_group;
 
     pub(in crate::providers::kind) fn config(groups: &[NodeGroup], spec: KindCluster) -> Config {
@@ -202,7 +234,12 @@ pub(super) mod tests {
 
     fn full() -> Config {
         let spec = KindCluster {
-            ports: vec![KindPort { host: 8080, node: 80, listen: "127.0.0.1".to_string() }],
+            ports: vec![KindPort {
+                host: 8080,
+                node: 80,
+                listen: "127.0.0.1".to_string(),
+                protocol: PortProtocol::Udp,
+            }],
             mounts: vec![KindMount {
                 host: ProfilePath("/src".into()),
                 node: "/src".to_string(),
@@ -235,6 +272,7 @@ pub(super) mod tests {
     fn ports_lead_to_the_first_control_plane_and_stay_on_this_machine() {
         let rendered = full().render();
         assert_eq!(rendered["nodes"][0]["extraPortMappings"][0]["listenAddress"], "127.0.0.1");
+        assert_eq!(rendered["nodes"][0]["extraPortMappings"][0]["protocol"], "UDP");
         assert_eq!(rendered["nodes"][1]["extraPortMappings"], Value::Null);
     }
 
@@ -251,6 +289,23 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn workers_carry_their_taints_from_the_first_moment_on() {
+        let taint = |key: &str, value: &str| Taint {
+            key: key.to_string(),
+            value: value.to_string(),
+            effect: "NoSchedule".to_string(),
+        };
+        let mut group = sample_group("gpu", 1, 1, 0);
+        group.taints = vec![taint("team", "ml"), taint("example.com/slow", "")];
+        let rendered = config(&[group], KindCluster::default()).render();
+        let patch = rendered["nodes"][1]["kubeadmConfigPatches"][0].as_str().expect("a patch");
+        let patch: Value = serde_json::from_str(patch).expect("JSON");
+        let taints = &patch["nodeRegistration"]["kubeletExtraArgs"]["register-with-taints"];
+        assert_eq!(taints, "team=ml:NoSchedule,example.com/slow=:NoSchedule");
+        assert_eq!(rendered["nodes"][0]["kubeadmConfigPatches"], Value::Null);
+    }
+
+    #[test]
     fn addresses_of_both_families_make_a_cluster_of_both() {
         let family = |subnet: &str| {
             let spec = KindCluster { pod_subnet: Some(subnet.to_string()), ..KindCluster::default() };
@@ -259,6 +314,8 @@ pub(super) mod tests {
         assert_eq!(family("10.1.0.0/16"), Value::Null);
         assert_eq!(family("fd00::/56"), json!("ipv6"));
         assert_eq!(family("10.1.0.0/16,fd00::/56"), json!("dual"));
+        let declared = KindCluster { ip_family: Some(KindIpFamily::Dual), ..KindCluster::default() };
+        assert_eq!(config(&[], declared).render()["networking"]["ipFamily"], "dual");
     }
 
     #[test]
@@ -276,6 +333,7 @@ pub(super) mod tests {
         assert_eq!(changed(|config| config.spec.mounts[0].read_only = false), ["mounts"]);
         assert_eq!(changed(|config| config.spec.pod_subnet = None), ["networking"]);
         assert_eq!(changed(|config| config.spec.feature_gates.clear()), ["features"]);
+        assert_eq!(changed(|config| config.spec.kubeadm_patches.push("kind: x".to_string())), ["patches"]);
         let labels = changed(|config| {
             config.groups[0].labels.insert("a".to_string(), "b".to_string());
             config.groups[0].taints.clear();

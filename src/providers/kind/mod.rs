@@ -1,4 +1,5 @@
 //! Kubernetes in containers on this machine, driven through `kind`.
+//! **Start reading at** [`ClusterResource`]; what is looked at before, at [`preflight`].
 
 mod cluster;
 mod config;
@@ -8,6 +9,8 @@ mod inventory;
 mod mark;
 mod network;
 mod nodes;
+mod pools;
+pub mod preflight;
 mod program;
 mod step;
 mod verdict;
@@ -15,6 +18,7 @@ mod verdict;
 pub use cluster::ClusterResource;
 pub use inventory::{remains, standing};
 pub use mark::{Digest, Mark};
+pub use network::{NetworkResource, network};
 pub use nodes::NodeGroups;
 
 /// The label by which kind knows the containers of a cluster; its value is the cluster's name.
