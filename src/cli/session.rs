@@ -87,6 +87,7 @@ impl<'a> Session<'a> {
         let local = settings.local(scope.live.tools.as_deref())?;
         let plan_settings = plan::Settings {
             local: local.clone(),
+            cluster: providers::Leave { recreate: leave.recreate },
             run: run.clone(),
             user: settings.user.clone(),
             host: settings.host.clone(),
@@ -308,7 +309,7 @@ impl<'a> Session<'a> {
         } else {
             self.standing(&flow).await
         };
-        let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
+        let local = providers::remains(&self.environment, &self.local, &flow).await?;
         remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
         Ok(remains)
     }
@@ -458,6 +459,7 @@ fn limits(scope: &Scope, leave: &Leave) -> String {
         (leave.force_conflicts, " --force-conflicts"),
         (leave.prune_namespaces, " --prune-namespaces"),
         (leave.prune_crds, " --prune-crds"),
+        (leave.recreate, " --recreate"),
     ];
     words.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_string()));
     words.concat()

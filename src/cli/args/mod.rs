@@ -176,6 +176,9 @@ pub(super) struct Leave {
     /// Delete custom resource definitions that left the profile, with all their objects
     #[arg(long, help_heading = "Guards")]
     pub(super) prune_crds: bool,
+    /// Make a kind cluster anew where a change of the profile needs that: all that is in it is lost
+    #[arg(long, help_heading = "Guards")]
+    pub(super) recreate: bool,
 }
 
 #[derive(Debug, Args)]
