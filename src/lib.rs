@@ -11,6 +11,7 @@ pub mod os;
 pub mod plan;
 pub mod profile;
 pub mod providers;
+pub mod registry;
 pub mod tenants;
 pub mod ui;
 pub mod verify;

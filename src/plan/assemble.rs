@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::registries::{self, REGISTRY};
 use super::sets::{Rendering, TENANTS, render, render_for_removal};
 use super::subject::canary_image;
 use crate::addons::{LEFT_OPEN, Sources};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub partial: bool,
     /// Only take away what stands: what is wrong with what would be made is in nobody's way.
     pub removal: bool,
+    /// Take away the images of the registries too. Only in a removal.
+    pub registries: bool,
     /// The tenants to work on; all when there are none. Only in a partial run.
     pub tenants: BTreeSet<String>,
 }
@@ -116,12 +119,14 @@ pub fn assemble(
     let provided = providers::provide(environment, &settings.local, &hub)?;
     let cluster_id = provided.cluster_id().clone();
     let removal = provided.cluster_removal;
-    graph.add(provided.cluster, removal);
+    let needs = registries::before(&mut graph, environment, settings);
+    graph.add_behind(provided.cluster, removal, needs);
+    let nodes_of_registry = registries::behind(&mut graph, environment, settings, &cluster_id);
     // What lies in a cluster of our own goes with it; what lies in somebody else's is taken out.
     let inner = if removal == Removal::Kept { Removal::Itself } else { Removal::WithContainer };
     let records = Records::new(Arc::clone(&hub), cluster_id.clone());
     graph.add(Box::new(records), inner);
-    let needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
+    let mut needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
     if has_machines(environment) {
         let ready = Need::Ready(ResourceId::new("node-groups"));
@@ -129,6 +134,8 @@ pub fn assemble(
         let truth = PolicyTruth::new(needs, Arc::clone(&hub), canary_image(environment));
         graph.add(Box::new(truth), inner);
     }
+    // What is pulled should find the way that the nodes are told of.
+    needs.extend(nodes_of_registry.map(Need::Ready));
     let network = providers::network(environment, &settings.local, &hub, cluster_id)
         .filter(|_| sets.iter().any(|set| set.late.is_some()));
     let network_id = network.as_ref().map(|network| network.id().clone());
@@ -168,6 +175,7 @@ fn has_machines(environment: &Environment) -> bool {
 fn id_of(set: &str) -> ResourceId {
     ResourceId::new(match set.strip_prefix("addon-") {
         Some(addon) => format!("addon/{addon}"),
+        None if set == REGISTRY => format!("{REGISTRY}/hosting"),
         None => TENANTS.to_string(),
     })
 }

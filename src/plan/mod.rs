@@ -7,6 +7,7 @@
 mod assemble;
 mod document;
 mod misfits;
+mod registries;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sets;

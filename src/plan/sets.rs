@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::registries;
 use crate::addons::{Ability, Catalog, Mirrors, Offered, Rendered, Sources, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
@@ -11,7 +12,8 @@ use crate::{providers, tenants};
 /// All object sets of an environment, and what the user should know of what is not in them.
 #[derive(Clone)]
 pub struct Rendering {
-    /// One set per addon that berth applies, then one for all tenants.
+    /// One set per addon that berth applies, then one for the registry of this machine, then one for all
+    /// tenants.
     pub sets: Vec<ObjectSet>,
     /// Addons that somebody else brings, with the path of the list that has items once they work.
     pub provided: Vec<(String, String)>,
@@ -53,6 +55,7 @@ pub fn render_addons(
 fn rendering(environment: &Environment, catalog: Catalog, addons: Vec<Rendered>) -> Rendering {
     let platform = providers::platform(environment);
     let mut rendering = addon_sets(environment, &Arc::new(catalog), addons, &platform);
+    rendering.sets.extend(registries::hosting_set(environment));
     rendering.sets.push(tenants_set(environment, &platform));
     rendering
 }
