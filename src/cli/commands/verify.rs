@@ -12,7 +12,7 @@ use crate::os::files;
 use crate::plan;
 use crate::ui::Complaint;
 use crate::ui::verify::Examined;
-use crate::verify::examine;
+use crate::verify::{Habits, examine};
 
 /// The word by which the canary's namespace is known.
 const PURPOSE: &str = "verify";
@@ -66,8 +66,9 @@ async fn verify(
     // What is found out is kept beside the records: where there are none, nothing shall stay behind.
     let records = survey.look_of(&ResourceId::new("records"));
     let remember = records == Some(&Look::Seen(State::Ready));
+    let habits = Habits { remember, keep: arguments.keep };
     let flow = session.flow(signals);
-    let found = examine(&session.assembly.hub, &subject, &purpose, remember, &flow).await;
+    let found = examine(&session.assembly.hub, &subject, &purpose, habits, &flow).await;
     let found = found.map_err(|fault| ended(session, &fault, signals))?;
     Ok(Examined::new(session.about.clone(), found.report, found.left, session.took()))
 }
