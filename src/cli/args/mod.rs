@@ -251,6 +251,9 @@ pub(super) struct Verify {
     /// What the canary runs: an agnhost image that the cluster can pull
     #[arg(long, value_name = "IMAGE")]
     pub(super) image: Option<String>,
+    /// Leave the canary in the cluster, for a look at its events; the next `verify` or `down` removes it
+    #[arg(long)]
+    pub(super) keep: bool,
     /// The folder with the programs of a rehearsal; default: PATH, then berth's tool cache
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) tools: Option<PathBuf>,
