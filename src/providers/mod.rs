@@ -5,6 +5,7 @@
 //! **Start reading at** [`provide`], then [`platform()`].
 
 pub mod existing;
+pub mod images;
 pub mod kwok;
 pub mod nodes;
 mod platform;
