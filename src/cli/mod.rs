@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod exit;
+mod follow;
 mod kubernetes;
 mod merge;
 mod profiles;

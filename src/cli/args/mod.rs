@@ -1,4 +1,5 @@
 mod addon;
+mod image;
 mod scope;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
 pub(super) use addon::{Addon, AddonCommand, AddonImages, AddonList};
+pub(super) use image::{Image, ImageCommand, ImageLoad};
 pub(super) use scope::{Part, Time};
 
 /// Kubernetes platforms from one declarative profile per environment: cluster, node groups,
@@ -106,6 +108,8 @@ pub(super) enum Command {
     List,
     /// Show the addons of an environment, or all that there are, and the images that they pull
     Addon(Addon),
+    /// Bring images of this machine to an environment
+    Image(Image),
     /// Show where an environment's private kubeconfig is, or merge it into yours
     Kubeconfig(Kubeconfig),
     /// Check the tools, folders and settings that berth needs on this machine
