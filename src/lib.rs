@@ -14,5 +14,6 @@ pub mod providers;
 pub mod registry;
 pub mod tenants;
 pub mod ui;
+pub mod verify;
 
 pub use cli::main;

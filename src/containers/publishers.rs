@@ -20,13 +20,13 @@ const COLUMNS: &str = "{{.Names}}\t{{.Label \"io.x-k8s.kind.cluster\"}}\t{{.Port
 impl Engine {
     /// The containers that run and publish ports.
     pub async fn publishers(&self) -> Result<Vec<Publisher>, Fault> {
-        let listed = self.call("list containers", ["ps", "--no-trunc", "--format", COLUMNS]).await?;
+        let listed = self.ask("list containers", ["ps", "--no-trunc", "--format", COLUMNS]).await?;
         Ok(listed.stdout.lines().filter_map(publisher_of).collect())
     }
 
     /// The names of its networks.
     pub async fn network_names(&self) -> Result<Vec<String>, Fault> {
-        let listed = self.call("list networks", ["network", "ls", "--format", "{{.Name}}"]).await?;
+        let listed = self.ask("list networks", ["network", "ls", "--format", "{{.Name}}"]).await?;
         Ok(listed
             .stdout
             .lines()

@@ -6,14 +6,16 @@ use sha2::{Digest, Sha256};
 
 use super::registries::{self, REGISTRY};
 use super::sets::{Rendering, TENANTS, render, render_for_removal};
+use super::subject::canary_image;
 use crate::addons::{LEFT_OPEN, Sources};
-use crate::base::{Fault, FaultKind, Note, ResourceId, RunId, label};
+use crate::base::{Fault, FaultKind, Note, ProviderKind, ResourceId, RunId, label};
 use crate::engine::{Graph, Need, Outputs, Removal};
 use crate::k8s::{
     Hub, HubSettings, Kind, Kinds, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind,
 };
 use crate::profile::{Environment, NodeGroup};
 use crate::providers;
+use crate::verify::PolicyTruth;
 
 /// What a run needs besides the profile.
 #[derive(Debug, Clone)]
@@ -126,6 +128,12 @@ pub fn assemble(
     graph.add(Box::new(records), inner);
     let mut needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
+    if has_machines(environment) {
+        let ready = Need::Ready(ResourceId::new("node-groups"));
+        let needs = needs.iter().cloned().chain([ready]).collect();
+        let truth = PolicyTruth::new(needs, Arc::clone(&hub), canary_image(environment));
+        graph.add(Box::new(truth), inner);
+    }
     // What is pulled should find the way that the nodes are told of.
     needs.extend(nodes_of_registry.map(Need::Ready));
     let network = providers::network(environment, &settings.local, &hub, cluster_id)
@@ -156,6 +164,11 @@ pub fn assemble(
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
     Ok(Assembly { graph, hub, notes, content })
+}
+
+/// Whether its nodes are machines, on which something runs.
+fn has_machines(environment: &Environment) -> bool {
+    !environment.rehearsal && environment.cluster.provider() != ProviderKind::Kwok
 }
 
 /// The name of a set's resource.

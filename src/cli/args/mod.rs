@@ -85,6 +85,12 @@ pub(super) enum Command {
     /// Shows what goes and asks for the environment's name. Removes only what carries the environment's
     /// owner mark. A protected environment is refused until its protection is lifted in the profile.
     Down(Down),
+    /// Prove that an environment works: a canary is scheduled, asked from inside and outside, and removed
+    ///
+    /// Each check ends as passed, failed, or not applicable with the reason: what a platform does not do
+    /// never passes. The canary lives in a namespace of its own that goes again, also after Ctrl-C; what
+    /// a killed run left goes with the next one and with `down`. Exits with 1 when a check failed.
+    Verify(Verify),
     /// Check a profile, without asking a cluster or a cloud
     Validate(Validate),
     /// Write every Kubernetes object that `up` would apply as YAML, for Argo CD, Flux and the like
@@ -227,6 +233,24 @@ pub(super) struct Down {
     /// Remove the registries too, with their images
     #[arg(long)]
     pub(super) registries: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Stop waiting after this time (90s, 10m, 1h30m): what is not seen by then failed
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub(super) timeout: Time,
+    /// Also write the checks to FILE as JUnit XML, for CI
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) junit: Option<PathBuf>,
+    /// What the canary runs: an agnhost image that the cluster can pull
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) image: Option<String>,
+    /// The folder with the programs of a rehearsal; default: PATH, then berth's tool cache
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) tools: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod schema;
 mod status;
 mod up;
 mod validate;
+mod verify;
 
 use super::args::Command;
 use super::exit::{Exit, Failure};
@@ -28,6 +29,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Plan(arguments) => plan::run(&arguments, settings),
         Command::Status(arguments) => status::run(&arguments, settings),
         Command::Down(arguments) => down::run(&arguments, settings),
+        Command::Verify(arguments) => verify::run(&arguments, settings),
         Command::Validate(arguments) => validate::run(&arguments, settings),
         Command::Render(arguments) => render::run(&arguments, settings),
         Command::Init(arguments) => init::run(&arguments, settings),

@@ -13,6 +13,7 @@ use crate::engine::{Outcome, Survey, converge, converge_seen};
 use crate::plan::Plan;
 use crate::ui::report::Report;
 use crate::ui::{self, words};
+use crate::verify::NETWORK_POLICY;
 
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
@@ -171,6 +172,9 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
         settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.talk_width));
     } else if !settings.json() {
         print(settings, &report.up(settings.printer.data_paint, settings.printer.width))?;
+    }
+    if let Some(truth) = outcome.outputs.text(NETWORK_POLICY).filter(|_| outcome.changed) {
+        settings.printer.talk(truth);
     }
     Ok(())
 }

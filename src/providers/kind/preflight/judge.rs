@@ -41,6 +41,13 @@ pub fn judge(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
     for obstacle in &sight.obstacles {
         findings.extend(port_finding(obstacle, sight));
     }
+    findings.extend(sight.missing_mounts.iter().map(|folder| {
+        fail(
+            format!("mount {}", folder.display()),
+            "there is no such folder, and the engine would make one that belongs to root",
+            format!("`mkdir -p {}`", folder.display()),
+        )
+    }));
     proxy_findings(sight, &mut findings);
     findings.sort_by_key(|finding| finding.level);
     findings
@@ -56,17 +63,9 @@ fn warn(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<Str
 
 /// An engine that is not there, does not let this user in, does not run or does not answer.
 fn without_engine(fault: &Fault) -> Finding {
-    let reason = fault.reason.lines().last().unwrap_or_default().to_string();
-    let said = reason.to_lowercase();
-    let remedy = if said.contains("permission denied") {
-        "let your user use it: `sudo usermod -aG docker $USER`, then log in anew".to_string()
-    } else if said.contains("cannot connect") || said.contains("is the docker daemon running") {
-        "start it: `sudo systemctl start docker`, or open Docker Desktop".to_string()
-    } else if said.contains("no answer within") {
-        "it hangs: restart it, `sudo systemctl restart docker` or from Docker Desktop's menu".to_string()
-    } else {
-        fault.hint.clone().unwrap_or_else(|| "`docker info` has to work".to_string())
-    };
+    // What matters stands last; docker puts warnings before it.
+    let reason = fault.reason.lines().last().unwrap_or_default();
+    let remedy = fault.hint.as_deref().unwrap_or("`docker info` has to work");
     fail("container engine", reason, remedy)
 }
 
@@ -372,6 +371,7 @@ mod tests {
                 ..Machine::default()
             },
             obstacles: Vec::new(),
+            missing_mounts: Vec::new(),
             proxies: Proxies::default(),
         }
     }
@@ -400,26 +400,11 @@ mod tests {
 
     #[test]
     fn an_engine_that_cannot_be_worked_with_comes_with_its_own_remedy() {
-        // As docker 28 says it, but for the last, which is flow's word.
-        for (reason, remedy) in [
-            (
-                "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
-                "usermod -aG docker",
-            ),
-            (
-                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-                "start it",
-            ),
-            ("no answer within 10 s", "restart it"),
-        ] {
-            let fault = Fault::new(FaultKind::Transient, "docker: ask for its state", reason);
-            let findings = judge(&Sight { engine: Err(fault), ..good() }, &Wanted::usual());
-            assert_eq!(
-                (findings.len(), findings[0].level, findings[0].found.as_str()),
-                (1, Level::Fail, reason)
-            );
-            assert!(findings[0].remedy.contains(remedy), "{findings:?}");
-        }
+        let said = "WARNING: Error loading config file\npermission denied while trying to connect";
+        let fault = Fault::new(FaultKind::Denied, "docker: ask for its state", said).hint("log in anew");
+        let findings = judge(&Sight { engine: Err(fault), ..good() }, &Wanted::usual());
+        let told = fail("container engine", "permission denied while trying to connect", "log in anew");
+        assert_eq!(findings, [told]);
     }
 
     #[test]

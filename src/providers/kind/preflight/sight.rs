@@ -27,6 +27,8 @@ pub struct Sight {
     pub machine: Machine,
     /// The wanted ports that cannot be had.
     pub obstacles: Vec<Obstacle>,
+    /// The folders to be mounted that are not there.
+    pub missing_mounts: Vec<PathBuf>,
     /// The proxies that nodes would get.
     pub proxies: Proxies,
 }
@@ -96,31 +98,31 @@ pub enum Holder {
 /// Looks at everything that matters to `wanted`, all at once.
 pub async fn sight(local: &Local, wanted: &Wanted, flow: &Flow) -> Sight {
     let search_path = &local.engine.search_path;
-    let found = local.engine.find();
-    let look_at_engine = async {
-        let engine = found.clone()?;
-        engine_sight(engine, search_path, flow).await
-    };
-    let look_at_ports = obstacles(found.as_ref().ok(), wanted, flow);
+    let found = local.engine.find().map(|engine| engine.patient(PATIENCE));
+    let look_at_engine = async { engine_sight(found.clone()?, search_path).await };
+    let look_at_ports = obstacles(found.as_ref().ok(), wanted);
     let (engine, kind, obstacles) = tokio::join!(look_at_engine, kind(search_path, flow), look_at_ports);
-    Sight { engine, kind, machine: Machine::look(), obstacles, proxies: local.proxies.clone() }
+    Sight {
+        engine,
+        kind,
+        machine: Machine::look(),
+        obstacles,
+        missing_mounts: wanted.mounts.iter().filter(|folder| !folder.exists()).cloned().collect(),
+        proxies: local.proxies.clone(),
+    }
 }
 
-async fn engine_sight(engine: Engine, search_path: &OsStr, flow: &Flow) -> Result<EngineSight, Fault> {
-    let attempted = format!("{}: ask for its state", engine.kind());
-    let ask = async {
-        let (info, networks) = tokio::join!(engine.info(), networks(&engine));
-        let info = info?;
-        let free_disk = machine::free_disk(Path::new(&info.root), search_path).await;
-        Ok(EngineSight {
-            kind: engine.kind(),
-            path: engine.path().to_path_buf(),
-            info,
-            free_disk,
-            networks: networks.unwrap_or_default(),
-        })
-    };
-    flow.within(PATIENCE, &attempted, ask).await
+async fn engine_sight(engine: Engine, search_path: &OsStr) -> Result<EngineSight, Fault> {
+    let (info, networks) = tokio::join!(engine.info(), networks(&engine));
+    let info = info?;
+    let free_disk = machine::free_disk(Path::new(&info.root), search_path).await;
+    Ok(EngineSight {
+        kind: engine.kind(),
+        path: engine.path().to_path_buf(),
+        info,
+        free_disk,
+        networks: networks.unwrap_or_default(),
+    })
 }
 
 /// The subnets of the engine's networks, by name.
@@ -160,14 +162,14 @@ fn version_of(text: &str) -> Option<(String, (u32, u32))> {
 }
 
 /// The wanted ports that cannot be had. Those that this cluster's own nodes hold go with them.
-async fn obstacles(engine: Option<&Engine>, wanted: &Wanted, flow: &Flow) -> Vec<Obstacle> {
+async fn obstacles(engine: Option<&Engine>, wanted: &Wanted) -> Vec<Obstacle> {
     let vacancies = wanted.ports.iter().map(|port| (port, vacancy(port.address, &port.protocol)));
     let blocked: Vec<(&WantedPort, Vacancy)> =
         vacancies.filter(|(_, found)| !matches!(found, Vacancy::Free | Vacancy::Unknown)).collect();
     let publishers = match engine {
         Some(engine) if blocked.iter().any(|(_, found)| *found == Vacancy::Taken) => {
             // Without an answer, the holders are looked for among programs alone.
-            flow.within(PATIENCE, "list containers", engine.publishers()).await.unwrap_or_default()
+            engine.publishers().await.unwrap_or_default()
         }
         _ => Vec::new(),
     };

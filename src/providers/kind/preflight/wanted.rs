@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::base::AddressRange;
 use crate::profile::schema::{KindCluster, KindIpFamily};
@@ -24,6 +25,8 @@ pub struct Wanted {
     pub ports: Vec<WantedPort>,
     /// The field and its addresses: those of pods and of services.
     pub subnets: Vec<(&'static str, AddressRange)>,
+    /// Folders of this machine that nodes are to see.
+    pub mounts: Vec<PathBuf>,
 }
 
 /// A port of this machine that a node is to have.
@@ -45,6 +48,7 @@ impl Wanted {
             workers: 0,
             ports: Vec::new(),
             subnets: subnets(&KindCluster::default()),
+            mounts: Vec::new(),
         }
     }
 
@@ -65,6 +69,7 @@ impl Wanted {
             workers: environment.node_groups.iter().map(|group| u64::from(group.min.max(1))).sum(),
             ports: ports.collect(),
             subnets: subnets(spec),
+            mounts: spec.mounts.iter().map(|mount| mount.host.0.clone()).collect(),
         })
     }
 }
