@@ -6,6 +6,7 @@
 
 mod args;
 mod commands;
+mod credentials;
 mod exit;
 mod kubernetes;
 mod merge;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Arguments;
+pub use credentials::credential_helper;
 use exit::{Exit, Failure};
 use settings::{Settings, Surroundings};
 

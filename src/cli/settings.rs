@@ -25,6 +25,7 @@ pub(super) struct Surroundings {
     pub(super) search_path: OsString,
     pub(super) kubeconfig: Option<OsString>,
     pub(super) helm_logins: Option<PathBuf>,
+    pub(super) docker_config: Option<PathBuf>,
     pub(super) proxies: Proxies,
     pub(super) user: String,
     pub(super) host: String,
@@ -55,6 +56,7 @@ impl Surroundings {
             search_path: variable("PATH").unwrap_or_default(),
             kubeconfig: variable("KUBECONFIG"),
             helm_logins: helm_logins(&folder),
+            docker_config: folder("DOCKER_CONFIG"),
             proxies: proxies(&text),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
@@ -101,6 +103,7 @@ pub(super) struct Settings {
     cache: Option<PathBuf>,
     kubeconfig: Option<OsString>,
     helm_logins: Option<PathBuf>,
+    docker_config: Option<PathBuf>,
     proxies: Proxies,
 }
 
@@ -115,6 +118,7 @@ impl Settings {
             && !surroundings.dumb_terminal
             && !surroundings.ci
             && global.verbose == 0;
+        let docker_config = surroundings.docker_config.clone().or_else(|| under_home(".docker"));
         let talk_width = surroundings.columns.unwrap_or(WIDTH_ELSEWHERE).clamp(40, 160);
         Self {
             printer: Printer {
@@ -142,6 +146,7 @@ impl Settings {
             folder: surroundings.folder,
             kubeconfig: surroundings.kubeconfig,
             helm_logins: surroundings.helm_logins,
+            docker_config,
             proxies: surroundings.proxies,
         }
     }
@@ -190,6 +195,13 @@ impl Settings {
     /// Where `helm` is, and the logins that its user has given it.
     pub(super) fn helm(&self) -> HelmSearch {
         HelmSearch { search_path: self.search_path.clone(), logins: self.helm_logins.clone() }
+    }
+
+    /// The configuration of the user's container engine: where docker looks for it.
+    pub(super) fn docker_config(&self) -> Result<PathBuf, Fault> {
+        let folder = self.docker_config.as_ref();
+        let folder = folder.ok_or_else(|| homeless("find the configuration of docker", "DOCKER_CONFIG"))?;
+        Ok(folder.join("config.json"))
     }
 
     /// The kubeconfig that `kubectl` would write to: the first of KUBECONFIG, or `~/.kube/config`.

@@ -8,6 +8,7 @@ mod init;
 mod kubeconfig;
 mod list;
 mod plan;
+mod registry;
 mod render;
 mod schema;
 mod status;
@@ -35,6 +36,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Init(arguments) => init::run(&arguments, settings),
         Command::List => list::run(settings),
         Command::Addon(arguments) => addon::run(&arguments, settings),
+        Command::Registry(arguments) => registry::run(&arguments, settings),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
         Command::Doctor(arguments) => doctor::run(&arguments, settings),
         Command::Schema(arguments) => schema::run(&arguments, settings),

@@ -208,7 +208,8 @@ impl Findings {
             Role::Own(_) => self.broken = Some(format!("{} ends again and again: {said}", store.title())),
             Role::Cache(_) => {
                 let text = format!(
-                    "{} does not run, and nodes pull from there themselves: {said}; once that works, start it:                      container `{}`",
+                    "{} does not run, and nodes pull from there themselves: {said}; once that works, start it: \
+                     container `{}`",
                     store.title(),
                     store.name()
                 );
