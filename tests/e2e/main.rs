@@ -14,7 +14,6 @@
 mod daemon;
 mod full_disk;
 mod harness;
-mod how_to;
 mod lab;
 mod side_by_side;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]

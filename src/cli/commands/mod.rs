@@ -9,6 +9,7 @@ mod init;
 mod kubeconfig;
 mod list;
 mod plan;
+mod registry;
 mod render;
 mod schema;
 mod status;
@@ -37,6 +38,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::List => list::run(settings),
         Command::Addon(arguments) => addon::run(&arguments, settings),
         Command::Image(arguments) => image::run(&arguments, settings),
+        Command::Registry(arguments) => registry::run(&arguments, settings),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
         Command::Doctor(arguments) => doctor::run(&arguments, settings),
         Command::Schema(arguments) => schema::run(&arguments, settings),
