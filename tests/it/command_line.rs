@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::support::{Berth, Finished};
 
 /// Everything that has a help of its own.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 20] = [
     "",
     "up",
     "plan",
@@ -24,6 +24,9 @@ const COMMANDS: [&str; 17] = [
     "addon",
     "addon list",
     "addon images",
+    "registry",
+    "registry list",
+    "registry login",
     "kubeconfig",
     "doctor",
     "schema",

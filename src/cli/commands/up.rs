@@ -135,6 +135,7 @@ fn remedy(conflicts: &[String], again: &str) -> String {
     let flags = [
         ("--adopt", "takes over what somebody else made"),
         ("--force-conflicts", "takes over fields that another program applies"),
+        ("--recreate", "makes the cluster anew, and all that is in it is lost"),
     ];
     let helps = |conflict: &String, flag: &str| conflict.contains(&format!("`{flag}`"));
     let asked = flags.iter().filter(|(flag, _)| conflicts.iter().any(|conflict| helps(conflict, flag)));
