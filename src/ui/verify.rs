@@ -1,4 +1,4 @@
-//! What `verify` shows: every check and how it ended, as a table, as JSON, as JUnit XML.
+//! What `verify` shows: every check and how it ended, as a table, as JSON, as `JUnit` XML.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ impl Examined {
         format!("{line}  {}", paint.faint(&duration(Duration::from_millis(self.took_ms))))
     }
 
-    /// The checks as JUnit XML: one suite, one case for each check; what is not applicable is skipped.
+    /// The checks as `JUnit` XML: one suite, one case for each check; what is not applicable is skipped.
     pub fn junit(&self) -> String {
         let checks = &self.report.checks;
         let of = |verdict| self.report.count(verdict);

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -217,7 +218,7 @@ fn named(check: &str, group: &Group) -> String {
 
 /// Stands for the node groups of a profile that declares none.
 fn anywhere() -> Group {
-    Group { name: "any".to_string(), selector: Default::default(), taints: Vec::new(), min: 1, gpus: 0 }
+    Group { name: "any".to_string(), selector: BTreeMap::new(), taints: Vec::new(), min: 1, gpus: 0 }
 }
 
 impl Subject {
