@@ -19,3 +19,4 @@ mod side_by_side;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
