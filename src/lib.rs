@@ -11,7 +11,9 @@ pub mod os;
 pub mod plan;
 pub mod profile;
 pub mod providers;
+pub mod registry;
 pub mod tenants;
 pub mod ui;
+pub mod verify;
 
-pub use cli::main;
+pub use cli::{credential_helper, main};

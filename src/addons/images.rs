@@ -77,6 +77,11 @@ impl Mirrors {
         Ok(images.into_iter().collect())
     }
 
+    /// The full reference of what is pulled for `written`, from its mirror where one is for it.
+    pub fn pulled_for(&self, written: &str) -> String {
+        self.settled(written).0
+    }
+
     /// The full reference of what is pulled for `written`, and whether every mirror misses it.
     fn settled(&self, written: &str) -> (String, bool) {
         let Some(mut reference) = Reference::parse(written) else {

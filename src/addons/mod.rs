@@ -35,6 +35,6 @@ pub use images::{Image, Mirrors, check_mirrored, digest_of, in_full};
 pub use needs::Wanted;
 pub use options::{Additional, OptionSchema, OptionType, OptionTypes};
 pub use pools::PoolOptions;
-pub use rendered::{Offered, Rendered};
+pub use rendered::{LEFT_OPEN, Offered, Rendered};
 pub use rules::{Named, Rule};
 pub use source::{Document, GET_HELM, HelmSearch, HelmVersion, Means, Sources};

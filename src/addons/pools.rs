@@ -118,7 +118,7 @@ impl Pools {
                     settled.open.push(name);
                     continue;
                 };
-                let chosen = choose(network, &given).ok_or_else(|| no_room(&path, network))?;
+                let chosen = choose(network, &name, &given).ok_or_else(|| no_room(&path, network))?;
                 given.push(chosen);
                 addresses.push(chosen.to_string());
             }
@@ -215,6 +215,7 @@ fn no_room(path: &str, network: &Network) -> AddonError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::net::IpAddr;
 
     use super::super::slices::SLICE;
@@ -259,6 +260,8 @@ mod tests {
             taken: vec![(range("172.18.255.64-172.18.255.95"), "cluster `other`".to_string())],
             own: Vec::new(),
             seed: "7f3k2q9d".to_string(),
+            rivals: Vec::new(),
+            reachable: true,
         }
     }
 
@@ -446,11 +449,30 @@ mod tests {
         }
         // What the environment has already, it keeps.
         let own = range("172.18.250.3-172.18.250.9");
-        assert_eq!(chosen(&Network { own: vec![own], ..network() }), own);
-        let lost = Network { own: vec![range("172.18.255.64/27")], ..network() };
-        assert_eq!(chosen(&lost), first);
+        assert_eq!(chosen(&Network { own: vec![("default".to_string(), own)], ..network() }), own);
+        let lost = vec![("default".to_string(), range("172.18.255.64/27"))];
+        assert_eq!(chosen(&Network { own: lost, ..network() }), first);
+        let of_another_pool = vec![("other".to_string(), own)];
+        assert_eq!(chosen(&Network { own: of_another_pool, ..network() }), first);
         let seeds = ["a", "b", "c", "d"].map(|seed| chosen(&Network { seed: seed.to_string(), ..network() }));
         assert!(seeds.iter().any(|slice| *slice != seeds[0]), "all environments begin at one place");
+    }
+
+    #[test]
+    fn environments_that_start_at_one_moment_choose_apart() {
+        let seeds: Vec<String> = (0..60).map(|number| format!("lab-{number:02}")).collect();
+        let chosen_by = |index: usize, rivals: &[String]| {
+            let network = Network { seed: seeds[index].clone(), rivals: rivals.to_vec(), ..network() };
+            addresses(&settle(json!({}), &network).expect("a slice"))[0].to_string()
+        };
+        let distinct = |chosen: Vec<String>| chosen.into_iter().collect::<BTreeSet<_>>().len();
+        assert_eq!(distinct((0..60).map(|index| chosen_by(index, &seeds[..index])).collect()), 60);
+        // Their places to begin at are few enough for some of them to be the same.
+        assert!(distinct((0..60).map(|index| chosen_by(index, &[])).collect()) < 60);
+        // A pool that stands is not given up for one that may come.
+        let own = range("172.18.250.32/27");
+        let standing = Network { own: vec![("default".to_string(), own)], rivals: seeds, ..network() };
+        assert_eq!(addresses(&settle(json!({}), &standing).expect("a slice"))[0], &json!([own.to_string()]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::error::AddonError;
 use super::images::Image;
 use super::rendered::Rendered;
 use super::source::{SourceObjects, downloaded, missing_namespace, of_source};
-use crate::base::{Note, Platform};
+use crate::base::{Note, Platform, ProviderKind};
 use crate::k8s::{Kinds, Object};
 use crate::profile::{AddonSpec, Reach};
 
@@ -48,6 +48,11 @@ impl Catalog {
                 (rendered.objects, rendered.images) = self.mirrored(addon, objects)?;
                 rendered.offers = offers;
                 rendered.leave_out(&open, platform.rehearsal);
+                rendered.open = open;
+                // A rehearsal has no such network.
+                rendered.follows_network = addon.definition.address_pools.is_some()
+                    && platform.provider == ProviderKind::Kind
+                    && !platform.rehearsal;
             }
             Course::CheckOnly(because) => {
                 // Rendered all the same: what cannot be rendered is not worth rehearsing.
@@ -150,7 +155,7 @@ mod tests {
     use super::super::catalog::Manifest;
     use super::super::draft::tests::platform;
     use super::*;
-    use crate::base::{Capability, Network, ProviderKind, Subnet};
+    use crate::base::{Capability, Network, Subnet};
 
     fn spec(name: &str, options: Value) -> AddonSpec {
         AddonSpec::of_catalog(name, options)
@@ -267,6 +272,8 @@ mod tests {
             taken: Vec::new(),
             own: Vec::new(),
             seed: "7f3k2q9d".to_string(),
+            rivals: Vec::new(),
+            reachable: true,
         };
         let known = render(&auto, &Platform { network: Some(network), ..platform });
         assert_eq!(known.notes, []);

@@ -4,6 +4,9 @@ use super::rehearsal;
 use crate::base::Note;
 use crate::k8s::Object;
 
+/// The topic of the notes on what is chosen once the network of the cluster's nodes is known.
+pub const LEFT_OPEN: &str = "left open";
+
 /// What one addon of a profile comes to on one platform.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rendered {
@@ -17,6 +20,10 @@ pub struct Rendered {
     /// The path of a list in the cluster's API by whose items an addon that somebody else brings
     /// shows that it works.
     pub provided: Option<String>,
+    /// The address pools that are chosen once the network of the cluster's nodes is known.
+    pub open: Vec<String>,
+    /// Whether it comes to more, or is refused, once the network of the cluster's nodes is known.
+    pub follows_network: bool,
     /// Whether its objects are not at hand: it is from elsewhere and was not fetched.
     pub absent: bool,
     /// The images of its objects, also of those that a rehearsal leaves out.
@@ -53,7 +60,7 @@ impl Rendered {
             format!("pool `{pool}` (its addresses are chosen from the docker network once it is there)")
         }));
         if !parts.is_empty() {
-            let topic = if rehearsal { "not rehearsed" } else { "left open" };
+            let topic = if rehearsal { "not rehearsed" } else { LEFT_OPEN };
             self.notes.push(Note::new(topic, format!("addon {}: {}", self.name, parts.join(", "))));
         }
     }

@@ -68,9 +68,12 @@ fn reserved(subnet: &Subnet) -> Vec<(IpAddr, &'static str)> {
     reserved
 }
 
-/// A slice of the first IPv4 subnet of `network` that is free and apart from `given`: the one that this
-/// environment has already, else the first free one from a place on that follows from its id.
-pub(super) fn choose(network: &Network, given: &[AddressRange]) -> Option<AddressRange> {
+/// A slice of the first IPv4 subnet of `network` for the pool `name` that is free and apart from `given`: the
+/// one that this environment has already, else the first free one from a place on that follows from its id.
+///
+/// Who comes before it chooses first: environments that start at one moment see each other, so that each
+/// comes to what the others expect of it.
+pub(super) fn choose(network: &Network, name: &str, given: &[AddressRange]) -> Option<AddressRange> {
     let subnet = network.subnets.iter().find(|subnet| subnet.range.is_ipv4())?;
     let gateways = network.subnets.iter().filter_map(|subnet| subnet.gateway);
     let used: Vec<IpAddr> = network.used.iter().map(|(address, _)| *address).chain(gateways).collect();
@@ -82,13 +85,25 @@ pub(super) fn choose(network: &Network, given: &[AddressRange]) -> Option<Addres
     let holds_hosts_only = |range: &AddressRange| {
         subnet.range.encloses(range) && !reserved(subnet).iter().any(|(address, _)| range.holds(*address))
     };
-    let kept = network.own.iter().find(|range| is_free(range) && holds_hosts_only(range));
-    if let Some(range) = kept {
-        return Some(*range);
+    let mut own = network.own.iter().filter(|(pool, _)| pool == name).map(|(_, range)| *range);
+    if let Some(range) = own.find(|range| is_free(range) && holds_hosts_only(range)) {
+        return Some(range);
     }
     let slots = slots(subnet);
-    let start = start(&network.seed).checked_rem(slots.len()).unwrap_or_default();
-    slots.iter().cycle().skip(start).take(slots.len()).find(|range| is_free(range)).copied()
+    let mut expected: Vec<AddressRange> = Vec::new();
+    for rival in &network.rivals {
+        let next = from(rival, &slots).find(|range| is_free(range) && !expected.contains(range));
+        expected.extend(next);
+    }
+    let free = || from(&network.seed, &slots).filter(&is_free);
+    // What others may choose is better than nothing.
+    free().find(|range| !expected.contains(range)).or_else(|| free().next())
+}
+
+/// All of `slots`, from the place on that follows from `seed`.
+fn from(seed: &str, slots: &[AddressRange]) -> impl Iterator<Item = AddressRange> {
+    let start = start(seed).checked_rem(slots.len()).unwrap_or_default();
+    slots.iter().cycle().skip(start).take(slots.len()).copied()
 }
 
 /// The slices at the top of a subnet, from the bottom up. Containers get their addresses from its bottom.

@@ -14,10 +14,15 @@ pub struct Network {
     pub used: Vec<(IpAddr, String)>,
     /// Ranges that other clusters announce from, with whose they are: ``cluster `dev` ``.
     pub taken: Vec<(AddressRange, String)>,
-    /// Ranges that this environment has been given before: it keeps them as long as nothing is in the way.
-    pub own: Vec<AddressRange>,
+    /// The pools that this environment has already, by name: it keeps them as long as nothing is in the way.
+    pub own: Vec<(String, AddressRange)>,
     /// What tells this environment from others: where its search for a free range begins.
     pub seed: String,
+    /// The seeds of other environments on it whose pools are not known and that choose first, in the order in
+    /// which they do.
+    pub rivals: Vec<String>,
+    /// Whether its addresses can be reached from this machine.
+    pub reachable: bool,
 }
 
 /// One subnet of a network.

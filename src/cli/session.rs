@@ -36,7 +36,10 @@ pub(super) enum Purpose {
     /// To see what is to be made, or to make it: everything is rendered, for the Kubernetes that is there.
     Bring,
     /// To take away what stands: it goes by the marks in the cluster and needs neither helm nor network.
-    TakeAway,
+    TakeAway {
+        /// Whether the images of registries go too.
+        registries: bool,
+    },
 }
 
 /// What a command was asked to work on.
@@ -84,6 +87,7 @@ impl<'a> Session<'a> {
         let local = settings.local(scope.live.tools.as_deref())?;
         let plan_settings = plan::Settings {
             local: local.clone(),
+            cluster: providers::Leave { recreate: leave.recreate },
             run: run.clone(),
             user: settings.user.clone(),
             host: settings.host.clone(),
@@ -92,7 +96,8 @@ impl<'a> Session<'a> {
             prune_namespaces: leave.prune_namespaces,
             prune_crds: leave.prune_crds,
             partial: !scope.only.is_empty(),
-            removal: purpose == Purpose::TakeAway,
+            removal: purpose != Purpose::Bring,
+            registries: purpose == Purpose::TakeAway { registries: true },
             tenants: only_tenants(&scope.only, &environment)?,
         };
         let sources = match purpose {
@@ -100,7 +105,7 @@ impl<'a> Session<'a> {
                 kubernetes::settle(&mut environment)?;
                 sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?
             }
-            Purpose::TakeAway => Sources::absent(),
+            Purpose::TakeAway { .. } => Sources::absent(),
         };
         let mut assembly = plan::assemble(&environment, &plan_settings, &sources)
             .map_err(|fault| Failure::profile(&fault))?;
@@ -291,16 +296,21 @@ impl<'a> Session<'a> {
         let mut remains = if self.cluster_stays() {
             self.assembly.hub.remains(&flow).await?
         } else {
-            Remains { left: self.standing(&flow).await, kept: Vec::new() }
+            self.standing(&flow).await
         };
-        let local = providers::remains(&self.local.dirs, &self.environment.owner).await?;
+        let local = providers::remains(&self.environment, &self.local, &flow).await?;
         remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
         Ok(remains)
     }
 
-    /// The resources that are seen to be there, with their state.
-    async fn standing(&self, flow: &Flow) -> Vec<(String, String)> {
+    /// The resources that are seen to be there, with their state, and what they say is kept.
+    async fn standing(&self, flow: &Flow) -> Remains {
         let survey = crate::engine::survey(&self.assembly.graph, flow, &self.clock).await;
+        let notes = survey.resources.iter().flat_map(|seen| &seen.notes).filter(|note| note.topic == "kept");
+        let told = |note: &Note| {
+            let (what, why) = note.text.split_once(": ").unwrap_or((&note.text, ""));
+            (what.to_string(), why.to_string())
+        };
         let mut standing = Vec::new();
         for (id, removal) in self.assembly.graph.removals() {
             let Some(seen) = survey.resources.iter().find(|seen| seen.id == *id) else { continue };
@@ -313,7 +323,7 @@ impl<'a> Session<'a> {
             };
             standing.push((words::resource(id), state));
         }
-        standing
+        Remains { left: standing, kept: notes.map(told).collect() }
     }
 
     /// Lets go of the courtesy lock in the cluster.
@@ -438,6 +448,7 @@ fn limits(scope: &Scope, leave: &Leave) -> String {
         (leave.force_conflicts, " --force-conflicts"),
         (leave.prune_namespaces, " --prune-namespaces"),
         (leave.prune_crds, " --prune-crds"),
+        (leave.recreate, " --recreate"),
     ];
     words.extend(flags.iter().filter(|(given, _)| *given).map(|(_, flag)| (*flag).to_string()));
     words.concat()

@@ -190,6 +190,15 @@ impl Engine {
         if finished.succeeded() { Ok(finished) } else { Err(self.failed(attempted, &finished)) }
     }
 
+    /// Runs the engine with `arguments` to its end. A non-zero exit is no fault.
+    pub async fn run<A: Into<OsString>>(
+        &self,
+        attempted: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Finished, Fault> {
+        self.finish(attempted, self.program().args(arguments), WORK).await
+    }
+
     /// [`call`](Self::call) for a question, which is answered soon or never.
     pub(super) async fn ask<A: Into<OsString>>(
         &self,

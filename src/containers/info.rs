@@ -15,6 +15,9 @@ pub struct Info {
     pub cgroups: Option<u32>,
     /// Whether it runs without root.
     pub rootless: bool,
+    /// Whether it can limit memory, processes and CPU of containers: without root, only where the system
+    /// hands these controllers to the user.
+    pub limits: bool,
     /// Cores of the machine, or of the virtual machine that the containers run in.
     pub cores: u64,
     /// Memory in bytes, likewise.
@@ -60,6 +63,7 @@ impl Info {
             rootless: entries("SecurityOptions")
                 .iter()
                 .any(|option| option.as_str().is_some_and(|option| option.contains("rootless"))),
+            limits: ["MemoryLimit", "PidsLimit", "CPUShares"].iter().all(|key| value[key] == true),
             cores: value["NCPU"].as_u64().unwrap_or_default(),
             memory: value["MemTotal"].as_u64().unwrap_or_default(),
             runtimes: value["Runtimes"]
@@ -78,6 +82,7 @@ impl Info {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let system = &host["distribution"];
         let runtime = text(&host["ociRuntime"]["name"]);
+        let controllers = host["cgroupControllers"].as_array().cloned().unwrap_or_default();
         Self {
             version: text(&value["version"]["Version"]),
             architecture: architecture(&text(&host["arch"])),
@@ -86,6 +91,7 @@ impl Info {
                 .to_string(),
             cgroups: text(&host["cgroupVersion"]).trim_start_matches('v').parse().ok(),
             rootless: host["security"]["rootless"].as_bool().unwrap_or_default(),
+            limits: ["memory", "pids", "cpu"].iter().all(|name| controllers.iter().any(|has| has == name)),
             cores: host["cpus"].as_u64().unwrap_or_default(),
             memory: host["memTotal"].as_u64().unwrap_or_default(),
             runtimes: vec![runtime.clone()],

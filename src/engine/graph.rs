@@ -62,6 +62,12 @@ impl Graph {
         self.nodes.push(Node { resource, removal, needs });
     }
 
+    /// Adds a resource behind everything that it needs and behind `more`.
+    pub fn add_behind(&mut self, resource: Box<dyn Resource>, removal: Removal, more: Vec<Need>) {
+        let needs = resource.needs().into_iter().chain(more).collect();
+        self.nodes.push(Node { resource, removal, needs });
+    }
+
     /// The ids of all resources, in order.
     pub fn ids(&self) -> impl Iterator<Item = &ResourceId> {
         self.nodes.iter().map(|node| node.resource.id())

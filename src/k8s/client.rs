@@ -322,7 +322,7 @@ pub(super) fn object_path(kind: &Kind, namespace: Option<&str>, name: &str) -> S
 }
 
 /// Percent-encoded for a path or a query.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     const PLAIN: percent_encoding::AsciiSet =
         percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     percent_encoding::utf8_percent_encode(text, &PLAIN).to_string()

@@ -18,7 +18,7 @@ use super::removal::{count_custom_resources, left, remove_due};
 use super::step::{HeldStep, SetStep};
 use super::taken::{refuse_second_defaults, taken_addresses};
 use super::yields::left_to_others;
-use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, ResourceId, label};
+use crate::base::{Change, ChangeKind, Fault, FaultKind, Network, Note, ResourceId, label};
 use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 
@@ -29,6 +29,8 @@ pub struct ObjectSet {
     pub name: String,
     /// The objects, without owner marks.
     pub objects: Vec<Object>,
+    /// What it has besides, once the network of the cluster's nodes is known.
+    pub late: Option<Late>,
     /// What happens to objects that are no longer in the set.
     pub leaving: Leaving,
     /// When the objects count as ready.
@@ -44,6 +46,10 @@ pub struct ObjectSet {
     /// What others, or the user, may need of it once it stands.
     pub outputs: fn(&[Arc<Live>]) -> Outputs,
 }
+
+/// The objects that follow from the network of the cluster's nodes, without owner marks, or why there is
+/// nothing right about the set there.
+pub type Late = Arc<dyn Fn(&Network) -> Result<Vec<Object>, Fault> + Send + Sync>;
 
 /// What happens to an object that is no longer wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +85,11 @@ impl SetResource {
         Self { id, needs, hub, set, wanted, going: AtomicBool::new(false), knocked: Arc::default() }
     }
 
-    async fn look(&self, flow: &Flow) -> Result<Assessment, Fault> {
+    async fn look(&self, network: Option<&Network>, flow: &Flow) -> Result<Assessment, Fault> {
         let settings = self.hub.settings();
         let mut found = Assessment::default();
-        let wanted = self.resolve(&mut found, flow).await?;
+        let all = self.all(network)?;
+        let wanted = self.resolve(&all, &mut found, flow).await?;
         let listed = list_ours(&self.hub, wanted.iter().map(|object| &object.kind), flow).await?;
         let live_of =
             |object: &Object| listed.get(&object.kind)?.get(&(object.namespace.clone(), object.name.clone()));
@@ -115,7 +122,9 @@ impl SetResource {
             |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
         found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
         let wanted_namespaces: BTreeSet<String> = homes.into_keys().map(str::to_string).collect();
-        let leaving = self.leaving(listed);
+        // What it does not have yet for want of a network is not what has left it.
+        let is_whole = self.set.late.is_none() || network.is_some();
+        let leaving = if is_whole { self.leaving(&all, listed) } else { Vec::new() };
         let counts = count_custom_resources(&self.hub, leaving.iter(), flow).await?;
         let parting = Parting {
             leaving: &leaving,
@@ -130,16 +139,37 @@ impl SetResource {
         Ok(found)
     }
 
-    /// The wanted objects of kinds that are known, or that the API server serves. The others are told
-    /// in `found`.
-    async fn resolve(&self, found: &mut Assessment, flow: &Flow) -> Result<Vec<Arc<Object>>, Fault> {
+    /// The wanted objects, with those that follow from `network`. The kinds of these are made known, so that
+    /// they are recorded before the first of them is made.
+    fn all(&self, network: Option<&Network>) -> Result<Vec<Arc<Object>>, Fault> {
+        let mut all = self.wanted.clone();
+        if let Some((late, network)) = self.set.late.as_ref().zip(network) {
+            let owner = &self.hub.settings().owner;
+            for object in late(network)? {
+                if object.kind.served.is_some() {
+                    self.hub.take_up(object.kind.clone());
+                }
+                all.push(Arc::new(finish(object, owner, &self.set.name)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Those of `all` objects whose kinds are known, or that the API server serves. The others are told in
+    /// `found`.
+    async fn resolve(
+        &self,
+        all: &[Arc<Object>],
+        found: &mut Assessment,
+        flow: &Flow,
+    ) -> Result<Vec<Arc<Object>>, Fault> {
         let unknown: BTreeSet<&Kind> =
-            self.wanted.iter().map(|object| &object.kind).filter(|kind| kind.served.is_none()).collect();
+            all.iter().map(|object| &object.kind).filter(|kind| kind.served.is_none()).collect();
         let asked = unknown.iter().map(|kind| self.hub.discover(kind, flow));
         let answers: BTreeMap<&Kind, Option<Served>> =
             unknown.iter().copied().zip(try_join_all(asked).await?).collect();
-        let mut wanted = Vec::with_capacity(self.wanted.len());
-        for object in &self.wanted {
+        let mut wanted = Vec::with_capacity(all.len());
+        for object in all {
             match answers.get(&object.kind) {
                 None => wanted.push(Arc::clone(object)),
                 Some(Some(served)) => {
@@ -198,9 +228,12 @@ impl SetResource {
 
     /// The live objects of this set that are wanted no more. The version of a kind says nothing: an object
     /// stands in every version of its kind, and one that was made by an older version is the same.
-    fn leaving(&self, listed: BTreeMap<Kind, BTreeMap<Key, Arc<Live>>>) -> Vec<Arc<Live>> {
-        let addresses: BTreeSet<(&str, &str, Option<&str>, &str)> = self
-            .wanted
+    fn leaving(
+        &self,
+        all: &[Arc<Object>],
+        listed: BTreeMap<Kind, BTreeMap<Key, Arc<Live>>>,
+    ) -> Vec<Arc<Live>> {
+        let addresses: BTreeSet<(&str, &str, Option<&str>, &str)> = all
             .iter()
             .flat_map(|object| {
                 // As long as only the cluster knows its kind, it may stand at home or in no namespace.
@@ -325,7 +358,7 @@ impl Resource for SetResource {
             if self.going.load(Ordering::Relaxed) {
                 return self.what_is_left(&cx.flow).await;
             }
-            let found = self.look(&cx.flow).await?;
+            let found = self.look(cx.outputs.cluster_network(), &cx.flow).await?;
             if let Some(title) = self.set.yields_to.as_deref().filter(|_| !found.stands) {
                 let others = left_to_others(&self.hub, &self.set.name, title, &self.wanted, &cx.flow).await?;
                 if let Some(seen) = others {

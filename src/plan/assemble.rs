@@ -4,15 +4,18 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::registries::{self, REGISTRY};
 use super::sets::{Rendering, TENANTS, render, render_for_removal};
-use crate::addons::Sources;
-use crate::base::{Fault, FaultKind, Note, ResourceId, RunId, label};
-use crate::engine::{Graph, Need, Removal};
+use super::subject::canary_image;
+use crate::addons::{LEFT_OPEN, Sources};
+use crate::base::{Fault, FaultKind, Note, ProviderKind, ResourceId, RunId, label};
+use crate::engine::{Graph, Need, Outputs, Removal};
 use crate::k8s::{
     Hub, HubSettings, Kind, Kinds, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind,
 };
 use crate::profile::{Environment, NodeGroup};
 use crate::providers;
+use crate::verify::PolicyTruth;
 
 /// What a run needs besides the profile.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ use crate::providers;
 pub struct Settings {
     /// Folders and tools of this machine.
     pub local: providers::Local,
+    /// What may be done to a cluster that stands.
+    pub cluster: providers::Leave,
     /// This run.
     pub run: RunId,
     /// The user, for the courtesy lock.
@@ -38,6 +43,8 @@ pub struct Settings {
     pub partial: bool,
     /// Only take away what stands: what is wrong with what would be made is in nobody's way.
     pub removal: bool,
+    /// Take away the images of the registries too. Only in a removal.
+    pub registries: bool,
     /// The tenants to work on; all when there are none. Only in a partial run.
     pub tenants: BTreeSet<String>,
 }
@@ -106,19 +113,37 @@ pub fn assemble(
         prune_crds: settings.prune_crds,
         partial: settings.partial,
     }));
+    // That pools are chosen once there is a network is said where their addon is to be made.
+    notes.retain(|note| note.topic != LEFT_OPEN);
     notes.extend(registry_note(environment));
     notes.extend(nodes_note(environment));
     let mut graph = Graph::new();
-    let provided = providers::provide(environment, &settings.local, &hub)?;
+    let provided = providers::provide(environment, &settings.local, settings.cluster, &hub)?;
     let cluster_id = provided.cluster_id().clone();
     let removal = provided.cluster_removal;
-    graph.add(provided.cluster, removal);
+    let needs = registries::before(&mut graph, environment, settings);
+    graph.add_behind(provided.cluster, removal, needs);
+    let nodes_of_registry = registries::behind(&mut graph, environment, settings, &cluster_id);
     // What lies in a cluster of our own goes with it; what lies in somebody else's is taken out.
     let inner = if removal == Removal::Kept { Removal::Itself } else { Removal::WithContainer };
     let records = Records::new(Arc::clone(&hub), cluster_id.clone());
     graph.add(Box::new(records), inner);
-    let needs = vec![Need::Inside(cluster_id), Need::Ready(ResourceId::new("records"))];
+    let mut needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
+    if has_machines(environment) {
+        let ready = Need::Ready(ResourceId::new("node-groups"));
+        let needs = needs.iter().cloned().chain([ready]).collect();
+        let truth = PolicyTruth::new(needs, Arc::clone(&hub), canary_image(environment));
+        graph.add(Box::new(truth), inner);
+    }
+    // What is pulled should find the way that the nodes are told of.
+    needs.extend(nodes_of_registry.map(Need::Ready));
+    let network = providers::network(environment, &settings.local, &hub, cluster_id)
+        .filter(|_| sets.iter().any(|set| set.late.is_some()));
+    let network_id = network.as_ref().map(|network| network.id().clone());
+    if let Some(network) = network {
+        graph.add(network, Removal::WithContainer);
+    }
     let names: BTreeSet<String> =
         sets.iter().map(|set| set.name.clone()).chain(["node-groups".to_string()]).collect();
     let mut leftover_needs = needs.clone();
@@ -127,7 +152,9 @@ pub fn assemble(
         let before = behind.get(&set.name).into_iter().flatten().map(|other| Need::Ready(id_of(other)));
         // Of two sets that come behind each other, the first one does not wait.
         let before = before.filter(|need| leftover_needs.contains(need));
-        let needs = needs.iter().cloned().chain(before).collect();
+        let network = network_id.iter().filter(|_| set.late.is_some());
+        let network = network.map(|id| Need::Output { from: id.clone(), key: Outputs::CLUSTER_NETWORK });
+        let needs = needs.iter().cloned().chain(before).chain(network).collect();
         leftover_needs.push(Need::Ready(id.clone()));
         graph.add(Box::new(SetResource::new(id, needs, Arc::clone(&hub), set)), inner);
     }
@@ -141,10 +168,16 @@ pub fn assemble(
     Ok(Assembly { graph, hub, notes, content })
 }
 
+/// Whether its nodes are machines, on which something runs.
+fn has_machines(environment: &Environment) -> bool {
+    !environment.rehearsal && environment.cluster.provider() != ProviderKind::Kwok
+}
+
 /// The name of a set's resource.
 fn id_of(set: &str) -> ResourceId {
     ResourceId::new(match set.strip_prefix("addon-") {
         Some(addon) => format!("addon/{addon}"),
+        None if set == REGISTRY => format!("{REGISTRY}/hosting"),
         None => TENANTS.to_string(),
     })
 }
@@ -241,7 +274,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::Outputs;
     use crate::k8s::{Leaving, Object, Readiness};
 
     fn set(name: &str, objects: &[Value]) -> ObjectSet {
@@ -249,6 +281,7 @@ mod tests {
         ObjectSet {
             name: name.to_string(),
             objects: objects.iter().map(object).collect(),
+            late: None,
             leaving: Leaving::Everything,
             readiness: Readiness { addresses: false },
             notes: Vec::new(),

@@ -1,17 +1,20 @@
 //! **Owns** the way from an environment to the graph of its resources, the one place where all
-//! makers (providers, registry, addons, tenants) meet; and the plan that can be kept in a file.
-//! **May name** everything below: base, os, flow, profile, engine, k8s, providers, addons, tenants.
+//! makers (providers, registry, addons, tenants, verify) meet; and the plan that can be kept in a file.
+//! **May name** everything below: base, os, flow, profile, engine, k8s, providers, addons, tenants, verify.
 //! **Never** touches the world.
 //! **Start reading at** [`assemble()`], then [`Plan`].
 
 mod assemble;
 mod document;
 mod misfits;
+mod registries;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sets;
+mod subject;
 
 pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, state_words};
 pub use misfits::misfits;
 pub use sets::{Rendering, render, render_addons};
+pub use subject::subject;

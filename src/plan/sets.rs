@@ -1,16 +1,19 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::registries;
 use crate::addons::{Ability, Catalog, Mirrors, Offered, Rendered, Sources, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
-use crate::k8s::{Leaving, Live, NodesOffer, ObjectSet, Offers, Readiness};
+use crate::k8s::{Late, Leaving, Live, NodesOffer, Object, ObjectSet, Offers, Readiness};
 use crate::profile::Environment;
 use crate::{providers, tenants};
 
 /// All object sets of an environment, and what the user should know of what is not in them.
 #[derive(Clone)]
 pub struct Rendering {
-    /// One set per addon that berth applies, then one for all tenants.
+    /// One set per addon that berth applies, then one for the registry of this machine, then one for all
+    /// tenants.
     pub sets: Vec<ObjectSet>,
     /// Addons that somebody else brings, with the path of the list that has items once they work.
     pub provided: Vec<(String, String)>,
@@ -26,15 +29,15 @@ pub(super) const TENANTS: &str = "tenants";
 /// Refuses images that no mirror is for, before anything changes: a pod whose image cannot be pulled would
 /// be found out late.
 pub fn render(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
-    let (_, addons) = render_addons(environment, sources)?;
+    let (catalog, addons) = render_addons(environment, sources)?;
     check_mirrored(&addons)?;
-    Ok(rendering(environment, addons))
+    Ok(rendering(environment, catalog, addons))
 }
 
 /// The same with images that no mirror is for: what stands with them can be taken away.
 pub(super) fn render_for_removal(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
-    let (_, addons) = render_addons(environment, sources)?;
-    Ok(rendering(environment, addons))
+    let (catalog, addons) = render_addons(environment, sources)?;
+    Ok(rendering(environment, catalog, addons))
 }
 
 /// What the addons of `environment` come to, and the catalog that they are of. Images that no mirror is
@@ -49,17 +52,24 @@ pub fn render_addons(
     Ok((catalog, rendered))
 }
 
-fn rendering(environment: &Environment, addons: Vec<Rendered>) -> Rendering {
+fn rendering(environment: &Environment, catalog: Catalog, addons: Vec<Rendered>) -> Rendering {
     let platform = providers::platform(environment);
-    let mut rendering = addon_sets(environment, addons, &platform);
+    let mut rendering = addon_sets(environment, &Arc::new(catalog), addons, &platform);
+    rendering.sets.extend(registries::hosting_set(environment));
     rendering.sets.push(tenants_set(environment, &platform));
     rendering
 }
 
-fn addon_sets(environment: &Environment, addons: Vec<Rendered>, platform: &Platform) -> Rendering {
+fn addon_sets(
+    environment: &Environment,
+    catalog: &Arc<Catalog>,
+    addons: Vec<Rendered>,
+    platform: &Platform,
+) -> Rendering {
     let mut rendering = Rendering { sets: Vec::new(), provided: Vec::new(), notes: Vec::new() };
     for addon in addons {
         let outline = outline(&addon);
+        let late = addon.follows_network.then(|| late(environment, catalog, &addon, platform)).flatten();
         rendering.notes.extend(addon.notes);
         rendering.provided.extend(addon.provided.map(|path| (addon.name.clone(), path)));
         if addon.objects.is_empty() && !addon.absent {
@@ -72,6 +82,7 @@ fn addon_sets(environment: &Environment, addons: Vec<Rendered>, platform: &Platf
             outline,
             name: format!("addon-{}", addon.name),
             objects: addon.objects,
+            late,
             leaving: Leaving::Everything,
             readiness: readiness(platform),
             notes: Vec::new(),
@@ -87,7 +98,27 @@ fn outline(addon: &Rendered) -> String {
     if addon.absent {
         return String::new();
     }
-    format!("version {}, {}", addon.version, counted(addon.objects.len(), "object"))
+    let pools: Vec<String> =
+        addon.open.iter().map(|pool| format!(", pool `{pool}` of the docker network")).collect();
+    format!("version {}, {}{}", addon.version, counted(addon.objects.len(), "object"), pools.concat())
+}
+
+/// What `addon` comes to besides on the network of the cluster's nodes: its address pools, or what is wrong
+/// with one of them there.
+fn late(
+    environment: &Environment,
+    catalog: &Arc<Catalog>,
+    addon: &Rendered,
+    platform: &Platform,
+) -> Option<Late> {
+    let (catalog, all, platform) = (Arc::clone(catalog), environment.addons.clone(), platform.clone());
+    let spec = all.iter().find(|spec| spec.name == addon.name)?.clone();
+    let known: BTreeSet<String> = addon.objects.iter().map(Object::title).collect();
+    Some(Arc::new(move |network| {
+        let platform = Platform { network: Some(network.clone()), ..platform.clone() };
+        let rendered = catalog.render(&spec, &all, &platform)?;
+        Ok(rendered.objects.into_iter().filter(|object| !known.contains(&object.title())).collect())
+    }))
 }
 
 /// The set of all tenants. It is there also when the profile has none: so that the last one that
@@ -107,6 +138,7 @@ fn tenants_set(environment: &Environment, platform: &Platform) -> ObjectSet {
         outline: if objects.is_empty() { String::new() } else { outline },
         name: TENANTS.to_string(),
         objects,
+        late: None,
         leaving: Leaving::AccessOnly,
         readiness: readiness(platform),
         notes: Vec::new(),
@@ -121,10 +153,7 @@ fn readiness(platform: &Platform) -> Readiness {
 }
 
 /// A rehearsal has nobody who gives a load balancer its address.
-fn without_address<'a>(
-    addon: &str,
-    objects: &'a [crate::k8s::Object],
-) -> impl Iterator<Item = Note> + use<'a> {
+fn without_address<'a>(addon: &str, objects: &'a [Object]) -> impl Iterator<Item = Note> + use<'a> {
     let addon = addon.to_string();
     objects.iter().filter(|object| object.body["spec"]["type"] == "LoadBalancer").map(move |service| {
         Note::new(

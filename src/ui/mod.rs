@@ -1,6 +1,6 @@
 //! **Owns** everything that people and programs read: the printer, progress, plans, status,
 //! reports, faults, tables and words.
-//! **May name** base, flow, engine, plan.
+//! **May name** base, flow, engine, verify, plan.
 //! **Never** decides anything: what is shown, in which colour and how wide enters as values.
 //! **Start reading at** [`Printer`], then [`plan`] and [`progress`].
 
@@ -15,6 +15,7 @@ pub mod progress;
 pub mod report;
 pub mod status;
 mod table;
+pub mod verify;
 pub mod words;
 
 pub use complaint::Complaint;

@@ -59,6 +59,8 @@ impl Status {
             let (state, detail) = match word {
                 // Nothing there and nothing to make: what left the profile is gone.
                 "absent" | "after" if seen.changes.is_empty() => ("none", None),
+                // What was found out is told as a note: that it is known says nothing of how it is.
+                "ready" if seen.id.as_str() == crate::verify::NETWORK_POLICY => ("none", None),
                 "ready" if differs => {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }

@@ -50,7 +50,8 @@ fn engine_with_lab(name: &str, recorded: &str, folder: &Path) -> EngineShim {
         .expect("the folder is ours");
     let inspected = folder.join("nodes.json");
     fs::write(&inspected, nodes.to_string()).expect("the folder is ours");
-    let look = format!("if [ -s \"$KEPT\" ]; then cat '{}'; else cat '{}'; fi", full.display(), empty.display());
+    let look =
+        format!("if [ -s \"$KEPT\" ]; then cat '{}'; else cat '{}'; fi", full.display(), empty.display());
     EngineShim::new(name)
         .prints("info *", &EngineShim::recorded(recorded, "info.json"))
         .does("ps --all *", "printf 'a\\nb\\nc\\n'")
@@ -81,14 +82,29 @@ fn an_image_is_saved_once_and_sent_only_to_nodes_that_lack_it() {
     let done = load(&berth, &["hello:ld", "--output", "json"]).expect(0);
     let told: Value = serde_json::from_str(&done.stdout).expect("JSON");
     let outcome = |index: usize| told["images"][0]["nodes"][index]["outcome"].as_str().map(str::to_string);
-    assert_eq!((outcome(0).as_deref(), outcome(1).as_deref()), (Some("loaded"), Some("present")), "{}", done.said());
+    assert_eq!(
+        (outcome(0).as_deref(), outcome(1).as_deref()),
+        (Some("loaded"), Some("present")),
+        "{}",
+        done.said()
+    );
     assert_eq!(told["images"][0]["id"], HELLO);
-    assert_eq!(told["images"][0]["nodes"].as_array().map(Vec::len), Some(2), "the load balancer runs no pods");
+    assert_eq!(
+        told["images"][0]["nodes"].as_array().map(Vec::len),
+        Some(2),
+        "the load balancer runs no pods"
+    );
     assert_eq!(fs::read_to_string(shim.kept()).expect("it was sent"), "archive");
     let calls = shim.calls();
     assert_eq!(calls.matches("save ").count(), 1, "{calls}");
-    assert!(calls.contains("exec --interactive lab-control-plane ctr --namespace=k8s.io images import"), "{calls}");
-    assert!(!calls.contains("exec --interactive lab-worker") && !calls.contains("--all-platforms"), "{calls}");
+    assert!(
+        calls.contains("exec --interactive lab-control-plane ctr --namespace=k8s.io images import"),
+        "{calls}"
+    );
+    assert!(
+        !calls.contains("exec --interactive lab-worker") && !calls.contains("--all-platforms"),
+        "{calls}"
+    );
 
     let again = load(&berth, &["hello:ld"]).expect(0);
     assert!(again.stdout.contains("2 nodes had it already"), "{}", again.said());
@@ -100,7 +116,10 @@ fn an_image_that_cannot_be_saved_whole_is_on_no_node() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let shim = engine_with_lab("docker", "docker-20.10", folder.path())
         .prints("image inspect *", &inspected("docker-20.10", &["hello:ld"], folder.path()))
-        .does("save *", "printf half; echo 'write /var/lib/docker/tmp/x: no space left on device' >&2; exit 1");
+        .does(
+            "save *",
+            "printf half; echo 'write /var/lib/docker/tmp/x: no space left on device' >&2; exit 1",
+        );
     let failed = load(&stage(&shim), &["hello:ld"]).expect(1);
     assert!(failed.stderr.contains("no space left on device"), "{}", failed.said());
     assert!(failed.stderr.contains("docker system prune"), "{}", failed.said());
@@ -158,17 +177,24 @@ fn podman_is_used_in_its_own_words() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let image = inspected("podman-4.3.1", &["localhost/hello:v2", "localhost/hello:v3"], folder.path());
     let full = fs::read_to_string(EngineShim::recorded("docker-20.10", "node-images.txt")).expect("recorded");
-    let named = full.replace("docker.io/library/hello:ld", "localhost/hello:v2").replace("docker.io/library/hello:gz", "localhost/hello:v3");
+    let named = full
+        .replace("docker.io/library/hello:ld", "localhost/hello:v2")
+        .replace("docker.io/library/hello:gz", "localhost/hello:v3");
     let after = folder.path().join("after.txt");
     fs::write(&after, named).expect("the folder is ours");
     let shim = EngineShim::new("podman")
         .prints("image inspect *", &image)
         .does("save --multi-image-archive localhost/hello:v2 localhost/hello:v3", "printf archive")
-        .does("exec lab-control-plane sh *", &format!("[ -s \"$KEPT\" ] && cat '{}' || printf '{{}}\\n>\\nREF\\n>\\n'", after.display()))
+        .does(
+            "exec lab-control-plane sh *",
+            &format!("[ -s \"$KEPT\" ] && cat '{}' || printf '{{}}\\n>\\nREF\\n>\\n'", after.display()),
+        )
         .prints("exec lab-worker sh *", &after)
         .followed_by(engine_with_lab("podman", "podman-4.3.1", folder.path()));
     // Docker comes first where both are there; here its name leads nowhere.
-    let berth = stage(&shim).with_variable("BERTH_ENGINE", "podman").with_variable("KIND_EXPERIMENTAL_PROVIDER", "podman");
+    let berth = stage(&shim)
+        .with_variable("BERTH_ENGINE", "podman")
+        .with_variable("KIND_EXPERIMENTAL_PROVIDER", "podman");
     let done = load(&berth, &["hello:v2", "hello:v3"]).expect(0);
     assert!(done.stdout.contains("localhost/hello:v2"), "{}", done.said());
 }
@@ -177,7 +203,11 @@ fn podman_is_used_in_its_own_words() {
 fn an_unknown_image_is_told_with_the_nearest() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let shim = engine_with_lab("docker", "docker-20.10", folder.path())
-        .fails("image inspect *", "Error response from daemon: no such image: helo:v1: No such image: helo:v1", 1)
+        .fails(
+            "image inspect *",
+            "Error response from daemon: no such image: helo:v1: No such image: helo:v1",
+            1,
+        )
         .does("image ls *", "printf 'hello:v1\\n<none>:<none>\\n'");
     let failed = load(&stage(&shim), &["helo:v1"]).expect(1);
     assert!(failed.stderr.contains("did you mean `hello:v1`?"), "{}", failed.said());
@@ -187,7 +217,11 @@ fn an_unknown_image_is_told_with_the_nearest() {
 #[test]
 fn what_is_wrong_with_the_engine_is_told_with_its_remedy() {
     for (words, code, remedy) in [
-        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", 1, "DOCKER_HOST"),
+        (
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            1,
+            "DOCKER_HOST",
+        ),
         (
             "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get \
              \"http://%2Fvar%2Frun%2Fdocker.sock/v1.50/info\": dial unix /var/run/docker.sock: connect: permission denied",
@@ -219,7 +253,10 @@ fn a_cluster_that_is_not_there_or_stopped_is_told_with_the_command_that_helps() 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let info = EngineShim::recorded("docker-20.10", "info.json");
     let image = inspected("docker-20.10", &["hello:ld"], folder.path());
-    let absent = EngineShim::new("docker").prints("info *", &info).prints("image inspect *", &image).does("ps --all *", ":");
+    let absent = EngineShim::new("docker")
+        .prints("info *", &info)
+        .prints("image inspect *", &image)
+        .does("ps --all *", ":");
     let failed = load(&stage(&absent), &["hello:ld"]).expect(1);
     assert!(failed.stderr.contains("`berth up lab` makes it"), "{}", failed.said());
 

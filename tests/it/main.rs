@@ -19,6 +19,7 @@ mod addon_traefik;
 mod addons;
 mod addons_live;
 mod bad_clusters;
+mod bad_labs;
 mod bad_machines;
 mod catalog;
 mod charts;

@@ -18,7 +18,8 @@ pub struct EngineShim {
 impl EngineShim {
     /// One that answers nothing yet.
     pub fn new(name: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("berth-engine-").tempdir().expect("a temp folder is writable");
+        let folder =
+            tempfile::Builder::new().prefix("berth-engine-").tempdir().expect("a temp folder is writable");
         Self { folder, name: name.to_string(), rules: Vec::new(), behind: None }
     }
 

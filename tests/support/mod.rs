@@ -13,6 +13,7 @@ mod machine;
 pub mod openapi;
 pub mod paths;
 mod pod;
+mod programs;
 mod proof;
 mod proxy;
 mod rights;
@@ -34,6 +35,8 @@ pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
 pub use machine::Machine;
 pub use pod::Pod;
+#[allow(unused_imports, reason = "real labs have real programs")]
+pub use programs::Programs;
 #[allow(unused_imports, reason = "not every proof has wishes")]
 pub use proof::{Proof, Wishes};
 pub use proxy::{Action, Matching, Proxy, Request, Rule, Turn};

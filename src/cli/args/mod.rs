@@ -1,5 +1,6 @@
 mod addon;
 mod image;
+mod registry;
 mod scope;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use addon::{Addon, AddonCommand, AddonImages, AddonList};
 pub(super) use image::{Image, ImageCommand, ImageLoad};
+pub(super) use registry::{Registry, RegistryCommand, RegistryList, RegistryLogin};
 pub(super) use scope::{Part, Time};
 
 /// Kubernetes platforms from one declarative profile per environment: cluster, node groups,
@@ -87,6 +89,12 @@ pub(super) enum Command {
     /// Shows what goes and asks for the environment's name. Removes only what carries the environment's
     /// owner mark. A protected environment is refused until its protection is lifted in the profile.
     Down(Down),
+    /// Prove that an environment works: a canary is scheduled, asked from inside and outside, and removed
+    ///
+    /// Each check ends as passed, failed, or not applicable with the reason: what a platform does not do
+    /// never passes. The canary lives in a namespace of its own that goes again, also after Ctrl-C; what
+    /// a killed run left goes with the next one and with `down`. Exits with 1 when a check failed.
+    Verify(Verify),
     /// Check a profile, without asking a cluster or a cloud
     Validate(Validate),
     /// Write every Kubernetes object that `up` would apply as YAML, for Argo CD, Flux and the like
@@ -104,6 +112,8 @@ pub(super) enum Command {
     Addon(Addon),
     /// Bring images of this machine to an environment
     Image(Image),
+    /// Show what is in an environment's registry, or let your container engine push to it
+    Registry(Registry),
     /// Show where an environment's private kubeconfig is, or merge it into yours
     Kubeconfig(Kubeconfig),
     /// Check the tools, folders and settings that berth needs on this machine
@@ -174,6 +184,9 @@ pub(super) struct Leave {
     /// Delete custom resource definitions that left the profile, with all their objects
     #[arg(long, help_heading = "Guards")]
     pub(super) prune_crds: bool,
+    /// Make a kind cluster anew where a change of the profile needs that: all that is in it is lost
+    #[arg(long, help_heading = "Guards")]
+    pub(super) recreate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -228,9 +241,31 @@ pub(super) struct Down {
     /// Remove custom resource definitions too that still have custom resources of others, and those with them
     #[arg(long)]
     pub(super) prune_crds: bool,
-    /// Remove the registries too, with their images
+    /// Remove the images of registries too. The registry of this machine goes with the last lab that uses it;
+    /// without this flag its images stay, in a volume that is named at the end
     #[arg(long)]
     pub(super) registries: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Stop waiting after this time (90s, 10m, 1h30m): what is not seen by then failed
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub(super) timeout: Time,
+    /// Also write the checks to FILE as JUnit XML, for CI
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) junit: Option<PathBuf>,
+    /// What the canary runs: an agnhost image that the cluster can pull
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) image: Option<String>,
+    /// Leave the canary in the cluster, for a look at its events; the next `verify` or `down` removes it
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// The folder with the programs of a rehearsal; default: PATH, then berth's tool cache
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) tools: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,12 @@ use crate::ui::{self, Table, words};
 pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure> {
     let scope = looking(&arguments.live);
     let leave = Leave { prune_crds: arguments.prune_crds, ..Leave::default() };
-    let asked = Asked { target: &arguments.target, scope: &scope, leave: &leave, purpose: Purpose::TakeAway };
+    let asked = Asked {
+        target: &arguments.target,
+        scope: &scope,
+        leave: &leave,
+        purpose: Purpose::TakeAway { registries: arguments.registries },
+    };
     let session = Session::open(&asked, settings)?;
     if session.environment.protected {
         return Err(Failure::refused(

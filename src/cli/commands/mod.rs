@@ -9,11 +9,13 @@ mod init;
 mod kubeconfig;
 mod list;
 mod plan;
+mod registry;
 mod render;
 mod schema;
 mod status;
 mod up;
 mod validate;
+mod verify;
 
 use super::args::Command;
 use super::exit::{Exit, Failure};
@@ -29,12 +31,14 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Plan(arguments) => plan::run(&arguments, settings),
         Command::Status(arguments) => status::run(&arguments, settings),
         Command::Down(arguments) => down::run(&arguments, settings),
+        Command::Verify(arguments) => verify::run(&arguments, settings),
         Command::Validate(arguments) => validate::run(&arguments, settings),
         Command::Render(arguments) => render::run(&arguments, settings),
         Command::Init(arguments) => init::run(&arguments, settings),
         Command::List => list::run(settings),
         Command::Addon(arguments) => addon::run(&arguments, settings),
         Command::Image(arguments) => image::run(&arguments, settings),
+        Command::Registry(arguments) => registry::run(&arguments, settings),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
         Command::Doctor(arguments) => doctor::run(&arguments, settings),
         Command::Schema(arguments) => schema::run(&arguments, settings),

@@ -13,6 +13,7 @@ use crate::engine::{Outcome, Survey, converge, converge_seen};
 use crate::plan::Plan;
 use crate::ui::report::Report;
 use crate::ui::{self, words};
+use crate::verify::NETWORK_POLICY;
 
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
@@ -134,6 +135,7 @@ fn remedy(conflicts: &[String], again: &str) -> String {
     let flags = [
         ("--adopt", "takes over what somebody else made"),
         ("--force-conflicts", "takes over fields that another program applies"),
+        ("--recreate", "makes the cluster anew, and all that is in it is lost"),
     ];
     let helps = |conflict: &String, flag: &str| conflict.contains(&format!("`{flag}`"));
     let asked = flags.iter().filter(|(flag, _)| conflicts.iter().any(|conflict| helps(conflict, flag)));
@@ -171,6 +173,10 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
         settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.talk_width));
     } else if !settings.json() {
         print(settings, &report.up(settings.printer.data_paint, settings.printer.width))?;
+    }
+    let truth = outcome.outputs.text(NETWORK_POLICY);
+    if let Some(truth) = truth.filter(|truth| outcome.changed || truth.starts_with("warning")) {
+        settings.printer.talk(truth);
     }
     Ok(())
 }

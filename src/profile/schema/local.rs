@@ -33,6 +33,17 @@ pub struct KindCluster {
     /// Feature gates of Kubernetes, switched on or off.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub feature_gates: BTreeMap<String, bool>,
+    /// The families of addresses of pods and services. Default: `ipv4`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_family: Option<KindIpFamily>,
+    /// How services are reached on the nodes. Default: `iptables`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kube_proxy_mode: Option<KubeProxyMode>,
+    /// Patches of the kubeadm configuration of every node, each a YAML text with its `kind`:
+    /// `ClusterConfiguration`, `InitConfiguration`, `JoinConfiguration`, `KubeletConfiguration` or
+    /// `KubeProxyConfiguration`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kubeadm_patches: Vec<String>,
 }
 
 impl Default for KindCluster {
@@ -46,6 +57,82 @@ impl Default for KindCluster {
             pod_subnet: None,
             service_subnet: None,
             feature_gates: BTreeMap::new(),
+            ip_family: None,
+            kube_proxy_mode: None,
+            kubeadm_patches: Vec::new(),
+        }
+    }
+}
+
+/// Families of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KindIpFamily {
+    /// IPv4 alone.
+    Ipv4,
+    /// IPv6 alone.
+    Ipv6,
+    /// Both.
+    Dual,
+}
+
+impl KindIpFamily {
+    /// As kind writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Dual => "dual",
+        }
+    }
+}
+
+/// How services are reached on the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KubeProxyMode {
+    /// By rules of iptables.
+    Iptables,
+    /// By IPVS.
+    Ipvs,
+    /// By rules of nftables.
+    Nftables,
+    /// There is no kube-proxy: something else has to do its work.
+    None,
+}
+
+impl KubeProxyMode {
+    /// As kind writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Iptables => "iptables",
+            Self::Ipvs => "ipvs",
+            Self::Nftables => "nftables",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A protocol whose ports lead to nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PortProtocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl PortProtocol {
+    /// Its name in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
         }
     }
 }
@@ -61,6 +148,9 @@ pub struct KindPort {
     /// The address of this machine that it listens on.
     #[serde(default = "loopback")]
     pub listen: String,
+    /// The protocol. Default: `tcp`.
+    #[serde(default)]
+    pub protocol: PortProtocol,
 }
 
 fn loopback() -> String {

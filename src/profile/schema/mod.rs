@@ -22,7 +22,9 @@ pub use addon::{AddonFile, ChartFile, ManifestsFile};
 pub use eks::{EksCluster, EksEndpoint, EksLog, EksNetwork, EksSupport, Nat};
 pub use gke::{GkeChannel, GkeCluster, GkeEndpoint, GkeNetwork};
 pub use image::{ImageField, ImagePath};
-pub use local::{ExistingCluster, KindCluster, KindMount, KindPort, KwokCluster};
+pub use local::{
+    ExistingCluster, KindCluster, KindIpFamily, KindMount, KindPort, KubeProxyMode, KwokCluster, PortProtocol,
+};
 pub use node_group::{
     Architecture, NodeCount, NodeGroupFile, NodeRange, ResourcesFile, TaintEffect, TaintFile,
 };

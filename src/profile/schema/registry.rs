@@ -68,15 +68,22 @@ pub struct Repository {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct LocalRegistry {
-    /// The port on 127.0.0.1.
+    /// The port on 127.0.0.1. All labs with the same port share one registry. One that answers there already
+    /// and that berth did not start is used as it is.
     pub port: u16,
-    /// The image of the registry program. Default: the one that this berth was tested with.
+    /// The image of the registry program, which listens on port 5000 and keeps its images in
+    /// `/var/lib/registry`. Default: `docker.io/library/registry:3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Registries whose images are kept on this machine once a node has pulled them: `docker.io`,
+    /// `quay.io`, or `http://registry.internal:5000` for one without TLS. References stay as they are,
+    /// other than with `registry.mirrors`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pull_through: Vec<String>,
 }
 
 impl Default for LocalRegistry {
     fn default() -> Self {
-        Self { port: 5001, image: None }
+        Self { port: 5001, image: None, pull_through: Vec::new() }
     }
 }

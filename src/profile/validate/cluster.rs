@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Check;
 use crate::base::ProviderKind;
 use crate::profile::ClusterSpec;
-use crate::profile::schema::{Cluster, EksCluster, EnvironmentFile, GkeCluster, GkeEndpoint, KindCluster};
+use crate::profile::schema::{Cluster, EksCluster, EnvironmentFile, GkeCluster, GkeEndpoint};
 use crate::profile::tree::{Step, shorten};
 
 /// The oldest Kubernetes that is supported.
@@ -84,7 +84,7 @@ pub(super) fn check(check: &mut Check<'_>, cluster: &mut Cluster) -> (u32, u32) 
             return fields.version.as_ref().map_or(DEFAULT, |text| minor(check, text));
         }
         Cluster::Kind(fields) => {
-            check_kind(check, fields);
+            super::kind::check(check, fields);
             &mut fields.version
         }
         Cluster::Kwok(fields) => &mut fields.version,
@@ -255,59 +255,6 @@ fn check_gke(check: &mut Check<'_>, fields: &GkeCluster) {
             "`authorizedNetworks` guard the `ip` endpoint, this cluster has the `dns` one",
             "take them out, or write `endpoint: ip`",
         );
-    }
-}
-
-fn check_kind(check: &mut Check<'_>, fields: &KindCluster) {
-    let kind = [Step::Key("cluster"), Step::Key("kind")];
-    if !(1..=9).contains(&fields.control_planes) || fields.control_planes.is_multiple_of(2) {
-        check.error(
-            &[kind[0], kind[1], Step::Key("controlPlanes")],
-            format!("{} control planes cannot agree", fields.control_planes),
-            "use an odd number from 1 to 9: `controlPlanes: 1`",
-        );
-    }
-    let mut seen = std::collections::HashMap::new();
-    for (index, port) in fields.ports.iter().enumerate() {
-        let ports = [kind[0], kind[1], Step::Key("ports"), Step::Item(index), Step::Key("host")];
-        if port.host == 0 || port.node == 0 {
-            check.error(&ports[..4], "port 0 is no port", "use ports from 1 to 65535");
-        } else if let Some(first) = seen.insert((port.host, port.listen.clone()), index) {
-            let other = check.tree.place_of(&[kind[0], kind[1], Step::Key("ports"), Step::Item(first)]);
-            let place = check.tree.place_of(&ports);
-            let help = format!("it is taken {}: choose another one", check.files.refer(other, place));
-            check.error_at(place, format!("host port {} is taken twice", port.host), help);
-        }
-        if port.listen.parse::<std::net::IpAddr>().is_err() {
-            check.error(
-                &[kind[0], kind[1], Step::Key("ports"), Step::Item(index), Step::Key("listen")],
-                format!("`{}` is no address", shorten(&port.listen)),
-                "write `127.0.0.1` for this machine alone, `0.0.0.0` for everybody",
-            );
-        }
-    }
-    for (index, mount) in fields.mounts.iter().enumerate() {
-        if !mount.node.starts_with('/') {
-            check.error(
-                &[kind[0], kind[1], Step::Key("mounts"), Step::Item(index), Step::Key("node")],
-                format!("`{}` is no absolute path", shorten(&mount.node)),
-                "write where the nodes see it, from `/` on",
-            );
-        }
-    }
-    for (key, subnet) in [("podSubnet", &fields.pod_subnet), ("serviceSubnet", &fields.service_subnet)] {
-        if let Some(subnet) = subnet {
-            // Two families stand side by side with a comma.
-            for cidr in subnet.split(',') {
-                if parse_cidr(cidr).is_none() {
-                    check.error(
-                        &[kind[0], kind[1], Step::Key(key)],
-                        format!("`{}` is no CIDR", shorten(cidr)),
-                        "write `10.244.0.0/16`",
-                    );
-                }
-            }
-        }
     }
 }
 

@@ -26,6 +26,15 @@ pub(super) fn mirrors(check: &mut Check<'_>, file: &EnvironmentFile) -> BTreeMap
     mirrors.map(|(from, to)| (from.clone(), to.clone())).collect()
 }
 
+/// What is wrong with the host of a registry, and what to write.
+pub(super) fn host_problem(host: &str) -> Option<Refusal> {
+    if host.trim_end_matches('/').contains('/') {
+        let help = format!("write the host alone: `{}`", host.split('/').next().unwrap_or_default());
+        return Some(("is more than the host of a registry", help));
+    }
+    check_source(host).err()
+}
+
 /// What is wrong, and what to write.
 type Refusal = (&'static str, String);
 

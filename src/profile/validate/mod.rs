@@ -5,6 +5,7 @@ mod access;
 mod addons;
 mod capacity;
 mod cluster;
+mod kind;
 mod mirrors;
 mod names;
 mod node_groups;
@@ -114,6 +115,9 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     let admins = groups.resolve(&mut check, &access.admins, &[Step::Key("access"), Step::Key("admins")]);
     let node_groups = node_groups::node_groups(&mut check, &mut file);
     let registry = registry::registry(&mut check, &file);
+    if let Cluster::Kind(fields) = &file.cluster {
+        kind::check_registry_port(&mut check, &file, fields);
+    }
     let mirrors = mirrors::mirrors(&mut check, &file);
     let addons = addons::addons(&mut check, &mut file, inputs.options);
     let tenants = tenants::tenants(&mut check, &mut file, &groups);

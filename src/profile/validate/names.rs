@@ -97,9 +97,10 @@ pub(super) fn is_label_key(key: &str) -> bool {
     prefix.is_none_or(|prefix| {
         !prefix.is_empty()
             && prefix.len() <= 253
-            && prefix
-                .split('.')
-                .all(|label| !label.is_empty() && is_label_value(label) && !label.contains('_'))
+            && prefix.split('.').all(|label| {
+                let is_lower = !label.contains(|c: char| c == '_' || c.is_ascii_uppercase());
+                !label.is_empty() && is_label_value(label) && is_lower
+            })
     }) && !name.is_empty()
         && is_label_value(name)
 }
@@ -142,5 +143,7 @@ mod tests {
     fn label_keys_may_have_a_domain() {
         assert!(is_label_key("team") && is_label_key("example.com/team") && is_label_key("a_b.c"));
         assert!(!is_label_key("") && !is_label_key("a/b/c") && !is_label_key("-a") && !is_label_key("/a"));
+        // The API server refuses these.
+        assert!(!is_label_key("Example.com/team") && !is_label_key("a_b.com/team"));
     }
 }

@@ -1,9 +1,10 @@
 //! Which registry fits which cluster.
 
-use super::Check;
-use crate::base::ProviderKind;
+use super::{Check, mirrors};
+use crate::base::{ProviderKind, Reference};
 use crate::profile::RegistrySpec;
-use crate::profile::schema::{EnvironmentFile, Registry, Repository};
+use crate::profile::files::Problem;
+use crate::profile::schema::{EnvironmentFile, LocalRegistry, Registry, Repository};
 use crate::profile::tree::{Step, shorten};
 
 /// The keys that choose a registry.
@@ -20,25 +21,27 @@ pub(super) fn registry(check: &mut Check<'_>, file: &EnvironmentFile) -> Option<
             (RegistrySpec::ArtifactRegistry(fields.clone()), &fields.repositories)
         }
         Registry { local: Some(fields), .. } => {
-            if fields.port == 0 {
-                let path = [Step::Key("registry"), Step::Key("local"), Step::Key("port")];
-                check.error(&path, "port 0 is no port", "use a port from 1 to 65535: `port: 5001`");
-            }
+            local(check, fields);
             (RegistrySpec::Local(fields.clone()), &[])
         }
         Registry { ecr: None, artifact_registry: None, local: None, .. } => return None,
     };
     let kind = spec.kind();
-    let (fits, instead) = match check.provider {
-        ProviderKind::Eks => (kind == "ecr", "ecr"),
-        ProviderKind::Gke => (kind == "artifactRegistry", "artifactRegistry"),
-        ProviderKind::Kind | ProviderKind::Kwok => (kind == "local", "local"),
-        ProviderKind::Existing => (kind != "local", "ecr` or `artifactRegistry"),
+    let (fits, help) = match check.provider {
+        ProviderKind::Eks => (kind == "ecr", "use `ecr`, or take `registry` out"),
+        ProviderKind::Gke => (kind == "artifactRegistry", "use `artifactRegistry`, or take `registry` out"),
+        ProviderKind::Kind => (kind == "local", "use `local`, or take `registry` out"),
+        ProviderKind::Kwok => (false, "its nodes are simulated and pull no images: take `registry` out"),
+        ProviderKind::Existing if kind == "local" => (
+            false,
+            "only nodes in containers of this machine reach it: use `ecr` or `artifactRegistry`, or kind",
+        ),
+        ProviderKind::Existing => (true, ""),
     };
     if !fits {
         let place = check.key_place(&[Step::Key("registry")], kind);
         let message = format!("a cluster on {} cannot use the registry `{kind}`", check.provider);
-        check.error_at(place, message, format!("use `{instead}`, or take `registry` out"));
+        check.error_at(place, message, help);
     }
     let list = [Step::Key("registry"), Step::Key(kind), Step::Key("repositories")];
     let mut seen = std::collections::HashMap::new();
@@ -69,6 +72,55 @@ pub(super) fn registry(check: &mut Check<'_>, file: &EnvironmentFile) -> Option<
         }
     }
     Some(spec)
+}
+
+/// The registry of this machine.
+fn local(check: &mut Check<'_>, fields: &LocalRegistry) {
+    let section = [Step::Key("registry"), Step::Key("local")];
+    if fields.port == 0 {
+        let path = [section[0], section[1], Step::Key("port")];
+        check.error(&path, "port 0 is no port", "use a port from 1 to 65535: `port: 5001`");
+    }
+    if let Some(image) = fields.image.as_deref().filter(|image| Reference::parse(image).is_none()) {
+        check.error(
+            &[section[0], section[1], Step::Key("image")],
+            format!("`{}` cannot be the name of an image", shorten(image)),
+            "write it in lower case with its host: `docker.io/library/registry:3`",
+        );
+    }
+    let mut seen = std::collections::HashMap::new();
+    for (index, text) in fields.pull_through.iter().enumerate() {
+        let path = [section[0], section[1], Step::Key("pullThrough"), Step::Item(index)];
+        let name = text.split_once("://").map_or(text.as_str(), |(_, name)| name);
+        if name.contains('@') {
+            check.problems.push(Problem {
+                place: check.tree.place_of(&path),
+                message: "credentials of a registry stand in this profile".to_string(),
+                help: "take them out: a profile is committed and shown, and caches ask without a login"
+                    .to_string(),
+                secret: true,
+            });
+        } else if let Some((problem, help)) = upstream_problem(text, name, fields.port) {
+            check.error(&path, format!("`{}` {problem}", shorten(text)), help);
+        }
+        if let Some(first) = seen.insert(name, index) {
+            let other = check.tree.place_of(&[path[0], path[1], path[2], Step::Item(first)]);
+            let place = check.tree.place_of(&path);
+            let help = format!("the first one is {}: take one out", check.files.refer(other, place));
+            check.error_at(place, format!("`{}` is cached twice", shorten(name)), help);
+        }
+    }
+}
+
+/// What is wrong with a registry that is to be cached, and what to write.
+fn upstream_problem(text: &str, name: &str, own: u16) -> Option<(&'static str, String)> {
+    if let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| *scheme != "http") {
+        return Some(("has a scheme that is not needed", format!("take `{scheme}://` out: `{name}`")));
+    }
+    if [format!("localhost:{own}"), format!("127.0.0.1:{own}")].contains(&name.to_string()) {
+        return Some(("is the registry of this machine itself", "take it out".to_string()));
+    }
+    mirrors::host_problem(name)
 }
 
 /// Refuses a second registry, and a section in which nothing is said.

@@ -1,3 +1,5 @@
+mod lab;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -73,12 +75,15 @@ pub(super) fn run(arguments: &Doctor, settings: &Settings) -> Result<Exit, Failu
         user_kubeconfig(settings),
         clock(),
     ];
-    let search = settings.local(arguments.tools.as_deref())?.tools;
+    let local = settings.local(arguments.tools.as_deref())?;
     let helm = settings.helm();
     checks.extend(runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
-        let mut tools = join_all(TOOLS.map(|(name, version)| tool(name, version, &search, &flow))).await;
-        tools.push(helm_check(&helm, &flow).await);
+        let tools = join_all(TOOLS.map(|(name, version)| tool(name, version, &local.tools, &flow)));
+        let (mut tools, helm, lab) =
+            tokio::join!(tools, helm_check(&helm, &flow), lab::checks(&local, &flow));
+        tools.push(helm);
+        tools.extend(lab);
         Ok(tools)
     })?);
     if settings.json() {

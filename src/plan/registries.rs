@@ -1,0 +1,78 @@
+use super::assemble::Settings;
+use crate::base::ResourceId;
+use crate::engine::{Graph, Need, Outputs, Removal};
+use crate::k8s::{Leaving, Object, ObjectSet, Readiness};
+use crate::profile::schema::LocalRegistry;
+use crate::profile::{ClusterSpec, Environment, RegistrySpec};
+use crate::registry::local::{self, Nodes, Purpose};
+
+/// The name of the set that says in the cluster where its registry is.
+pub(super) const REGISTRY: &str = "registry";
+
+/// The objects by which programs in the cluster and around it find the registry on this machine.
+pub(super) fn hosting_set(environment: &Environment) -> Option<ObjectSet> {
+    let object =
+        Object::new(local::hosting(declared(environment)?)).expect("a ConfigMap is known everywhere");
+    Some(ObjectSet {
+        name: REGISTRY.to_string(),
+        outline: object.title(),
+        objects: vec![object],
+        leaving: Leaving::Everything,
+        readiness: Readiness { addresses: false },
+        notes: Vec::new(),
+        yields_to: None,
+        offers: None,
+        late: None,
+        outputs: |_| Outputs::default(),
+    })
+}
+
+/// The registry on this machine that the environment declares.
+pub(super) fn declared(environment: &Environment) -> Option<&LocalRegistry> {
+    match &environment.registry {
+        Some(RegistrySpec::Local(declared)) if has_nodes_here(environment) => Some(declared),
+        _ => None,
+    }
+}
+
+/// Whether the nodes of the cluster are containers of this machine.
+fn has_nodes_here(environment: &Environment) -> bool {
+    matches!(environment.cluster, ClusterSpec::Kind(_)) && !environment.rehearsal
+}
+
+/// Adds the registry. What the cluster has to wait for: nothing to be made, and it goes first, since then
+/// each of two labs that go at the same time sees whether the other one still uses the registry.
+pub(super) fn before(graph: &mut Graph, environment: &Environment, settings: &Settings) -> Vec<Need> {
+    let declared = declared(environment);
+    // On the way down its nodes tell what it uses, whatever the profile says by now.
+    if !has_nodes_here(environment) || (declared.is_none() && !settings.removal) {
+        return Vec::new();
+    }
+    let purpose = if settings.removal {
+        Purpose::TakeAway { cluster: environment.name.clone(), images: settings.registries }
+    } else {
+        Purpose::Bring
+    };
+    let registry = local::LocalRegistry::new(declared, &settings.local.engine, purpose);
+    graph.add(Box::new(registry), Removal::Itself);
+    if settings.removal { vec![Need::Ready(local::LocalRegistry::resource_id())] } else { Vec::new() }
+}
+
+/// Adds what the nodes of the cluster know of the registry; also without one, since they may know one that
+/// left the profile. Its id, where what the nodes pull may come from there.
+pub(super) fn behind(
+    graph: &mut Graph,
+    environment: &Environment,
+    settings: &Settings,
+    cluster: &ResourceId,
+) -> Option<ResourceId> {
+    if !has_nodes_here(environment) {
+        return None;
+    }
+    let declared = declared(environment);
+    let nodes = Nodes::new(declared, &environment.name, cluster.clone(), &settings.local.engine);
+    let id = Nodes::resource_id();
+    graph.add(Box::new(nodes), Removal::WithContainer);
+    let is_pulled_from = declared.is_some_and(|declared| !declared.pull_through.is_empty());
+    (is_pulled_from || (declared.is_some() && !environment.mirrors.is_empty())).then_some(id)
+}

@@ -1,0 +1,307 @@
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+
+use super::going::Going;
+use super::http;
+use super::make::{Act, Make, Task};
+use super::port::{self, Port};
+use super::store::{Role, Store, stores};
+use super::verdict::{Differs, Verdict, judge};
+use crate::base::{Change, ChangeKind, Fault, FieldChange, Note, ResourceId};
+use crate::containers::{Container, Engine, EngineSearch};
+use crate::engine::{Cx, Need, Resource, Seen, State};
+use crate::profile::schema;
+
+/// A registry that runs and has not answered for so long never will.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_secs(30);
+
+/// What a run is for, as far as the registry goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is to stand.
+    Bring,
+    /// The lab whose cluster has this name goes, and with it what no other lab uses.
+    TakeAway {
+        /// The name of the cluster.
+        cluster: String,
+        /// Whether its images go too.
+        images: bool,
+    },
+}
+
+/// The registry of this machine and its caches, each in a container that all labs share.
+pub struct LocalRegistry {
+    id: ResourceId,
+    search: EngineSearch,
+    stores: Vec<Store>,
+    going: Option<Going>,
+    /// Since when one that runs was seen not to answer.
+    silent_since: Mutex<Option<Timestamp>>,
+}
+
+/// What a look at all its containers came to.
+#[derive(Default)]
+struct Findings {
+    changes: Vec<Change>,
+    notes: Vec<Note>,
+    tasks: Vec<Task>,
+    waiting: Option<String>,
+    broken: Option<String>,
+    in_the_way: bool,
+    there: usize,
+}
+
+impl LocalRegistry {
+    /// The id of every registry of this machine.
+    pub fn resource_id() -> ResourceId {
+        ResourceId::new("registry/local")
+    }
+
+    /// The registry that `declared` asks for, none without it, in the engine that `search` finds.
+    pub fn new(declared: Option<&schema::LocalRegistry>, search: &EngineSearch, purpose: Purpose) -> Self {
+        let stores = declared.map(stores).unwrap_or_default();
+        Self {
+            id: Self::resource_id(),
+            search: search.clone(),
+            going: match purpose {
+                Purpose::Bring => None,
+                Purpose::TakeAway { cluster, images } => Some(Going::new(&stores, cluster, images)),
+            },
+            stores,
+            silent_since: Mutex::new(None),
+        }
+    }
+
+    async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
+        let engine = self.search.find()?;
+        let names: Vec<String> = self.stores.iter().map(Store::name).collect();
+        let found = engine.inspect(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let found: BTreeMap<&str, &Container> =
+            found.iter().map(|container| (container.name.as_str(), container)).collect();
+        let mut findings = Findings::default();
+        for (store, name) in self.stores.iter().zip(&names) {
+            let container = found.get(name.as_str()).copied();
+            match judge(store, container) {
+                Verdict::Absent => self.absent(store, &engine, cx, &mut findings).await?,
+                Verdict::Foreign => findings.foreign(store, &engine),
+                Verdict::Other(differs) => findings.other(store, &differs),
+                Verdict::Stopped(how) => {
+                    let said = last_words(&engine, name).await;
+                    let is_cache = matches!(store.role, Role::Cache(_));
+                    if how.starts_with("restarting") || (is_cache && said.starts_with("panic: ")) {
+                        findings.ends(store, &said);
+                    } else {
+                        findings.stopped(store, how);
+                    }
+                }
+                Verdict::Running => self.running(store, &engine, cx, &mut findings).await?,
+            }
+        }
+        Ok(findings.seen(self.stores.len(), engine))
+    }
+
+    async fn absent(
+        &self,
+        store: &Store,
+        engine: &Engine,
+        cx: &Cx,
+        findings: &mut Findings,
+    ) -> Result<(), Fault> {
+        if let Role::Own(number) = store.role {
+            match port::look(number, engine, &cx.flow).await? {
+                Port::Free => {}
+                Port::Registry(by) => {
+                    findings.there += 1;
+                    findings.notes.push(not_ours(number, by.as_deref()));
+                    return Ok(());
+                }
+                Port::Taken(by) => {
+                    let why = format!(
+                        "port {number} of this machine is taken by {by}, which is no registry: end it, or choose \
+                         another `registry.local.port`"
+                    );
+                    findings.changes.push(Change::new(ChangeKind::Conflict, store.title()).because(why));
+                    findings.in_the_way = true;
+                    return Ok(());
+                }
+            }
+        }
+        let made = format!("container `{}` of `{}`", store.name(), store.image());
+        findings.changes.push(Change::new(ChangeKind::Create, store.title()).because(made));
+        findings.tasks.push(Task { store: store.clone(), act: Act::Make });
+        Ok(())
+    }
+
+    /// Asks one that runs. Caches have no port of this machine, and need no more than to run.
+    async fn running(
+        &self,
+        store: &Store,
+        engine: &Engine,
+        cx: &Cx,
+        findings: &mut Findings,
+    ) -> Result<(), Fault> {
+        findings.there += 1;
+        let Role::Own(port) = store.role else { return Ok(()) };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let answer = http::get(address, "/v2/", &cx.flow).await;
+        if answer.is_ok_and(|answer| answer.is_of_a_registry()) {
+            self.is_silent(None);
+            return Ok(());
+        }
+        let now = cx.clock.now();
+        let since = self.is_silent(Some(now));
+        if now.duration_since(since) < LONGEST_SILENCE {
+            findings.waiting = Some(format!("{} runs and does not answer yet", store.title()));
+            return Ok(());
+        }
+        let said = last_words(engine, &store.name()).await;
+        findings.broken =
+            Some(format!("{} runs and does not answer at {address} like a registry: {said}", store.title()));
+        Ok(())
+    }
+
+    /// Keeps since when it is silent, or that it is not; since when.
+    fn is_silent(&self, now: Option<Timestamp>) -> Timestamp {
+        let mut since = self.silent_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = match (now, *since) {
+            (None, _) => None,
+            (now, earlier) => earlier.or(now),
+        };
+        since.unwrap_or_default()
+    }
+}
+
+impl Findings {
+    fn foreign(&mut self, store: &Store, engine: &Engine) {
+        let name = store.name();
+        let why = format!(
+            "there is a container `{name}` that berth did not make: remove it (`{} rm --force {name}`), or choose \
+             another `registry.local.port`",
+            engine.kind()
+        );
+        self.changes.push(Change::new(ChangeKind::Conflict, store.title()).because(why));
+        self.in_the_way = true;
+    }
+
+    fn other(&mut self, store: &Store, differs: &[Differs]) {
+        self.there += 1;
+        let fields = differs.iter().map(|differs| FieldChange {
+            path: differs.field.to_string(),
+            from: Some(differs.from.clone()),
+            to: Some(differs.to.clone()),
+        });
+        let change = Change::new(ChangeKind::Replace, store.title()).fields(fields.collect());
+        self.changes.push(change.because("the container is made anew; its images stay"));
+        self.tasks.push(Task { store: store.clone(), act: Act::Remake });
+    }
+
+    /// One that ends as soon as it is started. A cache does so for as long as it cannot reach what it
+    /// caches, and nodes then pull from there themselves: it is no reason to stop.
+    fn ends(&mut self, store: &Store, said: &str) {
+        self.there += 1;
+        match store.role {
+            Role::Own(_) => self.broken = Some(format!("{} ends again and again: {said}", store.title())),
+            Role::Cache(_) => {
+                let text = format!(
+                    "{} does not run, and nodes pull from there themselves: {said}; once that works, start it: \
+                     container `{}`",
+                    store.title(),
+                    store.name()
+                );
+                self.notes.push(Note::new("warning", text));
+            }
+        }
+    }
+
+    fn stopped(&mut self, store: &Store, how: String) {
+        self.there += 1;
+        self.changes.push(Change::new(ChangeKind::Start, store.title()).because(how));
+        self.tasks.push(Task { store: store.clone(), act: Act::Start });
+    }
+
+    fn seen(self, all: usize, engine: Engine) -> Seen {
+        let reasons = || {
+            let conflicts = self.changes.iter().filter(|change| change.kind == ChangeKind::Conflict);
+            conflicts.filter_map(|change| change.reason.clone()).collect::<Vec<_>>().join("; ")
+        };
+        let state = if self.in_the_way {
+            if self.there > 0 { State::Broken(reasons()) } else { State::Absent }
+        } else if let Some(broken) = self.broken {
+            State::Broken(broken)
+        } else if self.there == 0 {
+            State::Absent
+        } else if self.tasks.is_empty() {
+            self.waiting.map_or(State::Ready, State::Progressing)
+        } else {
+            let first = self.tasks.first().map(|task| task.store.title()).unwrap_or_default();
+            State::Broken(format!("{} of {all} run; {first} does not", all - self.tasks.len()))
+        };
+        let mut seen = Seen::new(state);
+        seen.changes = self.changes;
+        seen.notes = self.notes;
+        if !self.in_the_way && !self.tasks.is_empty() {
+            seen.step = Some(Box::new(Make { tasks: self.tasks, engine }));
+        }
+        seen
+    }
+}
+
+/// That a registry is used which berth did not start.
+fn not_ours(port: u16, by: Option<&Container>) -> Note {
+    let whose = by.map_or_else(String::new, |container| format!(" in container `{}`", container.name));
+    let text = format!(
+        "registry at localhost:{port}{whose}: berth did not start it, uses it as it is, and leaves it on `down`"
+    );
+    Note::new("not ours", text)
+}
+
+/// What a container said last.
+async fn last_words(engine: &Engine, name: &str) -> String {
+    let finished = engine.run("read its log", ["logs", "--tail", "40", name]).await;
+    let text = finished.map(|finished| finished.stderr + &finished.stdout).unwrap_or_default();
+    let mut said = text.lines().filter(|line| !line.trim().is_empty());
+    let why = text.lines().rfind(|line| line.starts_with("panic: ") || line.contains("level=fatal"));
+    why.or(said.next_back()).unwrap_or("it wrote nothing").trim().to_string()
+}
+
+impl Resource for LocalRegistry {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    fn outline(&self) -> String {
+        self.stores.iter().map(Store::title).collect::<Vec<_>>().join(", ")
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        async move {
+            match &self.going {
+                Some(going) => going.look(&self.search.find()?).await,
+                None => self.look(cx).await,
+            }
+        }
+        .boxed()
+    }
+
+    /// Removes the containers that no other lab uses, and their images when that was asked for.
+    ///
+    /// If this dies half way, what is left is found by its label, and the next `down` goes on.
+    fn delete<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            match &self.going {
+                Some(going) => going.remove(&self.search.find()?).await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
+    }
+}

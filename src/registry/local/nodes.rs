@@ -1,0 +1,279 @@
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, try_join_all};
+
+use super::container::LocalRegistry;
+use super::hosts::{self, Difference, Hosts};
+use super::http;
+use super::port::{self, Port};
+use super::store::{INNER_PORT, LABEL, Role, Store, stores};
+use super::users::nodes;
+use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
+use crate::containers::{Container, Engine, EngineSearch};
+use crate::engine::{Cx, Need, Resource, Seen, State, Step};
+use crate::flow::{Flow, Tally};
+use crate::profile::schema;
+
+/// What the nodes of a lab know of the registry of this machine, and the way to it.
+pub struct Nodes {
+    id: ResourceId,
+    /// The resource of the cluster.
+    inside: ResourceId,
+    /// The name of the cluster, as its nodes carry it.
+    cluster: String,
+    search: EngineSearch,
+    stores: Vec<Store>,
+}
+
+/// What a look at nodes and registries gave.
+struct Sight {
+    nodes: Vec<(String, Difference)>,
+    /// Networks that registries have to join.
+    joins: Vec<Join>,
+    /// Whether no node knows anything yet.
+    is_new: bool,
+}
+
+/// A network that a registry has to join.
+struct Join {
+    container: String,
+    network: String,
+    /// Whether it is started again on the network.
+    anew: bool,
+}
+
+impl Nodes {
+    /// The id of what the nodes know.
+    pub fn resource_id() -> ResourceId {
+        ResourceId::new("registry/local/nodes")
+    }
+
+    /// The nodes of the cluster called `cluster`, which is the resource `inside`, and the registries that
+    /// `declared` asks for; none without it.
+    pub fn new(
+        declared: Option<&schema::LocalRegistry>,
+        cluster: &str,
+        inside: ResourceId,
+        search: &EngineSearch,
+    ) -> Self {
+        Self {
+            id: Self::resource_id(),
+            inside,
+            cluster: cluster.to_string(),
+            search: search.clone(),
+            stores: declared.map(stores).unwrap_or_default(),
+        }
+    }
+
+    async fn look(&self, engine: &Engine, flow: &Flow) -> Result<Sight, Fault> {
+        let names: Vec<String> = self.stores.iter().map(Store::name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (nodes, containers) = futures::try_join!(nodes(&self.cluster, engine), engine.inspect(&names))?;
+        if nodes.is_empty() {
+            let why = format!("{} has no containers of nodes of a cluster `{}`", engine.kind(), self.cluster);
+            return Err(Fault::new(FaultKind::Invalid, "tell the nodes of the registry", why));
+        }
+        let networks: BTreeSet<&str> =
+            nodes.iter().flat_map(|node| node.networks.keys().map(String::as_str)).collect();
+        let ours = |name: &str| {
+            containers.iter().find(|found| found.name == name && found.labels.contains_key(LABEL))
+        };
+        let elsewhere = match self.stores.first() {
+            Some(own) if ours(&own.name()).is_none() => elsewhere(own, &networks, engine, flow).await?,
+            _ => None,
+        };
+        let mut joins = Vec::new();
+        for (index, store) in self.stores.iter().enumerate() {
+            let name = store.name();
+            let joined =
+                |network: &str| ours(&name).is_some_and(|container| container.networks.contains_key(network));
+            if index > 0 || elsewhere.is_none() {
+                let missing = networks.iter().filter(|network| !joined(network));
+                // A cache that did not find what it caches is started again and again, and an engine may lose
+                // it when it joins a network at such a moment.
+                let anew = matches!(store.role, Role::Cache(_));
+                joins.extend(missing.map(|network| Join {
+                    container: name.clone(),
+                    network: (*network).to_string(),
+                    anew,
+                }));
+            }
+        }
+        let wanted = hosts::wanted(&self.stores, elsewhere.as_deref());
+        let running: Vec<&Container> = nodes.iter().filter(|node| node.runs()).collect();
+        let found = try_join_all(running.iter().map(|node| read(&node.name, engine))).await?;
+        let is_new = found.iter().all(|found| !found.values().any(|text| hosts::is_ours(text)));
+        let nodes = running.iter().zip(found);
+        let nodes = nodes.map(|(node, found)| (node.name.clone(), Difference::between(&found, &wanted)));
+        Ok(Sight { nodes: nodes.collect(), joins, is_new })
+    }
+}
+
+impl Sight {
+    fn seen(mut self, engine: Engine) -> Seen {
+        let all = self.nodes.len();
+        self.nodes.retain(|(_, difference)| !difference.is_empty());
+        if self.nodes.is_empty() && self.joins.is_empty() {
+            return Seen::new(State::Ready);
+        }
+        let kind = if self.is_new { ChangeKind::Create } else { ChangeKind::Update };
+        let joins = self.joins.iter().map(|Join { container, network, .. }| {
+            Change::new(kind, format!("network of `{container}`")).because(format!("it joins `{network}`"))
+        });
+        let files = self.nodes.iter().map(|(node, difference)| {
+            let about = difference.names().join(", ");
+            Change::new(kind, format!("registries of node `{node}`")).because(about)
+        });
+        let changes = joins.chain(files).collect();
+        let state = if self.is_new {
+            State::Absent
+        } else if self.nodes.is_empty() {
+            State::Broken("the registry is not on the network of the nodes".to_string())
+        } else {
+            State::Broken(format!("{} of {all} nodes have to be told of the registry", self.nodes.len()))
+        };
+        Seen::new(state).to_change(changes, Tell { sight: self, engine })
+    }
+}
+
+/// Where nodes reach a registry that berth did not start, if there is one at the port.
+async fn elsewhere(
+    own: &Store,
+    networks: &BTreeSet<&str>,
+    engine: &Engine,
+    flow: &Flow,
+) -> Result<Option<String>, Fault> {
+    let Role::Own(port) = own.role else { return Ok(None) };
+    let Port::Registry(container) = port::look(port, engine, flow).await? else { return Ok(None) };
+    let attempted = format!("find a way from the nodes to the registry at localhost:{port}");
+    if let Some(container) = container {
+        let inner = container.ports.iter().find(|published| published.host == port);
+        let inner = inner.map_or(INNER_PORT, |published| published.container);
+        if networks.iter().any(|network| container.networks.contains_key(*network)) {
+            return Ok(Some(format!("http://{}:{inner}", container.name)));
+        }
+        let network = networks.first().copied().unwrap_or_default();
+        let why = format!(
+            "it runs in container `{}`, which is not on the nodes' network `{network}`",
+            container.name
+        );
+        return Err(Fault::new(FaultKind::Conflict, attempted, why).hint(format!(
+            "connect it: `{} network connect {network} {}`; or remove it, and berth runs its own",
+            engine.kind(),
+            container.name
+        )));
+    }
+    for network in networks {
+        let found = engine.network(network).await?;
+        let gateways = found.into_iter().flat_map(|network| network.subnets);
+        for gateway in gateways.filter_map(|(_, gateway)| gateway).filter(IpAddr::is_ipv4) {
+            let address = SocketAddr::from((gateway, port));
+            if http::listens(address, flow).await {
+                return Ok(Some(format!("http://{address}")));
+            }
+        }
+    }
+    let why = "it listens on 127.0.0.1 alone, and nodes reach this machine by the gateway of their network";
+    Err(Fault::new(FaultKind::Conflict, attempted, why).hint(
+        "let it listen on the gateway's address too, or end it or choose another `registry.local.port`: berth then \
+         runs its own",
+    ))
+}
+
+async fn read(node: &str, engine: &Engine) -> Result<Hosts, Fault> {
+    let finished = engine.exec(node, ["sh", "-c", hosts::READ], None).await?;
+    if !finished.succeeded() {
+        return Err(engine.failed(&format!("read what node `{node}` knows of registries"), &finished));
+    }
+    Ok(hosts::parse(&finished.stdout))
+}
+
+/// Lets registries join the nodes' network and tells the nodes of them.
+struct Tell {
+    sight: Sight,
+    engine: Engine,
+}
+
+impl Step for Tell {
+    /// If this dies half way, every file is whole, and the next run writes those that are missing.
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        async move {
+            let Self { sight, engine } = *self;
+            try_join_all(sight.joins.iter().map(|join| join.take(&engine))).await?;
+            let (all, mut tally) = (sight.nodes.len(), Tally::new(sight.nodes.len(), "nodes told"));
+            let work = |(node, difference): (String, Difference)| {
+                let engine = &engine;
+                async move { tell(&node, &difference, engine).await }
+            };
+            cx.flow.each(sight.nodes, all.max(1), &mut tally, work).await.map(drop)
+        }
+        .boxed()
+    }
+}
+
+impl Join {
+    async fn take(&self, engine: &Engine) -> Result<(), Fault> {
+        let Self { container, network, anew } = self;
+        let (container, network) = (container.as_str(), network.as_str());
+        let attempted = format!("connect `{container}` to network `{network}`");
+        if *anew {
+            engine.call(&attempted, ["stop", "--time", "1", container]).await?;
+        }
+        let finished = engine.run(&attempted, ["network", "connect", network, container]).await?;
+        // Another lab may have been quicker.
+        if !finished.succeeded() && !finished.stderr.contains("already") {
+            return Err(engine.failed(&attempted, &finished));
+        }
+        if *anew {
+            // One that does not come up is told by the next look at it, and is in nobody's way.
+            engine.run(&attempted, ["start", container]).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn tell(node: &str, difference: &Difference, engine: &Engine) -> Result<(), Fault> {
+    let finished = engine.exec(node, ["sh"], Some(difference.script().into_bytes())).await?;
+    if finished.succeeded() {
+        return Ok(());
+    }
+    Err(engine.failed(&format!("tell node `{node}` of the registry"), &finished))
+}
+
+impl Resource for Nodes {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let inside = Need::Inside(self.inside.clone());
+        if self.stores.is_empty() {
+            return vec![inside];
+        }
+        vec![Need::Ready(LocalRegistry::resource_id()), inside]
+    }
+
+    fn outline(&self) -> String {
+        let names: Vec<String> = self.stores.iter().map(Store::mark).collect();
+        if names.is_empty() { String::new() } else { format!("every node knows {}", names.join(", ")) }
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        async move {
+            let engine = self.search.find()?;
+            let sight = self.look(&engine, &cx.flow).await?;
+            Ok(sight.seen(engine))
+        }
+        .boxed()
+    }
+
+    /// It goes with the cluster: what nodes know is in their containers.
+    fn delete<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+        async move { Ok(()) }.boxed()
+    }
+}

@@ -1,0 +1,164 @@
+use crate::containers::Container;
+use crate::profile::schema::LocalRegistry;
+
+/// The image of a registry whose profile names none.
+pub const DEFAULT_IMAGE: &str = "docker.io/library/registry:3";
+
+/// The label of every registry that berth keeps on this machine; its value is what the registry is for:
+/// `localhost:5001`, or the registry that it caches. All labs share it, so it has no other owner.
+pub const LABEL: &str = "berth.dev/registry";
+
+/// The port in the container.
+pub(super) const INNER_PORT: u16 = 5000;
+
+/// The port of a lab that says nothing else, whose container has the short name.
+const USUAL_PORT: u16 = 5001;
+
+/// Where images are pushed to, and what their references begin with: `localhost:5001`.
+pub fn host(port: u16) -> String {
+    format!("localhost:{port}")
+}
+
+/// One registry in a container of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Store {
+    /// What it is for.
+    pub(super) role: Role,
+    /// The image that the profile names.
+    pub(super) image: Option<String>,
+}
+
+/// What a registry is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Images are pushed to it, on this port of the machine.
+    Own(u16),
+    /// It keeps what it is asked for and has from another registry.
+    Cache(Upstream),
+}
+
+/// A registry that is cached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Upstream {
+    /// What references begin with: `docker.io`.
+    pub(super) name: String,
+    /// Where it answers: `https://registry-1.docker.io`.
+    pub(super) url: String,
+}
+
+impl Upstream {
+    /// From the profile: `quay.io`, or `http://registry.internal:5000` for one without TLS.
+    pub(super) fn parse(text: &str) -> Self {
+        let (scheme, name) = text.split_once("://").unwrap_or(("https", text));
+        // Docker Hub answers elsewhere than where its images say.
+        let host = if name == "docker.io" { "registry-1.docker.io" } else { name };
+        Self { name: name.to_string(), url: format!("{scheme}://{host}") }
+    }
+}
+
+/// The registries that `declared` asks for: its own one first.
+pub(super) fn stores(declared: &LocalRegistry) -> Vec<Store> {
+    let own = Role::Own(declared.port);
+    let caches = declared.pull_through.iter().map(|text| Role::Cache(Upstream::parse(text)));
+    std::iter::once(own).chain(caches).map(|role| Store { role, image: declared.image.clone() }).collect()
+}
+
+impl Store {
+    /// The name of its container, and of the volume that keeps its images.
+    pub(super) fn name(&self) -> String {
+        match &self.role {
+            Role::Own(USUAL_PORT) => "berth-registry".to_string(),
+            Role::Own(port) => format!("berth-registry-{port}"),
+            // A name with dots would be looked up in DNS first by some engines.
+            Role::Cache(upstream) => format!("berth-cache-{}", upstream.name.replace(['.', ':'], "-")),
+        }
+    }
+
+    /// The value of its label.
+    pub(super) fn mark(&self) -> String {
+        match &self.role {
+            Role::Own(port) => host(*port),
+            Role::Cache(upstream) => upstream.name.clone(),
+        }
+    }
+
+    /// For messages: ``registry `localhost:5001` ``, ``cache of `docker.io` ``.
+    pub(super) fn title(&self) -> String {
+        title(&self.name(), &self.mark())
+    }
+
+    /// Where nodes on its network reach it.
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://{}:{INNER_PORT}", self.name())
+    }
+
+    /// The image that it is made from.
+    pub(super) fn image(&self) -> &str {
+        self.image.as_deref().unwrap_or(DEFAULT_IMAGE)
+    }
+
+    /// The arguments of `docker` that make it and start it.
+    pub(super) fn run(&self) -> Vec<String> {
+        let name = self.name();
+        let mut arguments: Vec<String> =
+            ["run", "--detach", "--restart", "unless-stopped", "--name"].map(str::to_string).into();
+        arguments.push(name.clone());
+        let mut flag = |flag: &str, value: String| arguments.extend([flag.to_string(), value]);
+        flag("--label", format!("{LABEL}={}", self.mark()));
+        flag("--volume", format!("{name}:/var/lib/registry"));
+        // It would look for a collector of traces, and log that there is none.
+        flag("--env", "OTEL_TRACES_EXPORTER=none".to_string());
+        match &self.role {
+            Role::Own(port) => {
+                flag("--publish", format!("127.0.0.1:{port}:{INNER_PORT}"));
+                flag("--env", "REGISTRY_STORAGE_DELETE_ENABLED=true".to_string());
+            }
+            Role::Cache(upstream) => flag("--env", format!("REGISTRY_PROXY_REMOTEURL={}", upstream.url)),
+        }
+        arguments.push(self.image().to_string());
+        arguments
+    }
+}
+
+/// A registry of this machine for messages, by the name of its container and its mark.
+pub(super) fn title(name: &str, mark: &str) -> String {
+    if name.starts_with("berth-cache-") { format!("cache of `{mark}`") } else { format!("registry `{mark}`") }
+}
+
+/// What a container of ours is, for messages.
+pub(super) fn title_of(container: &Container) -> String {
+    let mark = container.labels.get(LABEL).map_or("", String::as_str);
+    title(&container.name, mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(port: u16, pull_through: &[&str]) -> Vec<Store> {
+        let pull_through = pull_through.iter().map(ToString::to_string).collect();
+        stores(&LocalRegistry { port, image: None, pull_through })
+    }
+
+    #[test]
+    fn the_registry_listens_on_this_machine_alone_and_keeps_its_images() {
+        let run = declared(5001, &[])[0].run().join(" ");
+        assert!(run.contains("--publish 127.0.0.1:5001:5000"), "{run}");
+        assert!(run.contains("--volume berth-registry:/var/lib/registry"), "{run}");
+        assert!(run.contains("--label berth.dev/registry=localhost:5001"), "{run}");
+        assert!(run.ends_with("docker.io/library/registry:3"), "{run}");
+    }
+
+    #[test]
+    fn a_cache_is_published_to_nobody_and_asks_its_registry() {
+        let stores = declared(5002, &["docker.io", "http://plain.internal:5000"]);
+        assert_eq!(stores[0].name(), "berth-registry-5002");
+        assert_eq!(stores[1].name(), "berth-cache-docker-io");
+        let run = stores[1].run().join(" ");
+        assert!(run.contains("REGISTRY_PROXY_REMOTEURL=https://registry-1.docker.io"), "{run}");
+        assert!(!run.contains("--publish"), "{run}");
+        let plain = stores[2].run().join(" ");
+        assert!(plain.contains("REGISTRY_PROXY_REMOTEURL=http://plain.internal:5000"), "{plain}");
+        assert_eq!(stores[2].mark(), "plain.internal:5000");
+    }
+}

@@ -1,0 +1,127 @@
+use serde_json::{Value, json};
+
+use super::super::attempt::{Canary, START};
+use super::super::canary::{PORT, deployment, pod, server};
+use super::super::check::Found;
+use super::super::subject::Group;
+use crate::base::Fault;
+
+/// What nodes with GPUs offer.
+const GPU: &str = "nvidia.com/gpu";
+
+/// Whether a pod comes up on a node of `group`.
+pub(in crate::verify) async fn scheduling(
+    canary: &Canary<'_>,
+    group: &Group,
+    nodes: &[Value],
+    simulated: bool,
+) -> Result<Found, Fault> {
+    let standing = of_group(group, nodes).count();
+    if standing == 0 && group.min == 0 {
+        return Ok(Found::nothing(
+            "no node of it stands: it begins with none, and a canary shall not buy one",
+        ));
+    }
+    let part = format!("node-{}", group.name);
+    let mut pod = pod(&[], &[server("canary", canary.image, PORT)]);
+    pod["nodeSelector"] = json!(group.selector);
+    pod["tolerations"] = tolerations(group);
+    canary.trial.put(deployment(&part, &pod), canary.flow).await?;
+    let (place, played) = if simulated {
+        (canary.scheduled(&part, START).await?, " (played: nothing runs there)")
+    } else {
+        (canary.ready(&part, START).await?, "")
+    };
+    Ok(match place {
+        Ok(place) if simulated => Found::works(format!("a pod is scheduled to {}{played}", place.node)),
+        Ok(place) => Found::works(format!("a pod is ready on {}", place.node)),
+        Err(why) => Found::fails(
+            format!("no pod comes up on a node of it: {why}"),
+            format!("look at its {standing} nodes: `kubectl get nodes{}`", labels(group)),
+        ),
+    })
+}
+
+/// Whether the nodes of `group` offer their GPUs.
+pub(in crate::verify) fn gpus(group: &Group, nodes: &[Value]) -> Found {
+    let of_group: Vec<&Value> = of_group(group, nodes).collect();
+    if of_group.is_empty() && group.min == 0 {
+        return Found::nothing("no node of it stands: it begins with none, and a canary shall not buy one");
+    }
+    let offered = |node: &Value| {
+        let text = node["status"]["allocatable"][GPU].as_str();
+        text.and_then(|text| text.parse::<u32>().ok()).unwrap_or_default()
+    };
+    let short: Vec<&str> = of_group
+        .iter()
+        .filter(|node| offered(node) < group.gpus)
+        .filter_map(|node| node["metadata"]["name"].as_str())
+        .collect();
+    match (of_group.len(), short.first()) {
+        (0, _) => Found::fails(
+            "it has no node",
+            format!("look for its nodes: `kubectl get nodes{}`", labels(group)),
+        ),
+        (count, None) => Found::works(format!("{count} of {count} nodes offer {} {GPU}", group.gpus)),
+        (count, Some(first)) => Found::fails(
+            format!("{} of {count} nodes ({first}, ...) do not offer {} {GPU}", short.len(), group.gpus),
+            "nodes offer GPUs once they have the driver and a device plugin runs there (addon \
+             nvidia-device-plugin): look at the plugin's pods",
+        ),
+    }
+}
+
+fn of_group<'a>(group: &'a Group, nodes: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+    nodes.iter().filter(|node| {
+        let labels = &node["metadata"]["labels"];
+        group.selector.iter().all(|(key, value)| labels[key] == value.as_str())
+    })
+}
+
+fn labels(group: &Group) -> String {
+    let pairs: Vec<String> = group.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if pairs.is_empty() { String::new() } else { format!(" -l {}", pairs.join(",")) }
+}
+
+/// The taints of the group, and those that its machines may get from their platform.
+fn tolerations(group: &Group) -> Value {
+    let own = group.taints.iter().map(
+        |taint| json!({"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}),
+    );
+    let given = [GPU, "kubernetes.io/arch"].map(|key| json!({"key": key, "operator": "Exists"}));
+    own.chain(given).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn group(min: u32) -> Group {
+        Group {
+            name: "gpu".to_string(),
+            selector: BTreeMap::from([("team".to_string(), "ml".to_string())]),
+            taints: Vec::new(),
+            min,
+            gpus: 1,
+        }
+    }
+
+    fn node(name: &str, gpus: &str) -> Value {
+        json!({"metadata": {"name": name, "labels": {"team": "ml"}}, "status": {"allocatable": {GPU: gpus}}})
+    }
+
+    #[test]
+    fn every_node_of_a_group_has_to_offer_its_gpus() {
+        assert_eq!(gpus(&group(1), &[node("a", "1")]), Found::works("1 of 1 nodes offer 1 nvidia.com/gpu"));
+        let short = gpus(&group(1), &[node("a", "1"), node("b", "0")]);
+        assert!(matches!(short, Found::Fails(why, _) if why.starts_with("1 of 2 nodes (b, ...)")));
+    }
+
+    #[test]
+    fn a_group_that_begins_with_no_nodes_is_not_woken() {
+        assert!(matches!(gpus(&group(0), &[]), Found::Nothing(_)));
+        assert!(matches!(gpus(&group(1), &[]), Found::Fails(..)));
+    }
+}

@@ -1,0 +1,230 @@
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, Shared, join_all};
+use serde_json::Value;
+
+use super::attempt::{Canary, START};
+use super::canary::{PORT, deployment, pod, server, service};
+use super::check::{Check, Found, Report};
+use super::checks;
+use super::outside::Outside;
+use super::pod::Place;
+use super::policy::Truth;
+use super::subject::{Expected, Group, Subject};
+use super::truth::keep;
+use crate::base::{Fault, FaultKind};
+use crate::flow::{Cancel, Flow};
+use crate::k8s::{Hub, Purpose, Trial};
+
+/// How long the canary may take to go; a Ctrl-C waits for it, too.
+const GOING: Duration = Duration::from_secs(45);
+/// The part that answers, and its Service.
+const TARGET: &str = "target";
+/// By this annotation kwok knows the nodes that it plays.
+const PLAYED: &str = "kwok.x-k8s.io/node";
+
+/// What stays behind when an examination is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// Keep in the cluster what was found out about network policies.
+    pub remember: bool,
+    /// Leave the canary where it is, for somebody who wants to look at it.
+    pub keep: bool,
+}
+
+/// What an examination came to.
+#[derive(Debug)]
+pub struct Examination {
+    /// Its checks.
+    pub report: Report,
+    /// What of the canary could not be removed, and why.
+    pub left: Option<String>,
+}
+
+/// Proves what `subject` promises, by a canary in a namespace of its own that goes again, also after a
+/// fault or a signal. The hub has to be connected. What is found out about network policies is kept in the
+/// cluster when `habits` say so.
+pub async fn examine(
+    hub: &Hub,
+    subject: &Subject,
+    purpose: &Purpose<'_>,
+    habits: Habits,
+    flow: &Flow,
+) -> Result<Examination, Fault> {
+    let outside = Outside::new()?;
+    let trial = Trial::open(hub, purpose, flow).await?;
+    let canary = Canary { trial: &trial, image: &subject.image, flow };
+    let examined = all(&canary, subject, &outside).await;
+    // A flow of its own: the run's may be over or stopped, and the canary has to go all the same.
+    let after = Flow::new(Cancel::default()).within_limit(GOING);
+    let left = if habits.keep {
+        let namespace = trial.namespace();
+        Some(format!("the canary is in namespace {namespace}; the next `verify` or `down` removes it"))
+    } else {
+        trial.close(&after).await.err().map(|fault| {
+            format!(
+                "Namespace {} is still there: {}; the next `verify` or `down` removes it",
+                trial.namespace(),
+                fault.reason
+            )
+        })
+    };
+    let (report, truth) = examined?;
+    if let Some(truth) = truth.filter(|_| habits.remember) {
+        keep(hub, &truth, purpose.now, &after).await?;
+    }
+    Ok(Examination { report, left })
+}
+
+/// Whether the canary is ready, asked once for all who need it.
+type Ready<'a> = Shared<LocalBoxFuture<'a, Result<Result<Place, String>, Fault>>>;
+type Work<'a> = LocalBoxFuture<'a, Result<Check, Fault>>;
+
+async fn all(
+    canary: &Canary<'_>,
+    subject: &Subject,
+    outside: &Outside,
+) -> Result<(Report, Option<Truth>), Fault> {
+    let truth = Mutex::new(None);
+    let made;
+    let nodes = canary.trial.all("v1", "Node", canary.flow).await?;
+    let simulated = subject.simulated || are_played(&nodes);
+    let anywhere = [anywhere()];
+    let groups = if subject.groups.is_empty() { &anywhere[..] } else { &subject.groups };
+    let nodes = &nodes;
+    let scheduling = groups.iter().map(|group| -> Work<'_> {
+        let name =
+            if subject.groups.is_empty() { "scheduling".to_string() } else { named("scheduling", group) };
+        async move { timed(&name, checks::scheduling(canary, group, nodes, simulated)).await }.boxed_local()
+    });
+    let mut work: Vec<Work<'_>> = Vec::new();
+    if simulated {
+        work.extend(scheduling);
+        work.extend(played(subject).into_iter().map(|check| async move { Ok(check) }.boxed_local()));
+        let checks = join_all(work).await.into_iter().collect::<Result<_, _>>()?;
+        return Ok((Report { checks }, None));
+    }
+    let server = server("canary", canary.image, PORT);
+    canary.trial.put(deployment(TARGET, &pod(&[], &[server])), canary.flow).await?;
+    made = canary.trial.put(service(TARGET, TARGET, "ClusterIP"), canary.flow).await?;
+    let address = made["spec"]["clusterIP"].as_str().unwrap_or_default();
+    let ready: Ready<'_> = canary.ready(TARGET, START).boxed_local().shared();
+    let target = checks::Target { part: TARGET, word: canary.trial.namespace(), outside };
+    work.push(timed("canary", canary_runs(ready.clone(), canary.image)).boxed_local());
+    work.extend(scheduling);
+    for group in subject.groups.iter().filter(|group| group.gpus > 0) {
+        let check = checks::gpus(group, nodes).check(&named("gpu", group), Duration::ZERO);
+        work.push(async move { Ok(check) }.boxed_local());
+    }
+    work.push(timed("dns", behind(ready.clone(), checks::dns(canary, TARGET))).boxed_local());
+    work.push(timed("service", behind(ready.clone(), checks::service(canary, address))).boxed_local());
+    let truth_found = &truth;
+    let policies = async move {
+        let (found, truth) = checks::policies(canary).await?;
+        *truth_found.lock().unwrap_or_else(PoisonError::into_inner) = Some(truth);
+        Ok(found)
+    };
+    work.push(timed("network-policy", behind(ready.clone(), policies)).boxed_local());
+    work.push(timed("storage", behind(ready.clone(), checks::storage(canary))).boxed_local());
+    let load_balancer = checks::load_balancer(canary, &subject.load_balancer, target);
+    work.push(timed("load-balancer", behind(ready.clone(), load_balancer)).boxed_local());
+    let ingress = checks::ingress(canary, &subject.ingress, &subject.ingress_addresses, TARGET, target);
+    work.push(timed("ingress", behind(ready.clone(), ingress)).boxed_local());
+    work.push(
+        timed("metrics", behind(ready, checks::metrics(canary, &subject.metrics, TARGET))).boxed_local(),
+    );
+    let checks = join_all(work).await.into_iter().collect::<Result<_, _>>()?;
+    let truth = truth.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok((Report { checks }, truth))
+}
+
+/// The check called `name`. Only a stop by the user ends the others, too.
+async fn timed(name: &str, work: impl Future<Output = Result<Found, Fault>>) -> Result<Check, Fault> {
+    let began = Instant::now();
+    let found = match work.await {
+        Err(fault) if fault.kind == FaultKind::Cancelled => return Err(fault),
+        Err(fault) if fault.kind == FaultKind::Deadline => {
+            Found::fails("its time was over before it was done", "give it longer with `--timeout`")
+        }
+        Err(fault) => Found::broken_off(&fault),
+        Ok(found) => found,
+    };
+    Ok(found.check(name, began.elapsed()))
+}
+
+async fn canary_runs(ready: Ready<'_>, image: &str) -> Result<Found, Fault> {
+    Ok(match ready.await? {
+        Ok(place) => Found::works(format!("a pod of {image} is ready on {}", place.node)),
+        Err(why) => Found::fails(
+            format!("the canary does not run: {why}"),
+            "load the image, have a mirror for it, or name another one with `--image`; `--keep` leaves the canary \
+             for a look at it",
+        ),
+    })
+}
+
+/// A check for which the canary has to be ready.
+async fn behind(ready: Ready<'_>, work: impl Future<Output = Result<Found, Fault>>) -> Result<Found, Fault> {
+    match ready.await? {
+        Ok(_) => work.await,
+        Err(_) => Ok(Found::fails("it was not tried: the canary does not run", "see check `canary`")),
+    }
+}
+
+/// What cannot be seen where nothing runs.
+fn played(subject: &Subject) -> Vec<Check> {
+    let with_gpus = subject.groups.iter().filter(|group| group.gpus > 0);
+    let nothing_runs =
+        ["canary", "dns", "service", "network-policy", "storage", "load-balancer", "ingress", "metrics"];
+    let gpus = with_gpus.map(|group| {
+        Found::nothing("its nodes are played: what they offer is what was written on them")
+            .check(&named("gpu", group), Duration::ZERO)
+    });
+    let nothing = nothing_runs
+        .iter()
+        .map(|name| Found::nothing("nothing runs here: the nodes are played").check(name, Duration::ZERO));
+    gpus.chain(nothing).collect()
+}
+
+fn are_played(nodes: &[Value]) -> bool {
+    let is_played = |node: &Value| node["metadata"]["annotations"].get(PLAYED).is_some();
+    !nodes.is_empty() && nodes.iter().all(is_played)
+}
+
+/// Whether pods can run anywhere: there is a node that is ready and not played.
+pub(super) fn why_nothing_runs(nodes: &[Value]) -> Option<&'static str> {
+    if nodes.is_empty() {
+        Some("there is no node")
+    } else if are_played(nodes) {
+        Some("the nodes are played, nothing runs there")
+    } else {
+        None
+    }
+}
+
+fn named(check: &str, group: &Group) -> String {
+    format!("{check}/{}", group.name)
+}
+
+/// Stands for the node groups of a profile that declares none.
+fn anywhere() -> Group {
+    Group { name: "any".to_string(), selector: Default::default(), taints: Vec::new(), min: 1, gpus: 0 }
+}
+
+impl Subject {
+    /// A subject of which nothing is expected.
+    pub fn bare(image: impl Into<String>) -> Self {
+        Self {
+            simulated: false,
+            groups: Vec::new(),
+            load_balancer: Expected::Unknown,
+            ingress: Expected::Unknown,
+            ingress_addresses: Vec::new(),
+            metrics: Expected::Unknown,
+            image: image.into(),
+        }
+    }
+}
