@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::support::{Berth, Finished};
 
 /// Everything that has a help of its own.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "",
     "up",
     "plan",
@@ -26,6 +26,8 @@ const COMMANDS: [&str; 19] = [
     "registry",
     "registry list",
     "registry login",
+    "image",
+    "image load",
     "kubeconfig",
     "doctor",
     "schema",

@@ -66,6 +66,7 @@ fn inspected(recorded: &str, tags: &[&str], folder: &Path) -> PathBuf {
     let file = EngineShim::recorded(recorded, "image-inspect.json");
     let text = fs::read_to_string(file).expect("it belongs to the repository");
     let mut images: Value = serde_json::from_str(&text).expect("it was recorded whole");
+    images[0]["Id"] = json!(HELLO);
     images[0]["RepoTags"] = json!(tags);
     let path = folder.join("image.json");
     fs::write(&path, images.to_string()).expect("the folder is ours");
