@@ -274,38 +274,3 @@ impl Engine {
         Fault::new(FaultKind::Bug, attempted, problem.to_string())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    /// An engine whose program is `script`.
-    fn engine(folder: &Path, script: &str) -> Engine {
-        let program = folder.join("docker");
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("the folder is ours");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the file is ours");
-        let search = EngineSearch { chosen: Some(EngineKind::Docker), search_path: folder.into() };
-        search.find().expect("it was just written")
-    }
-
-    #[tokio::test]
-    async fn an_engine_that_hangs_is_given_up_with_a_remedy() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let hanging = engine(folder.path(), "exec tail -f /dev/null").patient(Duration::from_millis(50));
-        let fault = hanging.containers_with("x=y").await.expect_err("no answer");
-        assert!(fault.reason.starts_with("no answer within"), "{fault}");
-        assert!(fault.hint.expect("a remedy").contains("restart docker"));
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_is_missing_is_no_missing_container() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let said = "cannot access containerd socket \\\"/run/x.sock\\\": no such file or directory";
-        let fault = engine(folder.path(), &format!("echo \"{said}\" >&2; exit 1"));
-        let fault = fault.inspect(&["lab-worker"]).await.expect_err("not reachable");
-        assert!(fault.hint.expect("a remedy").contains("start Docker"));
-    }
-}
