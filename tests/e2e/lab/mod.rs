@@ -4,6 +4,7 @@
 mod ground;
 mod remains;
 mod seats;
+mod watches;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -56,6 +57,7 @@ impl Lab {
 
     fn seated(name: &str, seats: Seats) -> Option<Self> {
         let ground = Ground::find(name)?;
+        watches::wait_for_inotify(name, seats.count());
         let name = format!("{name}-{}", seats::checkout());
         let ports = Ports::take();
         let remains = Remains::of(&name, ports.all(), ground);
