@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod credentials;
 mod exit;
+mod follow;
 mod kubernetes;
 mod merge;
 mod profiles;

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Output, Progress};
 use crate::addons::{HelmSearch, Means};
 use crate::base::{Fault, FaultKind};
-use crate::containers::EngineSearch;
+use crate::containers::{EngineKind, EngineSearch};
 use crate::os::files;
-use crate::providers::{Dirs, Local, Proxies, ToolSearch};
+use crate::providers::{Dirs, Local, Proxies, ToolSearch, kind};
 use crate::ui::{Paint, Printer};
 
 /// How wide lines are where there is no terminal to ask.
 const WIDTH_ELSEWHERE: usize = 100;
+/// The variables that choose the container engine: berth's own, and the one that kind reads.
+const ENGINE_VARIABLES: [&str; 2] = ["BERTH_ENGINE", "KIND_EXPERIMENTAL_PROVIDER"];
 
 /// What the process was started with. This is the only place that reads environment variables.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,8 @@ pub(super) struct Surroundings {
     pub(super) search_path: OsString,
     pub(super) kubeconfig: Option<OsString>,
     pub(super) helm_logins: Option<PathBuf>,
+    pub(super) engine: Option<(&'static str, String)>,
+    pub(super) kind: kind::Choices,
     pub(super) docker_config: Option<PathBuf>,
     pub(super) proxies: Proxies,
     pub(super) user: String,
@@ -56,6 +60,11 @@ impl Surroundings {
             search_path: variable("PATH").unwrap_or_default(),
             kubeconfig: variable("KUBECONFIG"),
             helm_logins: helm_logins(&folder),
+            engine: ENGINE_VARIABLES.into_iter().find_map(|name| Some((name, text(name)?))),
+            kind: kind::Choices {
+                image: text("BERTH_KIND_IMAGE"),
+                network: text("KIND_EXPERIMENTAL_DOCKER_NETWORK"),
+            },
             docker_config: folder("DOCKER_CONFIG"),
             proxies: proxies(&text),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
@@ -103,6 +112,8 @@ pub(super) struct Settings {
     cache: Option<PathBuf>,
     kubeconfig: Option<OsString>,
     helm_logins: Option<PathBuf>,
+    engine: Option<(&'static str, String)>,
+    kind: kind::Choices,
     docker_config: Option<PathBuf>,
     proxies: Proxies,
 }
@@ -146,6 +157,8 @@ impl Settings {
             folder: surroundings.folder,
             kubeconfig: surroundings.kubeconfig,
             helm_logins: surroundings.helm_logins,
+            engine: surroundings.engine,
+            kind: surroundings.kind,
             docker_config,
             proxies: surroundings.proxies,
         }
@@ -182,8 +195,24 @@ impl Settings {
                 search_path: self.search_path.clone(),
                 cache: cache.join("tools/current"),
             },
-            engine: EngineSearch { chosen: None, search_path: self.search_path.clone() },
+            engine: EngineSearch { chosen: self.engine()?, search_path: self.search_path.clone() },
+            kind: self.kind.clone(),
             proxies: self.proxies.clone(),
+        })
+    }
+
+    /// The container engine that was chosen.
+    fn engine(&self) -> Result<Option<EngineKind>, Fault> {
+        let Some((variable, value)) = &self.engine else { return Ok(None) };
+        let chosen = EngineKind::ALL.into_iter().find(|kind| kind.program() == value);
+        let known = EngineKind::ALL.map(EngineKind::program).join(", ");
+        chosen.map(Some).ok_or_else(|| {
+            Fault::new(
+                FaultKind::Invalid,
+                "find the container engine",
+                format!("{variable} is `{value}`, and berth knows {known}"),
+            )
+            .hint(format!("set BERTH_ENGINE to one of them, or unset {variable}"))
         })
     }
 

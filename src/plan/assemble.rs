@@ -23,6 +23,8 @@ use crate::verify::PolicyTruth;
 pub struct Settings {
     /// Folders and tools of this machine.
     pub local: providers::Local,
+    /// What may be done to a cluster that stands.
+    pub cluster: providers::Leave,
     /// This run.
     pub run: RunId,
     /// The user, for the courtesy lock.
@@ -116,7 +118,7 @@ pub fn assemble(
     notes.extend(registry_note(environment));
     notes.extend(nodes_note(environment));
     let mut graph = Graph::new();
-    let provided = providers::provide(environment, &settings.local, &hub)?;
+    let provided = providers::provide(environment, &settings.local, settings.cluster, &hub)?;
     let cluster_id = provided.cluster_id().clone();
     let removal = provided.cluster_removal;
     let needs = registries::before(&mut graph, environment, settings);

@@ -1,11 +1,13 @@
 //! **Owns** clusters and their machines: the table of providers, what each platform can do, kwok
-//! clusters, rehearsed nodes, clusters that somebody else made.
+//! clusters, rehearsed nodes, kind clusters, clusters that somebody else made.
 //! **May name** base, os, flow, containers, profile, engine, k8s.
 //! **Never** knows addons, tenants or the order in which things are built.
 //! **Start reading at** [`provide`], then [`platform()`].
 
 pub mod existing;
+pub mod images;
 pub mod kind;
+mod kubeconfig;
 pub mod kwok;
 pub mod nodes;
 mod platform;
@@ -22,12 +24,12 @@ use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
 pub use kind::preflight::Proxies;
-pub use kwok::{Dirs, Mark, environments, remains};
+pub use kwok::{Dirs, Mark, environments};
 pub use platform::platform;
 pub use tools::{ToolSearch, Tools};
 
 /// The providers whose clusters this build can make or use. Every declared provider can be rehearsed.
-pub const AVAILABLE: &[ProviderKind] = &[ProviderKind::Kwok, ProviderKind::Existing];
+pub const AVAILABLE: &[ProviderKind] = &[ProviderKind::Kind, ProviderKind::Kwok, ProviderKind::Existing];
 
 /// What local clusters need of this machine.
 #[derive(Debug, Clone)]
@@ -38,8 +40,17 @@ pub struct Local {
     pub tools: ToolSearch,
     /// Where the container engine is.
     pub engine: EngineSearch,
+    /// What was chosen for the kind clusters of this machine.
+    pub kind: kind::Choices,
     /// The proxies that programs started from here get.
     pub proxies: Proxies,
+}
+
+/// What a run may do to a cluster that stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Leave {
+    /// Make it anew where a change of the profile needs that, with all that is in it lost.
+    pub recreate: bool,
 }
 
 /// The cluster of an environment and its machines, ready for the graph.
@@ -65,16 +76,31 @@ impl Provided {
 pub fn check(environment: &Environment) -> Result<(), Fault> {
     match &environment.cluster {
         _ if environment.rehearsal => Ok(()),
-        ClusterSpec::Kwok(_) | ClusterSpec::Existing(_) => Ok(()),
-        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) | ClusterSpec::Kind(_) => Err(unavailable(environment)),
+        ClusterSpec::Kind(_) | ClusterSpec::Kwok(_) | ClusterSpec::Existing(_) => Ok(()),
+        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => Err(unavailable(environment)),
     }
 }
 
 /// The cluster of `environment` and its node groups. A rehearsal is played by kwok, whatever is declared.
-pub fn provide(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Result<Provided, Fault> {
+pub fn provide(
+    environment: &Environment,
+    local: &Local,
+    leave: Leave,
+    hub: &Arc<Hub>,
+) -> Result<Provided, Fault> {
     match &environment.cluster {
         _ if environment.rehearsal => Ok(played_by_kwok(environment, local, hub)),
         ClusterSpec::Kwok(_) => Ok(played_by_kwok(environment, local, hub)),
+        ClusterSpec::Kind(spec) => {
+            let cluster = kind::ClusterResource::new(environment, spec, local, leave, Arc::clone(hub));
+            let node_groups = kind::NodeGroups::new(environment, spec, cluster.id().clone(), Arc::clone(hub));
+            Ok(Provided {
+                cluster: Box::new(cluster),
+                node_groups: Box::new(node_groups),
+                cluster_removal: Removal::Itself,
+                node_groups_removal: Removal::WithContainer,
+            })
+        }
         ClusterSpec::Existing(spec) => {
             let cluster = existing::ClusterResource::new(environment, spec, Arc::clone(hub));
             let node_groups =
@@ -86,7 +112,7 @@ pub fn provide(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Resu
                 node_groups_removal: Removal::Kept,
             })
         }
-        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) | ClusterSpec::Kind(_) => Err(unavailable(environment)),
+        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => Err(unavailable(environment)),
     }
 }
 
@@ -102,6 +128,16 @@ pub async fn ask_kubernetes(environment: &Environment, flow: &Flow) -> Result<Op
 /// Whether only the cluster of `environment` can say which Kubernetes it runs.
 pub fn asks_kubernetes(environment: &Environment) -> bool {
     environment.kubernetes_assumed && !environment.rehearsal
+}
+
+/// What of the cluster of `owner` still exists on this machine, in words: nothing after a whole `down`.
+pub async fn remains(environment: &Environment, local: &Local, flow: &Flow) -> Result<Vec<String>, Fault> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            kind::remains(local, &environment.owner, flow).await
+        }
+        _ => kwok::remains(&local.dirs, &environment.owner).await,
+    }
 }
 
 /// The labels by which the nodes of `group` are known in a cluster of `provider`.
@@ -146,7 +182,7 @@ fn unavailable(environment: &Environment) -> Fault {
     Fault::new(
         FaultKind::Invalid,
         format!("make the cluster of environment {}", environment.name),
-        format!("this build of berth has the providers {}, not {provider}", names.join(" and ")),
+        format!("this build of berth has the providers {}, not {provider}", names.join(", ")),
     )
     .hint(format!("rehearse it on this machine: `berth up {} --rehearse`", environment.name))
 }
@@ -183,6 +219,7 @@ mod tests {
             dirs: Dirs { state: "/state".into(), cache: "/cache".into() },
             tools: ToolSearch::default(),
             engine: EngineSearch::default(),
+            kind: kind::Choices::default(),
             proxies: Proxies::default(),
         };
         let hub = Hub::new(HubSettings {
@@ -196,13 +233,13 @@ mod tests {
             partial: false,
             prune_crds: false,
         });
-        provide(environment, &local, &Arc::new(hub))
+        provide(environment, &local, Leave::default(), &Arc::new(hub))
     }
 
     #[test]
     fn a_provider_that_is_not_built_in_is_refused_with_the_way_to_rehearse_it() {
         let Err(fault) = provided(&on_gke(false)) else { unreachable!("gke comes later") };
-        assert_eq!(fault.reason, "this build of berth has the providers kwok and existing, not gke");
+        assert_eq!(fault.reason, "this build of berth has the providers kind, kwok, existing, not gke");
         assert!(fault.hint.is_some_and(|hint| hint.contains("berth up prod --rehearse")));
     }
 

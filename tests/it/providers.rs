@@ -15,7 +15,7 @@ use berth::k8s::{Hub, HubSettings, Live, known_kind};
 use berth::os::FileLock;
 use berth::profile::schema::{ExistingCluster, KwokCluster};
 use berth::profile::{AddonSpec, ClusterSpec, Environment, MachineResources, NodeGroup};
-use berth::providers::{Dirs, Local, Proxies, ToolSearch, environments, provide, remains};
+use berth::providers::{Dirs, Leave, Local, Proxies, ToolSearch, environments, kind, provide, remains};
 
 /// One environment in a folder of its own; nothing of it outlives the test.
 struct Stage {
@@ -42,14 +42,24 @@ impl Stage {
         Dirs { state: self.folder.path().join("state"), cache: self.folder.path().join("cache") }
     }
 
+    fn local(&self) -> Local {
+        Local {
+            dirs: self.dirs(),
+            tools: ToolSearch::default(),
+            engine: EngineSearch::default(),
+            kind: kind::Choices::default(),
+            proxies: Proxies::default(),
+        }
+    }
+
     fn graph(&self) -> Graph {
         self.graph_with(ToolSearch { cache: self.tools.clone(), ..ToolSearch::default() })
     }
 
     fn graph_with(&self, tools: ToolSearch) -> Graph {
-        let local =
-            Local { dirs: self.dirs(), tools, engine: EngineSearch::default(), proxies: Proxies::default() };
-        let provided = provide(&self.environment, &local, &self.hub()).expect("kwok is available");
+        let local = Local { tools, ..self.local() };
+        let provided = provide(&self.environment, &local, Leave::default(), &self.hub());
+        let provided = provided.expect("kwok is available");
         let mut graph = Graph::new();
         graph.add(provided.cluster, provided.cluster_removal);
         if !self.environment.node_groups.is_empty() {
@@ -107,7 +117,7 @@ impl Stage {
     }
 
     async fn left(&self) -> Vec<String> {
-        remains(&self.dirs(), &self.environment.owner).await.expect("listed")
+        remains(&self.environment, &self.local(), &Self::run().flow).await.expect("listed")
     }
 
     fn cluster_folder(&self) -> PathBuf {

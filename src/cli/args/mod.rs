@@ -1,4 +1,5 @@
 mod addon;
+mod image;
 mod registry;
 mod scope;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
 pub(super) use addon::{Addon, AddonCommand, AddonImages, AddonList};
+pub(super) use image::{Image, ImageCommand, ImageLoad};
 pub(super) use registry::{Registry, RegistryCommand, RegistryList, RegistryLogin};
 pub(super) use scope::{Part, Time};
 
@@ -108,6 +110,8 @@ pub(super) enum Command {
     List,
     /// Show the addons of an environment, or all that there are, and the images that they pull
     Addon(Addon),
+    /// Bring images of this machine to an environment
+    Image(Image),
     /// Show what is in an environment's registry, or let your container engine push to it
     Registry(Registry),
     /// Show where an environment's private kubeconfig is, or merge it into yours
@@ -180,6 +184,9 @@ pub(super) struct Leave {
     /// Delete custom resource definitions that left the profile, with all their objects
     #[arg(long, help_heading = "Guards")]
     pub(super) prune_crds: bool,
+    /// Make a kind cluster anew where a change of the profile needs that: all that is in it is lost
+    #[arg(long, help_heading = "Guards")]
+    pub(super) recreate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -253,6 +260,9 @@ pub(super) struct Verify {
     /// What the canary runs: an agnhost image that the cluster can pull
     #[arg(long, value_name = "IMAGE")]
     pub(super) image: Option<String>,
+    /// Leave the canary in the cluster, for a look at its events; the next `verify` or `down` removes it
+    #[arg(long)]
+    pub(super) keep: bool,
     /// The folder with the programs of a rehearsal; default: PATH, then berth's tool cache
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) tools: Option<PathBuf>,

@@ -4,6 +4,7 @@ mod addon;
 mod completions;
 mod doctor;
 mod down;
+mod image;
 mod init;
 mod kubeconfig;
 mod list;
@@ -36,6 +37,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Init(arguments) => init::run(&arguments, settings),
         Command::List => list::run(settings),
         Command::Addon(arguments) => addon::run(&arguments, settings),
+        Command::Image(arguments) => image::run(&arguments, settings),
         Command::Registry(arguments) => registry::run(&arguments, settings),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
         Command::Doctor(arguments) => doctor::run(&arguments, settings),

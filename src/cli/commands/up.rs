@@ -135,6 +135,7 @@ fn remedy(conflicts: &[String], again: &str) -> String {
     let flags = [
         ("--adopt", "takes over what somebody else made"),
         ("--force-conflicts", "takes over fields that another program applies"),
+        ("--recreate", "makes the cluster anew, and all that is in it is lost"),
     ];
     let helps = |conflict: &String, flag: &str| conflict.contains(&format!("`{flag}`"));
     let asked = flags.iter().filter(|(flag, _)| conflicts.iter().any(|conflict| helps(conflict, flag)));
@@ -173,7 +174,8 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
     } else if !settings.json() {
         print(settings, &report.up(settings.printer.data_paint, settings.printer.width))?;
     }
-    if let Some(truth) = outcome.outputs.text(NETWORK_POLICY).filter(|_| outcome.changed) {
+    let truth = outcome.outputs.text(NETWORK_POLICY);
+    if let Some(truth) = truth.filter(|truth| outcome.changed || truth.starts_with("warning")) {
         settings.printer.talk(truth);
     }
     Ok(())

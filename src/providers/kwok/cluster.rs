@@ -4,7 +4,6 @@ use futures::future::BoxFuture;
 
 use super::config::Config;
 use super::folder::{Folder, Mark};
-use super::kubeconfig::Kubeconfig;
 use super::processes;
 use super::step::{self, Make, RestoreKubeconfig, Start};
 use super::verdict::{Sight, Verdict, judge};
@@ -15,6 +14,7 @@ use crate::k8s::Hub;
 use crate::os::FileLock;
 use crate::profile::Environment;
 use crate::providers::Local;
+use crate::providers::kubeconfig::Kubeconfig;
 use crate::providers::tools::{ToolSearch, minor};
 
 /// The cluster of an environment that kwok plays.

@@ -4,7 +4,6 @@ mod cluster;
 mod config;
 mod folder;
 mod inventory;
-mod kubeconfig;
 mod ports;
 mod processes;
 mod step;

@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::cluster::Inner;
 use super::config::Config;
 use super::folder::{Folder, Mark};
-use super::kubeconfig::{self, Kubeconfig};
 use super::ports::Ports;
 use super::processes;
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::engine::{Cx, Step};
 use crate::flow::{Flow, Notice, Patience};
 use crate::os::{FileLock, Finished, Held, Program, files};
+use crate::providers::kubeconfig::{self, Kubeconfig};
 use crate::providers::tools::Tools;
 
 /// What every system says when a disk is full.

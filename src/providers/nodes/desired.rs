@@ -99,7 +99,7 @@ pub(super) fn groups(provider: ProviderKind, groups: &[NodeGroup]) -> Vec<GroupW
 }
 
 /// A range counts as its lower end, and as one where that is zero, so that something is there to see.
-fn count(group: &NodeGroup) -> u32 {
+pub(in crate::providers) fn count(group: &NodeGroup) -> u32 {
     group.min.max(1).min(group.max)
 }
 

@@ -5,6 +5,7 @@ mod desired;
 mod diff;
 mod resource;
 
+pub(super) use desired::count;
 pub use desired::{GroupWanted, NodeWanted, desired, stand_in};
 pub use resource::NodeGroups;
 

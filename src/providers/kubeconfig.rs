@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{ClusterAccess, Credential, Fault, FaultKind, Secret};
 use crate::os::files;
 
-/// The parts of a kubeconfig that kwokctl writes: certificates, in files or in the text itself.
+/// The parts of a kubeconfig that kwokctl and kind write: certificates, in files or in the text itself.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Kubeconfig {

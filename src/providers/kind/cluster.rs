@@ -1,0 +1,240 @@
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::config::Config;
+use super::folder::Folder;
+use super::program::Kind;
+use super::step::{self, KeepAccess, Make, Start};
+use super::verdict::{Sight, Verdict, ended, judge};
+use super::{CLUSTER_LABEL, Choices};
+use crate::base::{Change, ChangeKind, ClusterAccess, Fault, ResourceId};
+use crate::containers::{Container, Engine, EngineSearch};
+use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
+use crate::flow::Flow;
+use crate::k8s::Hub;
+use crate::os::FileLock;
+use crate::profile::Environment;
+use crate::profile::schema::KindCluster;
+use crate::providers::kubeconfig::Kubeconfig;
+use crate::providers::{Leave, Local};
+
+/// The cluster of an environment in containers of this machine.
+pub struct ClusterResource {
+    id: ResourceId,
+    inner: Arc<Inner>,
+}
+
+/// What the resource and its steps share.
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) folder: Folder,
+    pub(super) choices: Choices,
+    pub(super) hub: Arc<Hub>,
+    engines: EngineSearch,
+    search_path: OsString,
+    leave: Leave,
+}
+
+impl ClusterResource {
+    /// The cluster of `environment`, which declares `spec`.
+    pub fn new(
+        environment: &Environment,
+        spec: &KindCluster,
+        local: &Local,
+        leave: Leave,
+        hub: Arc<Hub>,
+    ) -> Self {
+        Self {
+            id: ResourceId::new(format!("cluster/kind/{}", environment.name)),
+            inner: Arc::new(Inner {
+                config: Config::new(environment, spec),
+                folder: Folder::new(&local.dirs, &environment.owner),
+                choices: local.kind.clone(),
+                engines: local.engine.clone(),
+                search_path: local.engine.search_path.clone(),
+                leave,
+                hub,
+            }),
+        }
+    }
+
+    async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
+        let inner = &self.inner;
+        if let Some(held) = FileLock::holder(&inner.folder.lock())? {
+            return Ok(Seen::new(State::Progressing(format!("waiting for {}", held.by))));
+        }
+        let engine = inner.engine()?;
+        let sight = inner.sight(&engine, &cx.flow).await?;
+        Ok(match judge(&sight, &inner.config) {
+            Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None),
+            Verdict::Unfinished(why) => {
+                self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
+            }
+            Verdict::Foreign(whose) => self.in_the_way(&whose),
+            Verdict::Incomplete(gone) => {
+                let why = format!("{} gone", listed(&gone));
+                self.needs_a_new_one(State::Broken(why.clone()), &why)
+            }
+            Verdict::Differs(sections) => {
+                let why = format!("the profile's {} changed since it was made", sections.join(" and "));
+                let seen = self.needs_a_new_one(State::Ready, &why);
+                // The connection of a run is made once: of a new cluster, if there is to be one.
+                if inner.leave.recreate { seen } else { self.with_access(seen, &engine, cx).await? }
+            }
+            Verdict::Stopped(names) => self.to_start(&sight, &names),
+            Verdict::Running => self.ask(&sight, &engine, cx).await?,
+        })
+    }
+
+    fn subject(&self) -> String {
+        format!("kind cluster {}", self.inner.config.name)
+    }
+
+    fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>) -> Seen {
+        let mut change = Change::new(kind, self.subject());
+        change.reason = why;
+        Seen::new(state).to_change(vec![change], Make { inner: Arc::clone(&self.inner) })
+    }
+
+    /// A cluster that cannot become what the profile says: made anew only when that was asked for.
+    fn needs_a_new_one(&self, state: State, why: &str) -> Seen {
+        if self.inner.leave.recreate {
+            return self.to_make(state, ChangeKind::Replace, Some(why.to_string()));
+        }
+        let reason = format!("{why}, and only a new cluster can have that; make it anew with `--recreate`");
+        let mut seen = Seen::new(state);
+        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen
+    }
+
+    fn in_the_way(&self, whose: &str) -> Seen {
+        let reason = format!(
+            "a kind cluster of this name is there, and {whose}; give the environment another `name`, or delete \
+             that cluster"
+        );
+        let mut seen = Seen::new(State::Broken(reason.clone()));
+        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen
+    }
+
+    fn to_start(&self, sight: &Sight, names: &[String]) -> Seen {
+        let stopped = sight.containers.iter().filter(|container| !container.runs());
+        let stopped: Vec<Container> = stopped.cloned().collect();
+        let words: Vec<String> = stopped.iter().map(ended).collect();
+        let state = State::Broken(format!("stopped: {}", words.join(", ")));
+        let change = Change::new(ChangeKind::Start, self.subject()).because(listed(names));
+        Seen::new(state).to_change(vec![change], Start { inner: Arc::clone(&self.inner), stopped })
+    }
+
+    /// Asks the API server of a cluster whose containers all run.
+    async fn ask(&self, sight: &Sight, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
+        let inner = &self.inner;
+        let (access, is_kept) = match inner.kept_access() {
+            Some(access) => (access, true),
+            None => match inner.access_from_kind(engine).await {
+                Ok(access) => (access, false),
+                // kind reads it inside of a node, which has none before its making came that far.
+                Err(_) if !sight.has_kubeconfig && !sight.kind_ended => {
+                    let why = "its control plane was never set up".to_string();
+                    return Ok(self.to_make(State::Broken(why.clone()), ChangeKind::Replace, Some(why)));
+                }
+                Err(fault) => return Err(fault),
+            },
+        };
+        if !inner.hub.is_ready(&access, &cx.flow).await? {
+            return Ok(Seen::new(State::Progressing("its API server is not ready yet".to_string())));
+        }
+        let seen =
+            Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
+        if is_kept && !sight.is_making {
+            return Ok(seen);
+        }
+        let why = if sight.kind_ended { "kind has made it" } else { "its kubeconfig is gone or damaged" };
+        let change = Change::new(ChangeKind::Update, self.subject()).because(why);
+        Ok(seen.to_change(vec![change], KeepAccess { inner: Arc::clone(inner), access }))
+    }
+
+    /// What is in a cluster can be looked at as long as its API server answers.
+    async fn with_access(&self, seen: Seen, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
+        let access = match self.inner.kept_access() {
+            Some(access) => Some(access),
+            None => self.inner.access_from_kind(engine).await.ok(),
+        };
+        Ok(match access {
+            Some(access) if self.inner.hub.is_ready(&access, &cx.flow).await? => {
+                seen.output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access)))
+            }
+            _ => seen,
+        })
+    }
+}
+
+impl Inner {
+    pub(super) fn engine(&self) -> Result<Engine, Fault> {
+        self.engines.find()
+    }
+
+    pub(super) fn kind(&self, engine: &Engine) -> Result<Kind, Fault> {
+        Kind::find(&self.search_path, engine, self.choices.network.as_ref())
+    }
+
+    /// The containers of the cluster, and berth's files of it.
+    pub(super) async fn sight(&self, engine: &Engine, flow: &Flow) -> Result<Sight, Fault> {
+        Ok(Sight {
+            containers: self.containers(engine, flow).await?,
+            has_kubeconfig: self.kept_access().is_some(),
+            kind_ended: self.folder.kind_kubeconfig().exists(),
+            is_making: self.folder.making().exists(),
+        })
+    }
+
+    pub(super) async fn containers(&self, engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
+        let label = format!("{CLUSTER_LABEL}={}", self.config.name);
+        step::patiently(flow, engine.containers_with(&label)).await
+    }
+
+    /// The access that berth keeps. One that somebody damaged is as good as none: it can be had again.
+    fn kept_access(&self) -> Option<ClusterAccess> {
+        Kubeconfig::read(&self.folder.kubeconfig()).ok().flatten()?.access().ok()
+    }
+
+    /// How to reach the cluster, as kind says.
+    pub(super) async fn access_from_kind(&self, engine: &Engine) -> Result<ClusterAccess, Fault> {
+        let kind = self.kind(engine)?;
+        let finished = kind.program(["get", "kubeconfig", "--name", &self.config.name]).run().await?;
+        if !finished.succeeded() {
+            return Err(step::failed("get kubeconfig", &finished));
+        }
+        Kubeconfig::parse(&finished.stdout, "the output of `kind get kubeconfig`")?.access()
+    }
+}
+
+/// `lab-worker is`, `lab-worker, lab-worker2 are`
+fn listed(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", names.join(", "))
+}
+
+impl Resource for ClusterResource {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    fn outline(&self) -> String {
+        self.subject()
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        Box::pin(self.look(cx))
+    }
+
+    fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(step::delete(&self.inner, cx))
+    }
+}

@@ -1,0 +1,61 @@
+use std::time::Duration;
+
+use super::folder::Folder;
+use super::mark::Mark;
+use super::{CLUSTER_LABEL, step};
+use crate::base::{Fault, Owner};
+use crate::containers::{Container, EngineSearch};
+use crate::flow::Flow;
+use crate::providers::Local;
+
+/// How long an engine may take to list its containers.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What of an environment's kind cluster still exists, in words: nothing after a whole `down`. Every engine
+/// of the machine is asked, since the cluster may have been made with another one than is used now.
+pub async fn remains(local: &Local, owner: &Owner, flow: &Flow) -> Result<Vec<String>, Fault> {
+    let mut found: Vec<String> = Vec::new();
+    for engine in local.engine.all() {
+        let containers = match listed(&engine, flow).await {
+            Ok(containers) => containers,
+            // One that does not answer can hide nothing that is used, unless it is the chosen one.
+            Err(fault) if local.engine.find().is_ok_and(|chosen| chosen == engine) => return Err(fault),
+            Err(_) => continue,
+        };
+        let ours = containers.iter().filter(|one| Mark::of(one).is_some_and(|mark| mark.owner == *owner));
+        found.extend(ours.map(|one| format!("container {} ({})", one.name, engine.kind())));
+    }
+    let folder = Folder::new(&local.dirs, owner);
+    for path in [folder.kubeconfig(), folder.kind_kubeconfig(), folder.making()] {
+        if path.exists() {
+            found.push(format!("`{}`", path.display()));
+        }
+    }
+    Ok(found)
+}
+
+/// The owners of all kind clusters of this machine that berth made, by their marks, each with the number of
+/// its nodes that run and of all: also those whose state folder is lost. An engine that does not answer is
+/// left out.
+pub async fn standing(search: &EngineSearch, flow: &Flow) -> Vec<(Owner, usize, usize)> {
+    let mut clusters: Vec<(Owner, usize, usize)> = Vec::new();
+    for engine in search.all() {
+        for container in listed(&engine, flow).await.unwrap_or_default() {
+            let Some(mark) = Mark::of(&container) else { continue };
+            let runs = usize::from(container.runs());
+            match clusters.iter_mut().find(|(owner, ..)| *owner == mark.owner) {
+                Some((_, running, all)) => {
+                    *running += runs;
+                    *all += 1;
+                }
+                None => clusters.push((mark.owner, runs, 1)),
+            }
+        }
+    }
+    clusters.sort_by(|one, other| one.0.environment.cmp(&other.0.environment));
+    clusters
+}
+
+async fn listed(engine: &crate::containers::Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
+    step::patiently(flow, engine.containers_with(CLUSTER_LABEL)).await
+}

@@ -1,0 +1,52 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::images;
+use crate::base::{Fault, FaultKind};
+use crate::containers::Engine;
+use crate::os::{Program, find_on_path};
+
+/// The `kind` program of this machine.
+#[derive(Debug, Clone)]
+pub(super) struct Kind {
+    path: PathBuf,
+    provider: &'static str,
+    network: Option<String>,
+}
+
+impl Kind {
+    /// The first `kind` on `search_path`, to be used with `engine` and, if it was chosen, `network`.
+    pub(super) fn find(
+        search_path: &OsString,
+        engine: &Engine,
+        network: Option<&String>,
+    ) -> Result<Self, Fault> {
+        let path = find_on_path("kind", search_path).ok_or_else(|| {
+            Fault::new(FaultKind::Invalid, "find `kind`, which makes the cluster", "it is not on PATH").hint(
+                "install it (https://kind.sigs.k8s.io, or `go install sigs.k8s.io/kind@latest`), or rehearse \
+                 without it: `berth up ENV --rehearse`",
+            )
+        })?;
+        Ok(Self { path, provider: engine.kind().program(), network: network.cloned() })
+    }
+
+    /// kind with these arguments. The engine is named, since kind's own search may find another one.
+    pub(super) fn program<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
+        let program =
+            Program::new(&self.path).env("KIND_EXPERIMENTAL_PROVIDER", self.provider).args(arguments);
+        match &self.network {
+            Some(network) => program.env("KIND_EXPERIMENTAL_DOCKER_NETWORK", network),
+            None => program,
+        }
+    }
+
+    /// Its release: `(0, 33, 0)`.
+    pub(super) async fn version(&self) -> Result<(u32, u32, u32), Fault> {
+        let finished = self.program(["version", "--quiet"]).run().await?;
+        images::version(&finished.stdout).ok_or_else(|| {
+            let said = format!("{} {}", finished.stdout.trim(), finished.stderr_tail(1));
+            Fault::new(FaultKind::Invalid, "ask `kind` for its version", said.trim().to_string())
+                .hint(format!("is `{}` the kind that makes clusters?", self.path.display()))
+        })
+    }
+}

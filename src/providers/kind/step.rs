@@ -1,0 +1,212 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::cluster::Inner;
+use super::images;
+use super::inventory::PATIENCE;
+use super::mark::Mark;
+use super::program::Kind;
+use super::verdict::is_node;
+use crate::base::{ClusterAccess, Fault, FaultKind};
+use crate::containers::{Container, ContainerState, Engine};
+use crate::engine::{Cx, Step};
+use crate::flow::{Flow, Notice};
+use crate::os::{FileLock, Finished, Held, files};
+use crate::providers::kubeconfig::{self, Kubeconfig};
+
+/// Makes the cluster from nothing, or anew.
+///
+/// If this dies half way, `kind.yaml` in the environment's folder says so, and the next run makes the cluster
+/// anew; a kind that lives on holds the lock and is waited for first.
+pub(super) struct Make {
+    pub(super) inner: Arc<Inner>,
+}
+
+impl Step for Make {
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.inner.make(cx).await })
+    }
+}
+
+/// Starts the containers that do not run. If this dies half way, the next run starts the rest.
+pub(super) struct Start {
+    pub(super) inner: Arc<Inner>,
+    pub(super) stopped: Vec<Container>,
+}
+
+impl Step for Start {
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.inner.start(&self.stopped, cx).await })
+    }
+}
+
+/// Takes over the access of a finished cluster. If this dies half way, the next run does it.
+pub(super) struct KeepAccess {
+    pub(super) inner: Arc<Inner>,
+    pub(super) access: ClusterAccess,
+}
+
+impl Step for KeepAccess {
+    fn take<'a>(self: Box<Self>, _cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.inner.keep_access(&self.access) })
+    }
+}
+
+impl Inner {
+    async fn make(&self, cx: &Cx) -> Result<(), Fault> {
+        let engine = self.engine().map_err(Fault::untouched)?;
+        let kind = self.kind(&engine).map_err(Fault::untouched)?;
+        let image = self.image(&kind).await.map_err(Fault::untouched)?;
+        self.folder.make().map_err(Fault::untouched)?;
+        let lock = self.lock("create cluster", cx).map_err(Fault::untouched)?;
+        files::remove_if_there(&self.folder.kubeconfig())?;
+        files::remove_if_there(&self.folder.kind_kubeconfig())?;
+        files::write_private(&self.folder.making(), self.config.render().to_string().as_bytes())?;
+        self.clear(&engine, Some(&kind), &cx.flow).await?;
+        let program = kind
+            .program(["create", "cluster", "--name", &self.config.name, "--image", &image, "--config"])
+            .arg(self.folder.making())
+            .arg("--kubeconfig")
+            .arg(self.folder.kind_kubeconfig())
+            .holding(lock.share(&self.folder.lock())?);
+        let finished = cx.flow.within(LONGEST_CREATE, "run `kind create cluster`", program.run()).await?;
+        if !finished.succeeded() {
+            return Err(failed("create cluster", &finished));
+        }
+        let Some(kubeconfig) = Kubeconfig::read(&self.folder.kind_kubeconfig())? else {
+            return Err(Fault::new(
+                FaultKind::Invalid,
+                "run `kind create cluster`",
+                "it ended well and wrote no kubeconfig",
+            ));
+        };
+        self.keep_access(&kubeconfig.access()?)
+    }
+
+    /// The node image: of the profile, else of this machine, else of the table.
+    async fn image(&self, kind: &Kind) -> Result<String, Fault> {
+        match self.config.image().or(self.choices.image.as_deref()) {
+            Some(image) => Ok(image.to_string()),
+            None => images::image_for(self.config.kubernetes, kind.version().await?),
+        }
+    }
+
+    /// Control planes come first: workers that find none start again and again.
+    async fn start(&self, stopped: &[Container], cx: &Cx) -> Result<(), Fault> {
+        let engine = self.engine().map_err(Fault::untouched)?;
+        let paused =
+            |one: &&Container| matches!(&one.state, ContainerState::Stopped { word, .. } if word == "paused");
+        for (command, containers) in [
+            ("unpause", stopped.iter().filter(paused).collect::<Vec<_>>()),
+            ("start", stopped.iter().filter(|one| !paused(one)).collect()),
+        ] {
+            if containers.is_empty() {
+                continue;
+            }
+            let names = containers.iter().map(|one| one.name.clone());
+            let arguments = std::iter::once(command.to_string()).chain(names);
+            patiently(&cx.flow, engine.call(&format!("{command} containers"), arguments)).await?;
+        }
+        Ok(())
+    }
+
+    fn keep_access(&self, access: &ClusterAccess) -> Result<(), Fault> {
+        let context = format!("berth-{}", self.config.name);
+        let text = kubeconfig::render(access, &context).ok_or_else(|| {
+            Fault::new(FaultKind::Bug, "write the kubeconfig", "kind gave no client certificate")
+        })?;
+        self.folder.make()?;
+        files::write_private(&self.folder.kubeconfig(), text.as_bytes())?;
+        files::remove_if_there(&self.folder.making())?;
+        files::remove_if_there(&self.folder.kind_kubeconfig())
+    }
+
+    /// Removes every container of the cluster; that there is none is fine. None of them is somebody else's.
+    async fn clear(&self, engine: &Engine, kind: Option<&Kind>, flow: &Flow) -> Result<(), Fault> {
+        let containers = self.containers(engine, flow).await?;
+        if containers.is_empty() {
+            return Ok(());
+        }
+        let owner = &self.config.mark().owner;
+        let is_ours = |one: &&Container| Mark::of(one).is_some_and(|mark| mark.owner == *owner);
+        if let Some(foreign) = containers.iter().filter(|one| is_node(one)).find(|one| !is_ours(one)) {
+            let reason = format!("container `{}` carries another mark or none", foreign.name);
+            return Err(Fault::new(FaultKind::Conflict, "remove the kind cluster", reason));
+        }
+        if let Some(kind) = kind {
+            let program = kind
+                .program(["delete", "cluster", "--name", &self.config.name, "--kubeconfig"])
+                .arg(self.folder.kind_kubeconfig());
+            let finished = patiently_long(flow, program.run()).await?;
+            if finished.succeeded() {
+                return Ok(());
+            }
+        }
+        let names = containers.into_iter().map(|one| one.name);
+        let arguments = ["rm", "--force", "--volumes"].map(str::to_string).into_iter().chain(names);
+        patiently_long(flow, engine.call("remove containers", arguments)).await.map(|_| ())
+    }
+
+    fn lock(&self, command: &str, cx: &Cx) -> Result<FileLock, Fault> {
+        let holder = format!(
+            "`kind {command}` of environment {}, begun {:.0} by berth (process {})",
+            self.config.name,
+            cx.clock.now(),
+            std::process::id()
+        );
+        FileLock::try_take(&self.folder.lock(), &holder)?
+            .map_err(|Held { by }| Fault::new(FaultKind::Locked, format!("run `kind {command}`"), by))
+    }
+}
+
+/// How long kind may take: pulling an image over a slow line is most of it.
+const LONGEST_CREATE: Duration = Duration::from_hours(2);
+/// How long an engine may take for what changes something.
+const LONG: Duration = Duration::from_mins(2);
+
+/// What an engine answers, unless it hangs.
+pub(super) async fn patiently<T>(
+    flow: &Flow,
+    call: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    flow.within(PATIENCE, "ask the container engine", call).await
+}
+
+async fn patiently_long<T>(flow: &Flow, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    flow.within(LONG, "wait for the container engine", call).await
+}
+
+/// Removes the cluster, also half-made and without kind, and berth's own files of it.
+///
+/// If this dies half way, the rest carries the mark still, and the next run removes it.
+pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
+    wait_for_leftover(inner, &cx.flow).await?;
+    let engine = inner.engine()?;
+    inner.clear(&engine, inner.kind(&engine).ok().as_ref(), &cx.flow).await?;
+    inner.folder.remove()
+}
+
+/// Waits for a kind that a killed run of berth left behind: it would go on making what is removed.
+async fn wait_for_leftover(inner: &Inner, flow: &Flow) -> Result<(), Fault> {
+    while let Some(held) = FileLock::holder(&inner.folder.lock())? {
+        flow.report(Notice::Waiting(format!("what an earlier run left still runs: {}", held.by)));
+        flow.pause(Duration::from_millis(100), "remove the cluster").await?;
+    }
+    Ok(())
+}
+
+/// The fault of a kind that failed, in its own last words.
+pub(super) fn failed(command: &str, finished: &Finished) -> Fault {
+    Fault::new(FaultKind::Invalid, format!("run `kind {command}`"), finished.stderr_tail(3))
+}
