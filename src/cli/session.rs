@@ -239,6 +239,9 @@ impl<'a> Session<'a> {
                 line(format!("{kubectl}{context} {tenants}"), "the tenants' quotas and rights");
             }
         }
+        if let Some(host) = plan::registry_host(&self.environment) {
+            line(format!("docker push {host}/NAME:TAG"), "an image for its pods");
+        }
         for (key, address) in outcome.outputs.texts() {
             if let Some(service) = key.strip_prefix("address.") {
                 line(address.to_string(), &format!("the address of {service}"));
