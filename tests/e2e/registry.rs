@@ -41,6 +41,14 @@ fn search_path(first: &Path) -> String {
     format!("{}:{}", first.display(), std::env::var("PATH").unwrap_or_default())
 }
 
+/// Lets the nodes of a lab forget the image, which they may have from their own: what they have they do not
+/// pull.
+fn forget_image(lab: &Lab) {
+    for node in lab.nodes() {
+        lab.docker(&["exec", &node, "crictl", "rmi", IMAGE]);
+    }
+}
+
 /// Runs a pod from `reference` until it is ready: the node has to pull it.
 fn run_pod(lab: &Lab, name: &str, reference: &str) {
     lab.kubectl(&["run", name, "--image", reference, "--image-pull-policy", "Always"]).expect(0);
@@ -63,6 +71,7 @@ fn what_is_pushed_runs_in_both_labs_and_the_registry_goes_with_the_last() {
     two.profile(&profile(port));
 
     one.berth("up", &["--yes"]).expect(0);
+    forget_image(&one);
     one.berth("registry login", &[]).expect(0);
     let reference = push(&one, port, "team/hello:v1");
     run_pod(&one, "first", &reference);
@@ -79,6 +88,7 @@ fn what_is_pushed_runs_in_both_labs_and_the_registry_goes_with_the_last() {
 
     // The other lab shares it, with what was pushed.
     two.berth("up", &["--yes"]).expect(0);
+    forget_image(&two);
     run_pod(&two, "second", &reference);
 
     // It comes up again with its images.
@@ -121,6 +131,7 @@ fn a_cache_serves_what_it_has_when_its_registry_is_gone() {
     let pushed = format!("localhost:{upstream_port}/team/cached:v1");
     lab.docker(&["tag", IMAGE, &pushed]).expect(0);
     push_until_it_answers(&lab, &pushed);
+    forget_image(&lab);
     let reference = format!("{upstream}:5000/team/cached:v1");
     run_pod(&lab, "first", &reference);
 
