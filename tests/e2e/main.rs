@@ -14,7 +14,6 @@
 mod daemon;
 mod full_disk;
 mod harness;
-mod how_to;
 mod lab;
 mod registry;
 mod side_by_side;
