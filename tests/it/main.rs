@@ -45,6 +45,7 @@ mod providers;
 mod questions;
 mod reference;
 mod reference_addons;
+mod registry;
 mod rendering;
 mod stage;
 #[path = "../support/mod.rs"]

@@ -141,6 +141,11 @@ impl Lab {
         run(self.program(&self.ground.kind, arguments))
     }
 
+    /// `docker` with any arguments, ready to be changed and started.
+    pub fn docker_command(&self, arguments: &[&str]) -> Command {
+        self.program(&self.ground.docker, arguments)
+    }
+
     /// Runs `docker`.
     pub fn docker(&self, arguments: &[&str]) -> Finished {
         run(self.program(&self.ground.docker, arguments))
