@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::support::{Berth, Finished};
 
 /// Everything that has a help of its own.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "",
     "up",
     "plan",
@@ -27,6 +27,8 @@ const COMMANDS: [&str; 20] = [
     "registry",
     "registry list",
     "registry login",
+    "image",
+    "image load",
     "kubeconfig",
     "doctor",
     "schema",

@@ -26,6 +26,7 @@ mod charts;
 mod command_line;
 mod documents;
 mod floors;
+mod image_load;
 mod laws;
 mod laws_addons;
 mod laws_addons_alone;
