@@ -50,11 +50,8 @@ pub(in crate::verify) async fn load_balancer(
     let address = match (address, expected) {
         (Ok(address), _) => address,
         (Err(_), Expected::By(who)) => {
-            let limit = limit.as_secs();
             return Ok(Found::fails(
-                format!(
-                    "a Service of type LoadBalancer got no address within {limit} s, though {who} gives them"
-                ),
+                format!("a Service of type LoadBalancer got no address in time, though {who} gives them"),
                 "run it with `--keep` and look at the events of its Services",
             ));
         }
@@ -126,10 +123,13 @@ pub(in crate::verify) async fn ingress(
         Err(why) if why.contains("https://") => {
             Found::nothing(format!("class {class} sends plain HTTP elsewhere, so no route was asked: {why}"))
         }
-        Err(why) => Found::fails(
-            format!("a host of class {class} is not served at `{asked}`: {why}"),
-            "look at the logs of the ingress controller, and at the address of its Service",
-        ),
+        Err(why) => {
+            let at = if asked.is_empty() { String::new() } else { format!(" (asked at {asked})") };
+            Found::fails(
+                format!("a host of class {class} is not served: {why}{at}"),
+                "look at the logs of the ingress controller, and at the address of its Service",
+            )
+        }
     })
 }
 
