@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, and the lab is for all tests, not for each"
 )]
 
+mod addresses;
 mod daemon;
 mod full_disk;
 mod harness;
@@ -19,3 +20,4 @@ mod side_by_side;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;

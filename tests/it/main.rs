@@ -49,3 +49,4 @@ mod rendering;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
