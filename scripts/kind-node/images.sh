@@ -207,6 +207,7 @@ node_images() {
 	put_into "$builder" "${images[@]}"
 	keep "$builder" "$node_image"
 	put_into "$builder" "${addons[@]}"
+	name_by_digest "$builder" "${addons[@]}"
 	keep "$builder" "$node_image-addons"
 	docker rm -f "$builder" >/dev/null
 	docker run -d --name "$builder" --network none --entrypoint /bin/sleep "$node_image-addons" infinity >/dev/null
@@ -228,6 +229,19 @@ put_into() {
 	done
 	# Names that the import made up.
 	docker exec "$container" sh -c 'ctr -n k8s.io images ls -q | grep ^import- | xargs -r ctr -n k8s.io images rm' >/dev/null 2>&1 || true
+}
+
+# name_by_digest CONTAINER IMAGE…: where an addon names its image by the digest of the published one, the image that
+# was built here stands for it. containerd finds what it has by name.
+name_by_digest() {
+	local container=$1 image pinned
+	shift
+	for image in "$@"; do
+		for pinned in $(pinned_images | grep -F "$image@"); do
+			docker exec "$container" ctr -n k8s.io images tag "$image" "${image%:*}@${pinned#*@}" >/dev/null 2>&1 ||
+				fail "kind-node: $image cannot be named by its digest in the node image"
+		done
+	done
 }
 
 # keep CONTAINER NAME: an image of it, as a node. `docker commit` cannot say the signal that stops systemd.

@@ -66,7 +66,7 @@ impl Archive {
         }
         file.rewind().map_err(unreadable)?;
         let parts = Parts::read(file, size).map_err(broken)?;
-        let images = parts.images().map_err(|reason| broken(reason.to_string()))?;
+        let images = parts.images().map_err(|reason| broken(reason.clone()))?;
         Ok(Self { path: path.to_path_buf(), size, images: Some(images), unpacker: None })
     }
 }

@@ -98,6 +98,7 @@ impl Image {
 
 #[cfg(test)]
 mod tests {
+    use super::Outcome::{Failed, Loaded, Present};
     use super::*;
 
     #[test]
@@ -109,7 +110,6 @@ mod tests {
             id: None,
             nodes: outcomes.iter().map(|outcome| on(*outcome)).collect(),
         };
-        use Outcome::{Failed, Loaded, Present};
         assert_eq!(image(&[Loaded, Loaded, Present]).words(), "loaded into 2 nodes, 1 node had it");
         assert_eq!(image(&[Present, Present]).words(), "2 nodes had it already");
         assert_eq!(image(&[Loaded, Failed]).words(), "loaded into 1 node, FAILED on 1 node");

@@ -146,7 +146,8 @@ mod tests {
     }
 
     fn printed(hosts: &Hosts) -> String {
-        hosts.iter().map(|(name, text)| format!("\n{BEFORE}{FOLDER}/{name}/hosts.toml\n{text}")).collect()
+        let file = |(name, text)| format!("\n{BEFORE}{FOLDER}/{name}/hosts.toml\n{text}");
+        hosts.iter().map(file).collect::<Vec<String>>().concat()
     }
 
     #[test]

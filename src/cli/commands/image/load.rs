@@ -23,19 +23,20 @@ pub(in crate::cli::commands) fn run(arguments: &ImageLoad, settings: &Settings) 
     loadable(&chosen.environment)?;
     let engine = settings.local(None)?.engine.find()?;
     let work = Work { arguments, settings, engine, environment: &chosen.environment, typed: &chosen.typed };
-    let done = runtime::run(|signals| async move { work.run(&signals).await })?;
+    let done = runtime::run(|signals| async move { Box::pin(work.run(&signals)).await })?;
     if settings.json() {
         print_json(settings, &done.images)?;
     } else {
         print(settings, &done.images.text(settings.printer.data_paint))?;
     }
-    match done.complaints.is_empty() {
-        true => Ok(Exit::Done),
-        false => {
-            Err(Failure { exit: done.exit, complaints: done.complaints, text: String::new(), answered: true })
-        }
+    if done.complaints.is_empty() {
+        return Ok(Exit::Done);
     }
+    Err(Failure { exit: done.exit, complaints: done.complaints, text: String::new(), answered: true })
 }
+
+/// What came of each image, by its title, on each node: the names that it has there.
+type Fates = BTreeMap<String, Vec<(String, Result<Vec<String>, Fault>)>>;
 
 /// Only the nodes of kind are containers of this machine.
 fn loadable(environment: &Environment) -> Result<(), Fault> {
@@ -100,7 +101,7 @@ impl Work<'_> {
                 notes: Vec::new(),
             });
         }
-        let mut fates: BTreeMap<String, Vec<(String, Result<Vec<String>, Fault>)>> = BTreeMap::new();
+        let mut fates = Fates::new();
         for batch in &batches {
             let landed = self.send(batch, flow, &events).await;
             for image in &batch.wanted {
@@ -190,12 +191,7 @@ impl Work<'_> {
         fates
     }
 
-    fn done(
-        &self,
-        wanted: &[Wanted],
-        nodes: &[Node],
-        fates: &BTreeMap<String, Vec<(String, Result<Vec<String>, Fault>)>>,
-    ) -> Done {
+    fn done(&self, wanted: &[Wanted], nodes: &[Node], fates: &Fates) -> Done {
         let mut faults: Vec<Fault> = Vec::new();
         let mut loaded = false;
         let images = wanted.iter().map(|image| {
