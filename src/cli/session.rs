@@ -239,6 +239,9 @@ impl<'a> Session<'a> {
                 line(format!("{kubectl}{context} {tenants}"), "the tenants' quotas and rights");
             }
         }
+        if let Some(host) = plan::registry_host(&self.environment) {
+            line(format!("docker push {host}/NAME:TAG"), "an image for its pods");
+        }
         lines.extend(self.ways_in(outcome));
         let mut line = |command: String, purpose: &str| lines.push((command, purpose.to_string()));
         line(self.again("status"), "how it is");

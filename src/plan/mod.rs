@@ -1,6 +1,6 @@
 //! **Owns** the way from an environment to the graph of its resources, the one place where all
 //! makers (providers, registry, addons, tenants, verify) meet; and the plan that can be kept in a file.
-//! **May name** everything below: base, os, flow, profile, engine, k8s, providers, addons, tenants, verify.
+//! **May name** everything below: base, os, flow, profile, engine, k8s, providers, registry, addons, tenants, verify.
 //! **Never** touches the world.
 //! **Start reading at** [`assemble()`], then [`Plan`].
 
@@ -16,5 +16,6 @@ mod subject;
 pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, state_words};
 pub use misfits::misfits;
+pub use registries::registry_host;
 pub use sets::{Rendering, render, render_addons};
 pub use subject::subject;

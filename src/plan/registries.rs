@@ -35,6 +35,11 @@ pub(super) fn declared(environment: &Environment) -> Option<&LocalRegistry> {
     }
 }
 
+/// What references of images in the registry on this machine begin with, where the environment has one.
+pub fn registry_host(environment: &Environment) -> Option<String> {
+    declared(environment).map(|declared| local::host(declared.port))
+}
+
 /// Whether the nodes of the cluster are containers of this machine.
 fn has_nodes_here(environment: &Environment) -> bool {
     matches!(environment.cluster, ClusterSpec::Kind(_)) && !environment.rehearsal

@@ -16,7 +16,9 @@ mod daemon;
 mod full_disk;
 mod harness;
 mod lab;
+mod registry;
 mod side_by_side;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;

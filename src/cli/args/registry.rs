@@ -15,7 +15,7 @@ pub(in crate::cli) enum RegistryCommand {
     /// Let docker and podman push to the registry of an environment
     ///
     /// Names berth's credential helper, docker-credential-berth, for that registry alone in your engine's
-    /// configuration (`~/.docker/config.json`, or `config.json` in DOCKER_CONFIG), and leaves all else in it as it
+    /// configuration (`~/.docker/config.json`, or `config.json` in `DOCKER_CONFIG`), and leaves all else in it as it
     /// is. No password is written anywhere.
     Login(RegistryLogin),
 }

@@ -1,16 +1,16 @@
-use std::ffi::OsString;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
 use super::config::Config;
 use super::folder::Folder;
+use super::preflight::{self, Wanted};
 use super::program::Kind;
 use super::step::{self, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
 use super::{CLUSTER_LABEL, Choices};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, ResourceId};
-use crate::containers::{Container, Engine, EngineSearch};
+use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::k8s::Hub;
@@ -32,8 +32,8 @@ pub(super) struct Inner {
     pub(super) folder: Folder,
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
-    engines: EngineSearch,
-    search_path: OsString,
+    local: Local,
+    wanted: Wanted,
     leave: Leave,
 }
 
@@ -52,8 +52,8 @@ impl ClusterResource {
                 config: Config::new(environment, spec),
                 folder: Folder::new(&local.dirs, &environment.owner),
                 choices: local.kind.clone(),
-                engines: local.engine.clone(),
-                search_path: local.engine.search_path.clone(),
+                local: local.clone(),
+                wanted: Wanted::of(environment, spec, local),
                 leave,
                 hub,
             }),
@@ -67,7 +67,7 @@ impl ClusterResource {
         }
         let engine = inner.engine()?;
         let sight = inner.sight(&engine, &cx.flow).await?;
-        Ok(match judge(&sight, &inner.config) {
+        let seen = match judge(&sight, &inner.config) {
             Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None),
             Verdict::Unfinished(why) => {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
@@ -85,7 +85,20 @@ impl ClusterResource {
             }
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
-        })
+        };
+        Ok(self.with_preflight(seen, &cx.flow).await)
+    }
+
+    /// Before a cluster is made, with what of this machine it would stumble over.
+    async fn with_preflight(&self, mut seen: Seen, flow: &Flow) -> Seen {
+        let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
+        if seen.step.is_some() && seen.changes.iter().any(is_made) {
+            let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
+            let (conflicts, notes) = preflight::told(&findings);
+            seen.changes.extend(conflicts);
+            seen.notes.extend(notes);
+        }
+        seen
     }
 
     fn subject(&self) -> String {
@@ -173,11 +186,11 @@ impl ClusterResource {
 
 impl Inner {
     pub(super) fn engine(&self) -> Result<Engine, Fault> {
-        self.engines.find()
+        self.local.engine.find()
     }
 
     pub(super) fn kind(&self, engine: &Engine) -> Result<Kind, Fault> {
-        Kind::find(&self.search_path, engine, self.choices.network.as_ref())
+        Kind::find(&self.local.engine.search_path, engine, self.choices.network.as_ref())
     }
 
     /// The containers of the cluster, and berth's files of it.

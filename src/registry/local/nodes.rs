@@ -204,13 +204,14 @@ impl Step for Tell {
     {
         async move {
             let Self { sight, engine } = *self;
-            try_join_all(sight.joins.iter().map(|join| join.take(&engine))).await?;
+            let joins = try_join_all(sight.joins.iter().map(|join| join.take(&engine)));
             let (all, mut tally) = (sight.nodes.len(), Tally::new(sight.nodes.len(), "nodes told"));
             let work = |(node, difference): (String, Difference)| {
                 let engine = &engine;
                 async move { tell(&node, &difference, engine).await }
             };
-            cx.flow.each(sight.nodes, all.max(1), &mut tally, work).await.map(drop)
+            let told = cx.flow.each(sight.nodes, all.max(1), &mut tally, work);
+            futures::try_join!(joins, told).map(drop)
         }
         .boxed()
     }

@@ -50,11 +50,8 @@ pub(in crate::verify) async fn load_balancer(
     let address = match (address, expected) {
         (Ok(address), _) => address,
         (Err(_), Expected::By(who)) => {
-            let limit = limit.as_secs();
             return Ok(Found::fails(
-                format!(
-                    "a Service of type LoadBalancer got no address within {limit} s, though {who} gives them"
-                ),
+                format!("a Service of type LoadBalancer got no address in time, though {who} gives them"),
                 "run it with `--keep` and look at the events of its Services",
             ));
         }
@@ -126,10 +123,13 @@ pub(in crate::verify) async fn ingress(
         Err(why) if why.contains("https://") => {
             Found::nothing(format!("class {class} sends plain HTTP elsewhere, so no route was asked: {why}"))
         }
-        Err(why) => Found::fails(
-            format!("a host of class {class} is not served at `{asked}`: {why}"),
-            "look at the logs of the ingress controller, and at the address of its Service",
-        ),
+        Err(why) => {
+            let at = if asked.is_empty() { String::new() } else { format!(" (asked at {asked})") };
+            Found::fails(
+                format!("a host of class {class} is not served: {why}{at}"),
+                "look at the logs of the ingress controller, and at the address of its Service",
+            )
+        }
     })
 }
 
@@ -187,17 +187,17 @@ fn route(name: &str, class: &str, host: &str, backend: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &str, elsewhere: Option<&str>) -> Result<Answer, String> {
-        Ok(Answer { status, body: body.to_string(), elsewhere: elsewhere.map(str::to_string) })
+    fn answer(status: u16, body: &str, elsewhere: Option<&str>) -> Answer {
+        Answer { status, body: body.to_string(), elsewhere: elsewhere.map(str::to_string) }
     }
 
     #[test]
     fn only_the_canary_s_own_word_counts() {
-        assert_eq!(judge(answer(200, "word\n", None), "word"), Ok(()));
+        assert_eq!(judge(Ok(answer(200, "word\n", None)), "word"), Ok(()));
         let other = Err("something else than the canary answers".to_string());
-        assert_eq!(judge(answer(200, "hello", None), "word"), other);
-        assert_eq!(judge(answer(404, "", None), "word"), Err("it answers 404".to_string()));
-        let moved = judge(answer(308, "", Some("https://a/")), "word");
+        assert_eq!(judge(Ok(answer(200, "hello", None)), "word"), other);
+        assert_eq!(judge(Ok(answer(404, "", None)), "word"), Err("it answers 404".to_string()));
+        let moved = judge(Ok(answer(308, "", Some("https://a/"))), "word");
         assert_eq!(moved, Err("it answers 308 and sends to https://a/".to_string()));
     }
 

@@ -4,13 +4,14 @@
 mod ground;
 mod remains;
 mod seats;
+mod watches;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use ground::Ground;
+pub use ground::{Ground, skipped};
 pub use seats::Seats;
 
 use crate::support::{Berth, Finished, Running, run, tools};
@@ -56,6 +57,7 @@ impl Lab {
 
     fn seated(name: &str, seats: Seats) -> Option<Self> {
         let ground = Ground::find(name)?;
+        watches::wait_for_inotify(name, seats.count());
         let name = format!("{name}-{}", seats::checkout());
         let ports = Ports::take();
         let remains = Remains::of(&name, ports.all(), ground);
@@ -137,6 +139,11 @@ impl Lab {
     /// Runs `kind`, with the lab's home.
     pub fn kind(&self, arguments: &[&str]) -> Finished {
         run(self.program(&self.ground.kind, arguments))
+    }
+
+    /// `docker` with any arguments, ready to be changed and started.
+    pub fn docker_command(&self, arguments: &[&str]) -> Command {
+        self.program(&self.ground.docker, arguments)
     }
 
     /// Runs `docker`.

@@ -42,6 +42,10 @@ impl Remains {
             let arguments = ["rm", "--force", "--volumes"].into_iter().map(ToString::to_string);
             self.docker(&arguments.chain(found).collect::<Vec<_>>());
         }
+        for name in &self.containers {
+            // The volume of a registry is called like its container.
+            self.docker(&["volume", "rm", name].map(ToString::to_string));
+        }
         let volumes = self.ports.clone().map(|port| format!("berth-registry-{port}"));
         let arguments = ["volume", "rm", "--force"].into_iter().map(ToString::to_string);
         self.docker(&arguments.chain(volumes).collect::<Vec<_>>());

@@ -8,8 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use super::ground::Ground;
 
 /// How many nodes run at once, unless `BERTH_E2E_NODES` says another number. A control plane takes
-/// 0.6 GB of memory and some 25 of the 128 inotify instances that Linux grants root by default: with six
-/// on the machine, the next one's systemd does not start.
+/// 0.6 GB of memory and a fifth of the inotify instances that Linux grants by default.
 const NODES_AT_ONCE: usize = 4;
 
 /// How many ports a lab has.
@@ -42,6 +41,11 @@ impl Seats {
     /// Waits for all seats.
     pub fn take_all(name: &str) -> Option<Self> {
         Self::take(name, limit())
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Two halves.
