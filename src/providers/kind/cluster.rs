@@ -1,20 +1,23 @@
-use std::ffi::OsString;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
 use super::config::Config;
+use super::failure::failed;
 use super::folder::Folder;
+use super::gpu;
+use super::mark::Digest;
+use super::preflight::{self, Wanted};
 use super::program::Kind;
-use super::step::{self, KeepAccess, Make, Start};
+use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
 use super::{CLUSTER_LABEL, Choices};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, ResourceId};
-use crate::containers::{Container, Engine, EngineSearch};
+use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::k8s::Hub;
-use crate::os::FileLock;
+use crate::os::{FileLock, files};
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
 use crate::providers::kubeconfig::Kubeconfig;
@@ -32,8 +35,8 @@ pub(super) struct Inner {
     pub(super) folder: Folder,
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
-    engines: EngineSearch,
-    search_path: OsString,
+    local: Local,
+    wanted: Option<Wanted>,
     leave: Leave,
 }
 
@@ -52,8 +55,8 @@ impl ClusterResource {
                 config: Config::new(environment, spec),
                 folder: Folder::new(&local.dirs, &environment.owner),
                 choices: local.kind.clone(),
-                engines: local.engine.clone(),
-                search_path: local.engine.search_path.clone(),
+                local: local.clone(),
+                wanted: Wanted::of(environment),
                 leave,
                 hub,
             }),
@@ -68,18 +71,21 @@ impl ClusterResource {
         let engine = inner.engine()?;
         let sight = inner.sight(&engine, &cx.flow).await?;
         Ok(match judge(&sight, &inner.config) {
-            Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None),
+            Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None, cx).await,
             Verdict::Unfinished(why) => {
-                self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
+                self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why), cx).await
             }
-            Verdict::Foreign(whose) => self.in_the_way(&whose),
+            Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
+                self.to_adopt(&engine).await?
+            }
+            Verdict::Foreign { whose, adoptable } => self.in_the_way(&whose, adoptable),
             Verdict::Incomplete(gone) => {
                 let why = format!("{} gone", listed(&gone));
-                self.needs_a_new_one(State::Broken(why.clone()), &why)
+                self.needs_a_new_one(State::Broken(why.clone()), &why, cx).await
             }
             Verdict::Differs(sections) => {
                 let why = format!("the profile's {} changed since it was made", sections.join(" and "));
-                let seen = self.needs_a_new_one(State::Ready, &why);
+                let seen = self.needs_a_new_one(State::Ready, &why, cx).await;
                 // The connection of a run is made once: of a new cluster, if there is to be one.
                 if inner.leave.recreate { seen } else { self.with_access(seen, &engine, cx).await? }
             }
@@ -92,16 +98,35 @@ impl ClusterResource {
         format!("kind cluster {}", self.inner.config.name)
     }
 
-    fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>) -> Seen {
+    /// What would keep kind from making it on this machine is said before anything is touched.
+    async fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>, cx: &Cx) -> Seen {
+        let inner = &self.inner;
         let mut change = Change::new(kind, self.subject());
         change.reason = why;
-        Seen::new(state).to_change(vec![change], Make { inner: Arc::clone(&self.inner) })
+        let findings = match &inner.wanted {
+            Some(wanted) => preflight::check(&inner.local, wanted, &cx.flow).await,
+            None => Vec::new(),
+        };
+        let (mut in_the_way, notes) = preflight::told(&findings);
+        if inner.config.groups().iter().any(|group| group.resources.gpus > 0)
+            && let Ok(engine) = inner.engine()
+            && let Ok(info) = step::patiently(&cx.flow, engine.info()).await
+        {
+            in_the_way.extend(gpu::in_the_way(inner.config.groups(), &info));
+        }
+        let mut seen = Seen::new(state);
+        seen.notes = notes;
+        if in_the_way.is_empty() {
+            return seen.to_change(vec![change], Make { inner: Arc::clone(inner) });
+        }
+        seen.changes = std::iter::once(change).chain(in_the_way).collect();
+        seen
     }
 
     /// A cluster that cannot become what the profile says: made anew only when that was asked for.
-    fn needs_a_new_one(&self, state: State, why: &str) -> Seen {
+    async fn needs_a_new_one(&self, state: State, why: &str, cx: &Cx) -> Seen {
         if self.inner.leave.recreate {
-            return self.to_make(state, ChangeKind::Replace, Some(why.to_string()));
+            return self.to_make(state, ChangeKind::Replace, Some(why.to_string()), cx).await;
         }
         let reason = format!("{why}, and only a new cluster can have that; make it anew with `--recreate`");
         let mut seen = Seen::new(state);
@@ -109,14 +134,25 @@ impl ClusterResource {
         seen
     }
 
-    fn in_the_way(&self, whose: &str) -> Seen {
-        let reason = format!(
-            "a kind cluster of this name is there, and {whose}; give the environment another `name`, or delete \
-             that cluster"
-        );
+    fn in_the_way(&self, whose: &str, adoptable: bool) -> Seen {
+        let way = if adoptable {
+            "take it over with `--adopt`, or give the environment another `name`"
+        } else {
+            "give one of the two environments another `name`"
+        };
+        let reason = format!("a kind cluster of this name is there, and {whose}; {way}");
         let mut seen = Seen::new(State::Broken(reason.clone()));
         seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
         seen
+    }
+
+    /// Takes a cluster as it is: what it was made with is not known, and is taken to be right.
+    async fn to_adopt(&self, engine: &Engine) -> Result<Seen, Fault> {
+        let access = self.inner.access_from_kind(engine).await?;
+        let change = Change::new(ChangeKind::Adopt, self.subject()).because("somebody else made it");
+        let seen =
+            Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
+        Ok(seen.to_change(vec![change], Adopt { inner: Arc::clone(&self.inner), access }))
     }
 
     fn to_start(&self, sight: &Sight, names: &[String]) -> Seen {
@@ -138,7 +174,9 @@ impl ClusterResource {
                 // kind reads it inside of a node, which has none before its making came that far.
                 Err(_) if !sight.has_kubeconfig && !sight.kind_ended => {
                     let why = "its control plane was never set up".to_string();
-                    return Ok(self.to_make(State::Broken(why.clone()), ChangeKind::Replace, Some(why)));
+                    return Ok(self
+                        .to_make(State::Broken(why.clone()), ChangeKind::Replace, Some(why), cx)
+                        .await);
                 }
                 Err(fault) => return Err(fault),
             },
@@ -173,11 +211,11 @@ impl ClusterResource {
 
 impl Inner {
     pub(super) fn engine(&self) -> Result<Engine, Fault> {
-        self.engines.find()
+        self.local.engine.find()
     }
 
     pub(super) fn kind(&self, engine: &Engine) -> Result<Kind, Fault> {
-        Kind::find(&self.search_path, engine, self.choices.network.as_ref())
+        Kind::find(&self.local.engine.search_path, engine, self.choices.network.as_ref())
     }
 
     /// The containers of the cluster, and berth's files of it.
@@ -187,6 +225,7 @@ impl Inner {
             has_kubeconfig: self.kept_access().is_some(),
             kind_ended: self.folder.kind_kubeconfig().exists(),
             is_making: self.folder.making().exists(),
+            adopted: files::read_if_there(&self.folder.adopted())?.and_then(|text| Digest::parse(&text)),
         })
     }
 
@@ -205,7 +244,7 @@ impl Inner {
         let kind = self.kind(engine)?;
         let finished = kind.program(["get", "kubeconfig", "--name", &self.config.name]).run().await?;
         if !finished.succeeded() {
-            return Err(step::failed("get kubeconfig", &finished));
+            return Err(failed("get kubeconfig", &finished, None));
         }
         Kubeconfig::parse(&finished.stdout, "the output of `kind get kubeconfig`")?.access()
     }
