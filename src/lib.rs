@@ -16,4 +16,4 @@ pub mod tenants;
 pub mod ui;
 pub mod verify;
 
-pub use cli::main;
+pub use cli::{credential_helper, main};

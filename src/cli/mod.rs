@@ -6,7 +6,9 @@
 
 mod args;
 mod commands;
+mod credentials;
 mod exit;
+mod follow;
 mod kubernetes;
 mod merge;
 mod profiles;
@@ -26,6 +28,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Arguments;
+pub use credentials::credential_helper;
 use exit::{Exit, Failure};
 use settings::{Settings, Surroundings};
 

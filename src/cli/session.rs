@@ -10,9 +10,9 @@ use super::args::{Leave, Live, Part, Progress, Scope, Target};
 use super::exit::{Exit, Failure};
 use super::profiles;
 use super::runtime::{self, reading};
-use super::settings::{Settings, terminal_size};
+use super::settings::Settings;
 use super::signals::Signals;
-use super::{kubernetes, sources};
+use super::{follow, kubernetes, sources};
 use crate::addons::Sources;
 use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
@@ -22,7 +22,7 @@ use crate::os::{FileLock, files};
 use crate::plan::{self, About, Assembly};
 use crate::profile::{ClusterSpec, Environment};
 use crate::providers::{self, Local};
-use crate::ui::progress::{self, Json, Plain, Tty};
+use crate::ui::progress::Json;
 use crate::ui::{Complaint, words};
 
 /// Looking at an environment is mostly a moment; when it takes longer, it is said.
@@ -206,18 +206,7 @@ impl<'a> Session<'a> {
         if self.settings.json() {
             listeners.push(Box::new(Json::new(std::io::stdout())));
         }
-        match progress {
-            Progress::Tty => {
-                let look = progress::Look {
-                    paint: self.settings.printer.talk_paint,
-                    unicode: self.settings.unicode,
-                };
-                listeners.push(Box::new(Tty::new(look, terminal_size)));
-            }
-            Progress::Plain => listeners.push(Box::new(Plain::new(std::io::stderr()))),
-            Progress::Json => listeners.push(Box::new(Json::new(std::io::stderr()))),
-            Progress::Auto | Progress::Quiet => {}
-        }
+        listeners.extend(follow::on_screen(self.settings, progress));
         Ok(Events::new(Arc::clone(&self.clock), listeners))
     }
 

@@ -29,6 +29,7 @@ pub(super) struct Surroundings {
     pub(super) helm_logins: Option<PathBuf>,
     pub(super) engine: Option<(&'static str, String)>,
     pub(super) kind: kind::Choices,
+    pub(super) docker_config: Option<PathBuf>,
     pub(super) proxies: Proxies,
     pub(super) user: String,
     pub(super) host: String,
@@ -64,6 +65,7 @@ impl Surroundings {
                 image: text("BERTH_KIND_IMAGE"),
                 network: text("KIND_EXPERIMENTAL_DOCKER_NETWORK"),
             },
+            docker_config: folder("DOCKER_CONFIG"),
             proxies: proxies(&text),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
@@ -112,6 +114,7 @@ pub(super) struct Settings {
     helm_logins: Option<PathBuf>,
     engine: Option<(&'static str, String)>,
     kind: kind::Choices,
+    docker_config: Option<PathBuf>,
     proxies: Proxies,
 }
 
@@ -126,6 +129,7 @@ impl Settings {
             && !surroundings.dumb_terminal
             && !surroundings.ci
             && global.verbose == 0;
+        let docker_config = surroundings.docker_config.clone().or_else(|| under_home(".docker"));
         let talk_width = surroundings.columns.unwrap_or(WIDTH_ELSEWHERE).clamp(40, 160);
         Self {
             printer: Printer {
@@ -155,6 +159,7 @@ impl Settings {
             helm_logins: surroundings.helm_logins,
             engine: surroundings.engine,
             kind: surroundings.kind,
+            docker_config,
             proxies: surroundings.proxies,
         }
     }
@@ -219,6 +224,13 @@ impl Settings {
     /// Where `helm` is, and the logins that its user has given it.
     pub(super) fn helm(&self) -> HelmSearch {
         HelmSearch { search_path: self.search_path.clone(), logins: self.helm_logins.clone() }
+    }
+
+    /// The configuration of the user's container engine: where docker looks for it.
+    pub(super) fn docker_config(&self) -> Result<PathBuf, Fault> {
+        let folder = self.docker_config.as_ref();
+        let folder = folder.ok_or_else(|| homeless("find the configuration of docker", "DOCKER_CONFIG"))?;
+        Ok(folder.join("config.json"))
     }
 
     /// The kubeconfig that `kubectl` would write to: the first of KUBECONFIG, or `~/.kube/config`.

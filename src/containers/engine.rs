@@ -205,8 +205,17 @@ impl Engine {
         attempted: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Finished, Fault> {
-        let finished = self.finish(attempted, self.program().args(arguments), ANSWER).await?;
+        let finished = self.try_to_ask(attempted, arguments).await?;
         if finished.succeeded() { Ok(finished) } else { Err(self.failed(attempted, &finished)) }
+    }
+
+    /// [`ask`](Self::ask) whose failure is no fault.
+    pub(super) async fn try_to_ask<A: Into<OsString>>(
+        &self,
+        attempted: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Finished, Fault> {
+        self.finish(attempted, self.program().args(arguments), ANSWER).await
     }
 
     /// [`ask`](Self::ask) about things of which it is no fault that they are not there.
@@ -215,7 +224,7 @@ impl Engine {
         attempted: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Finished, Fault> {
-        let finished = self.finish(attempted, self.program().args(arguments), ANSWER).await?;
+        let finished = self.try_to_ask(attempted, arguments).await?;
         if finished.succeeded() || Meaning::of(&finished.stderr) == Meaning::Missing {
             return Ok(finished);
         }

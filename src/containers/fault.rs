@@ -14,13 +14,15 @@ pub(super) enum Meaning {
     Full,
     /// The program or its engine is too old for a flag.
     TooOld,
+    /// The image is there, and not for the platform that was asked for.
+    OtherPlatform,
     /// Anything else; it may be a hiccup.
     Other,
 }
 
 /// Words of docker 20 to 29, podman 4 and 5 and nerdctl 1 and 2, in lower case. The order matters: the address of
 /// an engine that does not answer is often a file of which there is `no such`.
-const WORDS: [(Meaning, &[&str]); 5] = [
+const WORDS: [(Meaning, &[&str]); 6] = [
     (
         Meaning::Forbidden,
         &[
@@ -42,6 +44,14 @@ const WORDS: [(Meaning, &[&str]); 5] = [
         ],
     ),
     (Meaning::Full, &["no space left on device", "disk quota exceeded"]),
+    (
+        Meaning::OtherPlatform,
+        &[
+            "does not provide the specified platform",
+            "no suitable export target found",
+            "does not match the specified platform",
+        ],
+    ),
     (Meaning::TooOld, &["unknown flag", "requires api version", "unknown shorthand flag"]),
     (
         Meaning::Missing,
@@ -71,7 +81,7 @@ impl Meaning {
         match self {
             Self::Forbidden => FaultKind::Denied,
             Self::Full => FaultKind::Quota,
-            Self::Missing | Self::TooOld => FaultKind::Invalid,
+            Self::Missing | Self::TooOld | Self::OtherPlatform => FaultKind::Invalid,
             Self::Unreachable | Self::Other => FaultKind::Transient,
         }
     }
@@ -110,7 +120,7 @@ impl Meaning {
                 Some("make room: `nerdctl system prune` removes what is unused")
             }
             (Self::TooOld, _) => Some("install a newer version of it"),
-            (Self::Missing | Self::Other, _) => None,
+            (Self::Missing | Self::OtherPlatform | Self::Other, _) => None,
         }
     }
 
@@ -179,6 +189,10 @@ mod tests {
                 Meaning::TooOld,
             ),
             ("unknown flag: --platform", Meaning::TooOld),
+            (
+                "Error response from daemon: image with reference hello:v1 was found but does not provide the specified platform (linux/amd64)",
+                Meaning::OtherPlatform,
+            ),
             ("write /var/lib/docker/tmp/x: no space left on device", Meaning::Full),
             ("Error response from daemon: something else", Meaning::Other),
         ] {

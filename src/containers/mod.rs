@@ -4,13 +4,17 @@
 //! **Never** knows clusters, registries or profiles; decides nothing.
 //! **Start reading at** [`Engine`].
 
+mod archive;
 mod engine;
 mod fault;
+mod images;
 mod info;
 mod inspect;
 mod publishers;
 
+pub use archive::{Archive, ArchivedImage};
 pub use engine::{Engine, EngineKind, EngineSearch};
+pub use images::{EngineImage, missing_image};
 pub use info::Info;
 pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Mount, PublishedPort};
 pub use publishers::Publisher;

@@ -31,6 +31,7 @@ pub use environment::{
     TenantLimits,
 };
 pub use find::{Found, NotFound, find, shipped};
+pub use nearest::nearest;
 pub use schema::{json_schema, tenant_json_schema};
 pub use starter::{InitAnswers, InitCluster, starter};
 pub use validate::{NEWEST, OLDEST};

@@ -1,5 +1,5 @@
 /// The known name that somebody who typed `given` most likely meant.
-pub(super) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     if given.is_empty() || given.len() > 64 {
         return None;

@@ -5,6 +5,7 @@
 //! **Start reading at** [`provide`], then [`platform()`].
 
 pub mod existing;
+pub mod images;
 pub mod kind;
 mod kubeconfig;
 pub mod kwok;

@@ -1,7 +1,11 @@
 //! **Owns** where images are kept: the registry on this machine with its pull-through caches, what nodes
-//! know of it, what is in it.
+//! know of it, what is in it, and the logins that container engines ask berth for.
 //! **May name** base, os, flow, containers, profile, engine, k8s.
 //! **Never** knows addons, tenants or how a cluster is made: of nodes it knows their containers.
 //! **Start reading at** [`local::LocalRegistry`], then [`local::Nodes`].
 
+pub mod credentials;
+mod docker_config;
 pub mod local;
+
+pub use docker_config::{DockerConfig, Entry};

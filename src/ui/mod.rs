@@ -6,6 +6,7 @@
 
 pub mod addons;
 mod complaint;
+pub mod images;
 pub mod inventory;
 mod paint;
 pub mod plan;

@@ -9,6 +9,7 @@ use super::{Complaint, Paint, Table};
 use crate::base::{Fault, FaultKind, Layer, Note};
 use crate::engine::Outcome;
 use crate::plan::About;
+use crate::verify::NETWORK_POLICY;
 
 /// What the end of a run is told with.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +112,9 @@ impl Report<'_> {
     /// How long each layer took: its longest resource, since they run side by side.
     fn layers(&self, paint: Paint) -> String {
         let mut longest: BTreeMap<Layer, Duration> = BTreeMap::new();
-        for (id, took) in &self.outcome.done {
+        // A probe makes nothing that would belong to a layer.
+        let made = self.outcome.done.iter().filter(|(id, _)| id.as_str() != NETWORK_POLICY);
+        for (id, took) in made {
             let entry = longest.entry(id.layer()).or_default();
             *entry = (*entry).max(*took);
         }

@@ -26,6 +26,15 @@ const TARGET: &str = "target";
 /// By this annotation kwok knows the nodes that it plays.
 const PLAYED: &str = "kwok.x-k8s.io/node";
 
+/// What stays behind when an examination is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// Keep in the cluster what was found out about network policies.
+    pub remember: bool,
+    /// Leave the canary where it is, for somebody who wants to look at it.
+    pub keep: bool,
+}
+
 /// What an examination came to.
 #[derive(Debug)]
 pub struct Examination {
@@ -37,12 +46,12 @@ pub struct Examination {
 
 /// Proves what `subject` promises, by a canary in a namespace of its own that goes again, also after a
 /// fault or a signal. The hub has to be connected. What is found out about network policies is kept in the
-/// cluster when `remember` says so.
+/// cluster when `habits` say so.
 pub async fn examine(
     hub: &Hub,
     subject: &Subject,
     purpose: &Purpose<'_>,
-    remember: bool,
+    habits: Habits,
     flow: &Flow,
 ) -> Result<Examination, Fault> {
     let outside = Outside::new()?;
@@ -51,15 +60,20 @@ pub async fn examine(
     let examined = all(&canary, subject, &outside).await;
     // A flow of its own: the run's may be over or stopped, and the canary has to go all the same.
     let after = Flow::new(Cancel::default()).within_limit(GOING);
-    let left = trial.close(&after).await.err().map(|fault| {
-        format!(
-            "Namespace {} is still there: {}; the next verify removes it",
-            trial.namespace(),
-            fault.reason
-        )
-    });
+    let left = if habits.keep {
+        let namespace = trial.namespace();
+        Some(format!("the canary is in namespace {namespace}; the next `verify` or `down` removes it"))
+    } else {
+        trial.close(&after).await.err().map(|fault| {
+            format!(
+                "Namespace {} is still there: {}; the next `verify` or `down` removes it",
+                trial.namespace(),
+                fault.reason
+            )
+        })
+    };
     let (report, truth) = examined?;
-    if let Some(truth) = truth.filter(|_| remember) {
+    if let Some(truth) = truth.filter(|_| habits.remember) {
         keep(hub, &truth, purpose.now, &after).await?;
     }
     Ok(Examination { report, left })
@@ -146,7 +160,8 @@ async fn canary_runs(ready: Ready<'_>, image: &str) -> Result<Found, Fault> {
         Ok(place) => Found::works(format!("a pod of {image} is ready on {}", place.node)),
         Err(why) => Found::fails(
             format!("the canary does not run: {why}"),
-            "see `kubectl get events -A`; another image can be had with `--image`",
+            "load the image, have a mirror for it, or name another one with `--image`; `--keep` leaves the canary \
+             for a look at it",
         ),
     })
 }

@@ -16,7 +16,7 @@ mod subject;
 mod truth;
 
 pub use check::{Check, Report, Verdict};
-pub use examine::{Examination, examine};
+pub use examine::{Examination, Habits, examine};
 pub use subject::{Expected, Group, Subject};
 pub use truth::{ID as NETWORK_POLICY, PolicyTruth, told};
 

@@ -133,7 +133,10 @@ impl Resource for PolicyTruth {
                         image: self.image.clone(),
                         probing: Arc::clone(&self.probing),
                     }));
-                    Note::new("network policies", "whether they act was not probed yet: `verify` does it")
+                    Note::new(
+                        "network policies",
+                        "whether they act is not known yet: `up` and `verify` probe it",
+                    )
                 }
             };
             let text = format!("{}: {}", note.topic, note.text);

@@ -11,8 +11,11 @@
     reason = "a test fails by panicking, and the lab is for all tests, not for each"
 )]
 
+mod daemon;
+mod full_disk;
 mod harness;
 mod lab;
+mod side_by_side;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]
 #[path = "../support/mod.rs"]
 mod support;

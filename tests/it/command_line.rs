@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::support::{Berth, Finished};
 
 /// Everything that has a help of its own.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 19] = [
     "",
     "up",
     "plan",
@@ -23,6 +23,9 @@ const COMMANDS: [&str; 16] = [
     "addon",
     "addon list",
     "addon images",
+    "registry",
+    "registry list",
+    "registry login",
     "kubeconfig",
     "doctor",
     "schema",

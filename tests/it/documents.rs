@@ -81,13 +81,16 @@ fn the_commands_of_charts_work() {
 #[test]
 fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     let tests = fs::read_to_string(repository().join(file!())).unwrap();
+    let real = fs::read_to_string(repository().join("tests/e2e/how_to.rs")).unwrap();
     let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))
         .unwrap()
         .map(|entry| Path::new("docs/how-to").join(entry.unwrap().file_name()))
         .collect();
     for page in &pages {
         let call = format!("works(\"{}\")", page.display());
-        assert!(tests.contains(&call), "no test here does {call}");
+        // What needs a real cluster is typed there.
+        let is_real = real.contains(&format!("\"{}\"", page.display()));
+        assert!(is_real || tests.contains(&call), "no test here does {call}");
     }
     pages.extend(["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"].map(PathBuf::from));
     for page in pages {

@@ -1,4 +1,6 @@
 mod addon;
+mod image;
+mod registry;
 mod scope;
 
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
 pub(super) use addon::{Addon, AddonCommand, AddonImages, AddonList};
+pub(super) use image::{Image, ImageCommand, ImageLoad};
+pub(super) use registry::{Registry, RegistryCommand, RegistryList, RegistryLogin};
 pub(super) use scope::{Part, Time};
 
 /// Kubernetes platforms from one declarative profile per environment: cluster, node groups,
@@ -106,6 +110,10 @@ pub(super) enum Command {
     List,
     /// Show the addons of an environment, or all that there are, and the images that they pull
     Addon(Addon),
+    /// Bring images of this machine to an environment
+    Image(Image),
+    /// Show what is in an environment's registry, or let your container engine push to it
+    Registry(Registry),
     /// Show where an environment's private kubeconfig is, or merge it into yours
     Kubeconfig(Kubeconfig),
     /// Check the tools, folders and settings that berth needs on this machine
@@ -233,7 +241,8 @@ pub(super) struct Down {
     /// Remove custom resource definitions too that still have custom resources of others, and those with them
     #[arg(long)]
     pub(super) prune_crds: bool,
-    /// Remove the registries too, with their images
+    /// Remove the images of registries too. The registry of this machine goes with the last lab that uses it;
+    /// without this flag its images stay, in a volume that is named at the end
     #[arg(long)]
     pub(super) registries: bool,
 }
@@ -251,6 +260,9 @@ pub(super) struct Verify {
     /// What the canary runs: an agnhost image that the cluster can pull
     #[arg(long, value_name = "IMAGE")]
     pub(super) image: Option<String>,
+    /// Leave the canary in the cluster, for a look at its events; the next `verify` or `down` removes it
+    #[arg(long)]
+    pub(super) keep: bool,
     /// The folder with the programs of a rehearsal; default: PATH, then berth's tool cache
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) tools: Option<PathBuf>,

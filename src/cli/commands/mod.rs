@@ -4,10 +4,12 @@ mod addon;
 mod completions;
 mod doctor;
 mod down;
+mod image;
 mod init;
 mod kubeconfig;
 mod list;
 mod plan;
+mod registry;
 mod render;
 mod schema;
 mod status;
@@ -35,6 +37,8 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Init(arguments) => init::run(&arguments, settings),
         Command::List => list::run(settings),
         Command::Addon(arguments) => addon::run(&arguments, settings),
+        Command::Image(arguments) => image::run(&arguments, settings),
+        Command::Registry(arguments) => registry::run(&arguments, settings),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
         Command::Doctor(arguments) => doctor::run(&arguments, settings),
         Command::Schema(arguments) => schema::run(&arguments, settings),

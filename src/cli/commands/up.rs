@@ -174,7 +174,8 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
     } else if !settings.json() {
         print(settings, &report.up(settings.printer.data_paint, settings.printer.width))?;
     }
-    if let Some(truth) = outcome.outputs.text(NETWORK_POLICY).filter(|_| outcome.changed) {
+    let truth = outcome.outputs.text(NETWORK_POLICY);
+    if let Some(truth) = truth.filter(|truth| outcome.changed || truth.starts_with("warning")) {
         settings.printer.talk(truth);
     }
     Ok(())

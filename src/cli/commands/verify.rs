@@ -5,13 +5,14 @@ use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::{print, print_json, unknown};
-use crate::base::ResourceId;
+use crate::base::{Fault, FaultKind, ResourceId};
 use crate::engine::{Look, State, Survey};
 use crate::k8s;
 use crate::os::files;
 use crate::plan;
+use crate::ui::Complaint;
 use crate::ui::verify::Examined;
-use crate::verify::examine;
+use crate::verify::{Habits, examine};
 
 /// The word by which the canary's namespace is known.
 const PURPOSE: &str = "verify";
@@ -65,13 +66,25 @@ async fn verify(
     // What is found out is kept beside the records: where there are none, nothing shall stay behind.
     let records = survey.look_of(&ResourceId::new("records"));
     let remember = records == Some(&Look::Seen(State::Ready));
+    let habits = Habits { remember, keep: arguments.keep };
     let flow = session.flow(signals);
-    let found = examine(&session.assembly.hub, &subject, &purpose, remember, &flow).await;
-    let found = found.map_err(|fault| Failure {
-        exit: signals.stopped_by().unwrap_or(Exit::of_fault(fault.kind)),
-        ..Failure::from(fault)
-    })?;
+    let found = examine(&session.assembly.hub, &subject, &purpose, habits, &flow).await;
+    let found = found.map_err(|fault| ended(session, &fault, signals))?;
     Ok(Examined::new(session.about.clone(), found.report, found.left, session.took()))
+}
+
+/// What a fault means for the whole examination; by then the canary was told to go.
+fn ended(session: &Session<'_>, fault: &Fault, signals: &Signals) -> Failure {
+    match signals.stopped_by() {
+        Some(exit) if fault.kind == FaultKind::Cancelled => {
+            let what = format!("{} was not verified", session.about.environment);
+            let complaint = Complaint::new(what)
+                .because("stopped by a signal; the canary is removed")
+                .next(format!("`{}`", session.again(PURPOSE)));
+            Failure::new(exit, complaint)
+        }
+        _ => Failure::from(fault.clone()),
+    }
 }
 
 /// Fails where there is no cluster that could be asked.

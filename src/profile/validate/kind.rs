@@ -275,12 +275,9 @@ fn prefix(range: &AddressRange) -> Option<u32> {
 fn check_patch(check: &mut Check<'_>, index: usize, patch: &str) {
     let path = [KIND[0], KIND[1], Step::Key("kubeadmPatches"), Step::Item(index)];
     let example = "write `kind: KubeletConfiguration` and what it changes";
-    let parsed: Value = match serde_saphyr::from_str(patch) {
-        Ok(value) => value,
-        Err(_) => {
-            check.error(&path, "this patch is not one YAML document", example);
-            return;
-        }
+    let Ok(parsed) = serde_saphyr::from_str::<Value>(patch) else {
+        check.error(&path, "this patch is not one YAML document", example);
+        return;
     };
     let Some(kind) = parsed["kind"].as_str() else {
         check.error(&path, "this patch has no `kind`", example);

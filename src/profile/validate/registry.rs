@@ -3,6 +3,7 @@
 use super::{Check, mirrors};
 use crate::base::{ProviderKind, Reference};
 use crate::profile::RegistrySpec;
+use crate::profile::files::Problem;
 use crate::profile::schema::{EnvironmentFile, LocalRegistry, Registry, Repository};
 use crate::profile::tree::{Step, shorten};
 
@@ -91,7 +92,15 @@ fn local(check: &mut Check<'_>, fields: &LocalRegistry) {
     for (index, text) in fields.pull_through.iter().enumerate() {
         let path = [section[0], section[1], Step::Key("pullThrough"), Step::Item(index)];
         let name = text.split_once("://").map_or(text.as_str(), |(_, name)| name);
-        if let Some((problem, help)) = upstream_problem(text, name, fields.port) {
+        if name.contains('@') {
+            check.problems.push(Problem {
+                place: check.tree.place_of(&path),
+                message: "credentials of a registry stand in this profile".to_string(),
+                help: "take them out: a profile is committed and shown, and caches ask without a login"
+                    .to_string(),
+                secret: true,
+            });
+        } else if let Some((problem, help)) = upstream_problem(text, name, fields.port) {
             check.error(&path, format!("`{}` {problem}", shorten(text)), help);
         }
         if let Some(first) = seen.insert(name, index) {
@@ -107,10 +116,6 @@ fn local(check: &mut Check<'_>, fields: &LocalRegistry) {
 fn upstream_problem(text: &str, name: &str, own: u16) -> Option<(&'static str, String)> {
     if let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| *scheme != "http") {
         return Some(("has a scheme that is not needed", format!("take `{scheme}://` out: `{name}`")));
-    }
-    if name.contains('@') {
-        let help = "take them out: a profile is committed and shown, and caches ask without a login";
-        return Some(("holds credentials", help.to_string()));
     }
     if [format!("localhost:{own}"), format!("127.0.0.1:{own}")].contains(&name.to_string()) {
         return Some(("is the registry of this machine itself", "take it out".to_string()));

@@ -90,10 +90,15 @@ impl LocalRegistry {
                 Verdict::Absent => self.absent(store, &engine, cx, &mut findings).await?,
                 Verdict::Foreign => findings.foreign(store, &engine),
                 Verdict::Other(differs) => findings.other(store, &differs),
-                Verdict::Stopped(how) if how.starts_with("restarting") => {
-                    findings.ends(store, &last_words(&engine, name).await);
+                Verdict::Stopped(how) => {
+                    let said = last_words(&engine, name).await;
+                    let is_cache = matches!(store.role, Role::Cache(_));
+                    if how.starts_with("restarting") || (is_cache && said.starts_with("panic: ")) {
+                        findings.ends(store, &said);
+                    } else {
+                        findings.stopped(store, how);
+                    }
                 }
-                Verdict::Stopped(how) => findings.stopped(store, how),
                 Verdict::Running => self.running(store, &engine, cx, &mut findings).await?,
             }
         }
@@ -195,14 +200,21 @@ impl Findings {
         self.tasks.push(Task { store: store.clone(), act: Act::Remake });
     }
 
-    /// One that its engine starts again and again. A cache does so for as long as it cannot reach what it
+    /// One that ends as soon as it is started. A cache does so for as long as it cannot reach what it
     /// caches, and nodes then pull from there themselves: it is no reason to stop.
     fn ends(&mut self, store: &Store, said: &str) {
         self.there += 1;
-        let why = format!("{} ends again and again: {said}", store.title());
         match store.role {
-            Role::Own(_) => self.broken = Some(why),
-            Role::Cache(_) => self.notes.push(Note::new("warning", why)),
+            Role::Own(_) => self.broken = Some(format!("{} ends again and again: {said}", store.title())),
+            Role::Cache(_) => {
+                let text = format!(
+                    "{} does not run, and nodes pull from there themselves: {said}; once that works, start it: \
+                     container `{}`",
+                    store.title(),
+                    store.name()
+                );
+                self.notes.push(Note::new("warning", text));
+            }
         }
     }
 

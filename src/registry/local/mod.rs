@@ -1,6 +1,7 @@
 //! The registry on this machine: a container that all labs share, with one more for each registry that is
 //! cached. Who uses them is read from the nodes, so nothing has to be remembered.
 
+mod catalog;
 mod container;
 mod going;
 mod hosting;
@@ -14,6 +15,7 @@ mod users;
 mod verdict;
 mod volume;
 
+pub use catalog::{Repository, repositories};
 pub use container::{LocalRegistry, Purpose};
 pub use hosting::hosting;
 pub use nodes::Nodes;

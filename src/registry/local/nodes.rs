@@ -30,10 +30,18 @@ pub struct Nodes {
 /// What a look at nodes and registries gave.
 struct Sight {
     nodes: Vec<(String, Difference)>,
-    /// Containers of registries with the networks that they have to join.
-    joins: Vec<(String, String)>,
+    /// Networks that registries have to join.
+    joins: Vec<Join>,
     /// Whether no node knows anything yet.
     is_new: bool,
+}
+
+/// A network that a registry has to join.
+struct Join {
+    container: String,
+    network: String,
+    /// Whether it is started again on the network.
+    anew: bool,
 }
 
 impl Nodes {
@@ -83,7 +91,14 @@ impl Nodes {
                 |network: &str| ours(&name).is_some_and(|container| container.networks.contains_key(network));
             if index > 0 || elsewhere.is_none() {
                 let missing = networks.iter().filter(|network| !joined(network));
-                joins.extend(missing.map(|network| (name.clone(), (*network).to_string())));
+                // A cache that did not find what it caches is started again and again, and an engine may lose
+                // it when it joins a network at such a moment.
+                let anew = matches!(store.role, Role::Cache(_));
+                joins.extend(missing.map(|network| Join {
+                    container: name.clone(),
+                    network: (*network).to_string(),
+                    anew,
+                }));
             }
         }
         let wanted = hosts::wanted(&self.stores, elsewhere.as_deref());
@@ -104,8 +119,8 @@ impl Sight {
             return Seen::new(State::Ready);
         }
         let kind = if self.is_new { ChangeKind::Create } else { ChangeKind::Update };
-        let joins = self.joins.iter().map(|(name, network)| {
-            Change::new(kind, format!("network of `{name}`")).because(format!("it joins `{network}`"))
+        let joins = self.joins.iter().map(|Join { container, network, .. }| {
+            Change::new(kind, format!("network of `{container}`")).because(format!("it joins `{network}`"))
         });
         let files = self.nodes.iter().map(|(node, difference)| {
             let about = difference.names().join(", ");
@@ -189,9 +204,7 @@ impl Step for Tell {
     {
         async move {
             let Self { sight, engine } = *self;
-            for (name, network) in &sight.joins {
-                join(name, network, &engine).await?;
-            }
+            try_join_all(sight.joins.iter().map(|join| join.take(&engine))).await?;
             let (all, mut tally) = (sight.nodes.len(), Tally::new(sight.nodes.len(), "nodes told"));
             let work = |(node, difference): (String, Difference)| {
                 let engine = &engine;
@@ -203,14 +216,25 @@ impl Step for Tell {
     }
 }
 
-async fn join(name: &str, network: &str, engine: &Engine) -> Result<(), Fault> {
-    let attempted = format!("connect `{name}` to network `{network}`");
-    let finished = engine.run(&attempted, ["network", "connect", network, name]).await?;
-    // Another lab may have been quicker.
-    if finished.succeeded() || finished.stderr.contains("already") {
-        return Ok(());
+impl Join {
+    async fn take(&self, engine: &Engine) -> Result<(), Fault> {
+        let Self { container, network, anew } = self;
+        let (container, network) = (container.as_str(), network.as_str());
+        let attempted = format!("connect `{container}` to network `{network}`");
+        if *anew {
+            engine.call(&attempted, ["stop", "--time", "1", container]).await?;
+        }
+        let finished = engine.run(&attempted, ["network", "connect", network, container]).await?;
+        // Another lab may have been quicker.
+        if !finished.succeeded() && !finished.stderr.contains("already") {
+            return Err(engine.failed(&attempted, &finished));
+        }
+        if *anew {
+            // One that does not come up is told by the next look at it, and is in nobody's way.
+            engine.run(&attempted, ["start", container]).await?;
+        }
+        Ok(())
     }
-    Err(engine.failed(&attempted, &finished))
 }
 
 async fn tell(node: &str, difference: &Difference, engine: &Engine) -> Result<(), Fault> {

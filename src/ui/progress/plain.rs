@@ -31,6 +31,8 @@ impl<W: Write> Plain<W> {
         };
         Some(match &event.kind {
             EventKind::RunStarted { command, environment, .. } => format!("{command} {environment}"),
+            // What changes nothing that the profile speaks of says what it does by itself.
+            EventKind::Step { changes, .. } if changes.is_empty() => return None,
             EventKind::Step { resource: id, changes } => format!("{}: {}", resource(id), step(changes)),
             EventKind::Accepted { resource: id, took_ms } => {
                 format!("{}: accepted{}", resource(id), took(*took_ms))

@@ -35,7 +35,7 @@ pub(in crate::verify) async fn dns(canary: &Canary<'_>, service: &str) -> Result
     let without_port = own.trim_end_matches(":80");
     Ok(match found {
         Ok(None) => Found::works(format!("a pod resolves kubernetes.default.svc and {without_port}")),
-        Ok(Some(why)) => Found::fails(why, "see why its pod does not run: `kubectl get events -A`"),
+        Ok(Some(why)) => Found::fails(why, "run it with `--keep` and look at the events in its namespace"),
         Err(said) => Found::fails(
             format!("a pod cannot resolve the names of Services: {said}"),
             "look at the pods and logs of the cluster's DNS: `kubectl -n kube-system get pods -l k8s-app=kube-dns`",
@@ -61,7 +61,7 @@ pub(in crate::verify) async fn service(canary: &Canary<'_>, address: &str) -> Re
         .await?;
     Ok(match found {
         Ok(None) => Found::works(format!("a pod reaches another one through the Service at {address}")),
-        Ok(Some(why)) => Found::fails(why, "see why its pod does not run: `kubectl get events -A`"),
+        Ok(Some(why)) => Found::fails(why, "run it with `--keep` and look at the events in its namespace"),
         Err(how) => Found::fails(
             format!("nobody answers a pod at the address of a Service, {to}: {how}"),
             "look at kube-proxy, or what stands in its place: `kubectl -n kube-system get pods`",

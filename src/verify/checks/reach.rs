@@ -55,7 +55,7 @@ pub(in crate::verify) async fn load_balancer(
                 format!(
                     "a Service of type LoadBalancer got no address within {limit} s, though {who} gives them"
                 ),
-                "look at its events: `kubectl get events -A --field-selector involvedObject.kind=Service`",
+                "run it with `--keep` and look at the events of its Services",
             ));
         }
         (Err(_), _) => {

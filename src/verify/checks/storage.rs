@@ -42,7 +42,9 @@ pub(in crate::verify) async fn storage(canary: &Canary<'_>) -> Result<Found, Fau
         Ok(_) => Found::fails("the claim is not bound", "look at `kubectl get pvc,pv -A`"),
         Err(why) => Found::fails(
             format!("a pod with a {} claim of class {class} does not run: {why}", phase(&claim)),
-            format!("look at the provisioner of StorageClass {class}: `kubectl get events -A`"),
+            format!(
+                "look at the provisioner of StorageClass {class}; `--keep` leaves the claim and its events"
+            ),
         ),
     })
 }

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use super::ground::Ground;
 
-/// What a lab leaves in the container engine: its nodes, the containers on its ports, and those that the
-/// test named. Dropped, all of it is removed.
+/// What a lab leaves in the container engine: its nodes, the containers on its ports, the registries of
+/// its ports with their volumes, and the containers that the test named. Dropped, all of it is removed.
 pub struct Remains {
     cluster: String,
     ports: Range<u16>,
@@ -30,6 +30,8 @@ impl Remains {
         let mut found = self.nodes();
         for port in self.ports.clone() {
             found.extend(self.listed(&format!("publish={port}")));
+            // One that does not run publishes nothing.
+            found.extend(self.listed(&format!("name=^/berth-registry-{port}$")));
         }
         for name in &self.containers {
             found.extend(self.listed(&format!("name=^/{name}$")));
@@ -40,6 +42,9 @@ impl Remains {
             let arguments = ["rm", "--force", "--volumes"].into_iter().map(ToString::to_string);
             self.docker(&arguments.chain(found).collect::<Vec<_>>());
         }
+        let volumes = self.ports.clone().map(|port| format!("berth-registry-{port}"));
+        let arguments = ["volume", "rm", "--force"].into_iter().map(ToString::to_string);
+        self.docker(&arguments.chain(volumes).collect::<Vec<_>>());
     }
 
     /// Says how its nodes are, for a test that failed.

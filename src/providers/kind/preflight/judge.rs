@@ -578,6 +578,14 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_to_mount_that_is_not_there_is_not_left_to_the_engine() {
+        let findings =
+            judge(&Sight { missing_mounts: vec!["/home/ann/data".into()], ..good() }, &Wanted::usual());
+        assert_eq!((findings[0].level, findings[0].what.as_str()), (Level::Fail, "mount /home/ann/data"));
+        assert_eq!(findings[0].remedy, "`mkdir -p /home/ann/data`");
+    }
+
+    #[test]
     fn what_fails_comes_first() {
         let mut sight = Sight { kind: KindSight::Missing, ..good() };
         sight.machine.free_memory = Some(0);

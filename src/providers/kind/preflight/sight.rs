@@ -180,7 +180,8 @@ async fn obstacles(engine: Option<&Engine>, wanted: &Wanted) -> Vec<Obstacle> {
             Vacancy::Privileged => Holder::Privileged,
             Vacancy::Taken => holder(port, &publishers),
         };
-        let own = matches!(&holder, Holder::Container { cluster, .. } if *cluster == wanted.cluster);
+        let own = matches!(&holder, Holder::Container { cluster, .. }
+            if !cluster.is_empty() && *cluster == wanted.cluster);
         (!own).then(|| Obstacle { port: port.clone(), holder })
     };
     blocked.into_iter().filter_map(obstacle).collect()
@@ -196,7 +197,48 @@ fn holder(port: &WantedPort, publishers: &[Publisher]) -> Holder {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
     use super::*;
+    use crate::containers::PublishedPort;
+
+    fn wanted(ports: Vec<WantedPort>) -> Wanted {
+        Wanted { cluster: "lab".to_string(), ports, ..Wanted::usual() }
+    }
+
+    #[tokio::test]
+    async fn a_wanted_port_that_a_program_has_is_an_obstacle_and_a_free_one_is_not() {
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let address = held.local_addr().expect("it is bound");
+        let port = |protocol: &str| WantedPort { address, protocol: protocol.to_string() };
+        let found = obstacles(None, &wanted(vec![port("tcp"), port("udp")])).await;
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].port, port("tcp"));
+        if cfg!(target_os = "linux") {
+            assert!(matches!(&found[0].holder, Holder::Program(it) if it.process == std::process::id()));
+        }
+    }
+
+    #[test]
+    fn the_container_that_publishes_a_port_has_it_rather_than_the_engines_own_program() {
+        let published = PublishedPort {
+            container: 80,
+            protocol: "tcp".to_string(),
+            address: "0.0.0.0".to_string(),
+            host: 8080,
+        };
+        let publisher = Publisher {
+            container: "dev-control-plane".to_string(),
+            cluster: "dev".to_string(),
+            ports: vec![published],
+        };
+        let address = "127.0.0.1:8080".parse().expect("an address");
+        let port = WantedPort { address, protocol: "tcp".to_string() };
+        let holder = holder(&port, &[publisher]);
+        assert!(
+            matches!(holder, Holder::Container { name, cluster } if name == "dev-control-plane" && cluster == "dev")
+        );
+    }
 
     #[test]
     fn the_version_is_read_from_what_kind_prints() {

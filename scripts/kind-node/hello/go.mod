@@ -1,0 +1,3 @@
+module berth.dev/kind-node/hello
+
+go 1.26.0

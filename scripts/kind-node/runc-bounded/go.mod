@@ -1,0 +1,3 @@
+module berth.dev/kind-node/runc-bounded
+
+go 1.26.0

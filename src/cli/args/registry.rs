@@ -1,0 +1,33 @@
+use clap::{Args, Subcommand};
+
+use super::Target;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Registry {
+    #[command(subcommand)]
+    pub(in crate::cli) command: RegistryCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum RegistryCommand {
+    /// List the images in the registry of an environment: repositories and their tags
+    List(RegistryList),
+    /// Let docker and podman push to the registry of an environment
+    ///
+    /// Names berth's credential helper, docker-credential-berth, for that registry alone in your engine's
+    /// configuration (`~/.docker/config.json`, or `config.json` in DOCKER_CONFIG), and leaves all else in it as it
+    /// is. No password is written anywhere.
+    Login(RegistryLogin),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RegistryList {
+    #[command(flatten)]
+    pub(in crate::cli) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RegistryLogin {
+    #[command(flatten)]
+    pub(in crate::cli) target: Target,
+}

@@ -1,0 +1,58 @@
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::super::{print, print_json};
+use super::chosen;
+use crate::base::{Fault, FaultKind};
+use crate::cli::args::RegistryLogin;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::settings::Settings;
+use crate::os::find_on_path;
+use crate::registry::{DockerConfig, Entry, credentials::HELPER, local};
+
+/// `berth registry login [ENV]`
+pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit, Failure> {
+    let (_, port) = chosen(&arguments.target, "log in to the registry", settings)?;
+    let helper = helper(settings)?;
+    let host = local::host(port);
+    let config = DockerConfig::new(settings.docker_config()?);
+    let entry = config.use_helper(&host)?;
+    let path = config.path().display();
+    let said = match &entry {
+        Entry::Unchanged => format!("`{path}` asks berth for the login of {host} already"),
+        Entry::Written => {
+            format!("`{path}` asks berth for the login of {host} now; all else in it is as it was")
+        }
+        Entry::Other(other) => {
+            format!("`{path}` asks `docker-credential-{other}` for the login of {host}, which stays so")
+        }
+    };
+    if settings.json() {
+        let value = json!({"registry": host, "config": config.path(), "helper": helper,
+            "changed": entry == Entry::Written});
+        print_json(settings, &value)?;
+        return Ok(Exit::Done);
+    }
+    settings.printer.talk(&said);
+    settings.printer.talk("push an image, and pods can name it as it was pushed:");
+    print(settings, &format!("docker tag IMAGE {host}/NAME:TAG\ndocker push {host}/NAME:TAG"))?;
+    settings.printer.talk("podman pushes with `podman push --tls-verify=false`");
+    Ok(Exit::Done)
+}
+
+/// The helper program, which engines have to find by its name.
+fn helper(settings: &Settings) -> Result<PathBuf, Fault> {
+    let name = format!("docker-credential-{HELPER}");
+    if let Some(path) = find_on_path(&name, &settings.search_path) {
+        return Ok(path);
+    }
+    let own = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.to_path_buf()));
+    let beside = own.filter(|folder| folder.join(&name).is_file());
+    let hint = match &beside {
+        Some(folder) => format!("put its folder on PATH: `export PATH=\"$PATH:{}\"`", folder.display()),
+        None => format!("install `{name}`, which ships with berth, beside it"),
+    };
+    let why = format!("`{name}` is not on PATH, and without it every push to the registry would fail");
+    Err(Fault::new(FaultKind::Invalid, "let your container engine ask berth for logins", why).hint(hint))
+}

@@ -1,0 +1,17 @@
+use super::args::Progress;
+use super::settings::{Settings, terminal_size};
+use crate::engine::Listener;
+use crate::ui::progress::{Json, Look, Plain, Tty};
+
+/// Who shows a run on standard error, when it is followed in the way `progress`.
+pub(super) fn on_screen(settings: &Settings, progress: Progress) -> Option<Box<dyn Listener>> {
+    match progress {
+        Progress::Tty => {
+            let look = Look { paint: settings.printer.talk_paint, unicode: settings.unicode };
+            Some(Box::new(Tty::new(look, terminal_size)))
+        }
+        Progress::Plain => Some(Box::new(Plain::new(std::io::stderr()))),
+        Progress::Json => Some(Box::new(Json::new(std::io::stderr()))),
+        Progress::Auto | Progress::Quiet => None,
+    }
+}

@@ -1,0 +1,85 @@
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::http::{self, Answer};
+use super::store::host;
+use crate::base::{Fault, FaultKind};
+use crate::flow::{Flow, Tally};
+
+/// So many repositories are asked for at once.
+const PAGE: usize = 200;
+/// So many repositories are asked for their tags at a time.
+const AT_ONCE: usize = 8;
+
+/// A repository of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repository {
+    /// Its name: `checkout/api`.
+    pub name: String,
+    /// Its tags, sorted; none when all were deleted.
+    pub tags: Vec<String>,
+}
+
+/// What is in the registry at `port` of this machine, by name.
+pub async fn repositories(port: u16, flow: &Flow) -> Result<Vec<Repository>, Fault> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let attempted = format!("list what is in the registry {}", host(port));
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let last = names.last().map_or_else(String::new, |last| format!("&last={}", escaped(last)));
+        let answer = http::get(address, &format!("/v2/_catalog?n={PAGE}{last}"), flow).await;
+        let answer = answer.map_err(|fault| Fault {
+            kind: FaultKind::Invalid,
+            attempted: attempted.clone(),
+            hint: Some("`berth up ENV` starts the registry that its profile declares".to_string()),
+            ..fault
+        })?;
+        let page = texts(&checked(&answer, &attempted)?["repositories"]);
+        let is_last = page.len() < PAGE;
+        // One that gives the same page again would be asked for ever.
+        let is_old = page.iter().any(|name| names.contains(name));
+        names.extend(page);
+        if is_last || is_old {
+            break;
+        }
+    }
+    names.sort();
+    names.dedup();
+    let mut tally = Tally::new(names.len(), "repositories");
+    let (flow_of, attempted) = (flow, &attempted);
+    flow.each(names, AT_ONCE, &mut tally, |name| async move {
+        let answer = http::get(address, &format!("/v2/{name}/tags/list"), flow_of).await?;
+        // One whose last image was deleted is known by its name alone.
+        let mut tags = match answer.status {
+            404 => Vec::new(),
+            _ => texts(&checked(&answer, attempted)?["tags"]),
+        };
+        tags.sort();
+        Ok(Repository { name, tags })
+    })
+    .await
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect()
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('/', "%2F")
+}
+
+/// The body of an answer that is a success.
+fn checked(answer: &Answer, attempted: &str) -> Result<Value, Fault> {
+    let Answer { status, body, .. } = answer;
+    let fault = |why: String, hint: &str| Fault::new(FaultKind::Invalid, attempted, why).hint(hint);
+    match status {
+        200 => serde_json::from_str(body)
+            .map_err(|error| fault(format!("its answer is no JSON: {error}"), "is this a registry?")),
+        401 => {
+            Err(fault("it wants a login".to_string(), "berth did not start it: ask it with its own tools"))
+        }
+        _ => Err(fault(format!("it answered {status}"), "a registry that keeps no catalog cannot be listed")),
+    }
+}

@@ -1,0 +1,56 @@
+//! Two labs on one machine.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpStream};
+use std::thread;
+
+use crate::lab::Lab;
+
+/// A profile with a port of the machine, a registry and a pool of addresses.
+fn write_profile(lab: &Lab) {
+    lab.profile(&format!(
+        "cluster:\n  kind:\n    version: \"1.36\"\n    ports: [{{host: {}, node: 30080}}]\n\
+         registry:\n  local: {{port: {}}}\naddons:\n  metallb: {{addresses: auto}}\n",
+        lab.port(0),
+        lab.port(1)
+    ));
+}
+
+/// The first and the last address of each range of its pools.
+fn pool(lab: &Lab) -> BTreeSet<(Ipv4Addr, Ipv4Addr)> {
+    let path = "{.items[*].spec.addresses[*]}";
+    let ranges = lab.kubectl_says(&["get", "ipaddresspools", "-A", "-o", &format!("jsonpath={path}")]);
+    let range = |text: &str| {
+        let (first, last) = text.split_once('-').unwrap_or_else(|| panic!("no range: {text}"));
+        (first.parse().expect("an address"), last.parse().expect("an address"))
+    };
+    ranges.split_whitespace().map(range).collect()
+}
+
+#[test]
+fn two_labs_made_at_once_share_no_pool_no_port_and_no_registry() {
+    let Some((one, other)) = Lab::pair("side-one", "side-other", 1) else { return };
+    thread::scope(|scope| {
+        for lab in [&one, &other] {
+            write_profile(lab);
+            scope.spawn(|| lab.berth("up", &["--yes"]).expect(0));
+        }
+    });
+    let (pool_of_one, pool_of_other) = (pool(&one), pool(&other));
+    assert!(!pool_of_one.is_empty() && !pool_of_other.is_empty(), "no pools");
+    for (first, last) in &pool_of_one {
+        for (other_first, other_last) in &pool_of_other {
+            assert!(last < other_first || other_last < first, "{pool_of_one:?} meets {pool_of_other:?}");
+        }
+    }
+    for lab in [&one, &other] {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, lab.port(1))).expect("its registry listens");
+        lab.berth("up", &["--yes"]).expect(0);
+    }
+    one.berth("down", &["--yes", "--registries"]).expect(0);
+    assert_eq!(one.nodes(), Vec::<String>::new());
+    TcpStream::connect((Ipv4Addr::LOCALHOST, one.port(1))).expect_err("its registry is gone");
+    TcpStream::connect((Ipv4Addr::LOCALHOST, other.port(1))).expect("the other's is not");
+    other.berth("status", &[]).expect(0);
+    other.berth("down", &["--yes", "--registries"]).expect(0);
+}
