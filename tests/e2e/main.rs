@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, and the lab is for all tests, not for each"
 )]
 
+mod cluster;
 mod daemon;
 mod full_disk;
 mod harness;

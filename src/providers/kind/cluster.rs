@@ -160,7 +160,7 @@ impl ClusterResource {
         let stopped: Vec<Container> = stopped.cloned().collect();
         let words: Vec<String> = stopped.iter().map(ended).collect();
         let state = State::Broken(format!("stopped: {}", words.join(", ")));
-        let change = Change::new(ChangeKind::Start, self.subject()).because(listed(names));
+        let change = Change::new(ChangeKind::Start, self.subject()).because(names.join(", "));
         Seen::new(state).to_change(vec![change], Start { inner: Arc::clone(&self.inner), stopped })
     }
 

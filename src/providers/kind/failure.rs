@@ -59,7 +59,9 @@ fn last_words(said: &str) -> Option<String> {
     let tells = |line: &&str| {
         !line.is_empty() && !line.starts_with("Run 'docker") && !line.starts_with("See 'docker")
     };
-    let from_output = output.and_then(|output| output.lines().map(str::trim).rfind(tells));
+    let lines = || output.into_iter().flat_map(str::lines).map(str::trim).filter(tells);
+    // kubeadm ends with its stack, and says before that what was wrong.
+    let from_output = lines().rfind(|line| line.starts_with("error")).or(lines().next_back());
     let from_kind = || {
         let line = before.lines().rfind(|line| line.starts_with("ERROR: "))?;
         // From here on the command stands with its arguments.
@@ -117,6 +119,16 @@ mod tests {
         let silent = of(PORT.split("Command Output").next().expect("a first part"));
         assert_eq!(silent.reason, "failed to create cluster");
         assert!(!format!("{silent:?}").contains("hunter2"), "{silent:?}");
+    }
+
+    #[test]
+    fn of_a_long_story_the_error_is_told_and_not_the_stack() {
+        let story = "ERROR: failed to create cluster: failed to join node with kubeadm: command \"docker exec\" \
+            failed with error: exit status 1\n\nCommand Output: I1121 join.go:1] x\n\
+            error execution phase kubelet-start: timed out waiting for the condition\n\
+            k8s.io/kubernetes/cmd/kubeadm/app.Run\n\truntime/asm_amd64.s:1771\n";
+        let told = "kubeadm failed in a node: error execution phase kubelet-start: timed out waiting for the condition";
+        assert_eq!(of(story).reason, told);
     }
 
     #[test]
