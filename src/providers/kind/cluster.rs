@@ -141,7 +141,8 @@ impl ClusterResource {
             "give one of the two environments another `name`"
         };
         let reason = format!("a kind cluster of this name is there, and {whose}; {way}");
-        let mut seen = Seen::new(State::Broken(reason.clone()));
+        // Nothing of ours is there: there is nothing to be looked at in it, and nothing to take away.
+        let mut seen = Seen::new(State::Absent);
         seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
         seen
     }

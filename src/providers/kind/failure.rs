@@ -8,6 +8,10 @@ pub(super) fn failed(command: &str, finished: &Finished, image: Option<&str>) ->
     let said = &finished.stderr;
     let attempted = format!("run `kind {command}`");
     let fault = |kind, reason: String, hint: &str| Fault::new(kind, attempted.clone(), reason).hint(hint);
+    if finished.code.is_none() {
+        let hint = "run the same command again: what was half made is made anew";
+        return fault(FaultKind::Invalid, "a signal ended it".to_string(), hint);
+    }
     let words = last_words(said).unwrap_or_else(|| format!("it ended with code {:?}", finished.code));
     if said.contains("already exist for a cluster with the name") {
         return fault(FaultKind::Transient, words, "run the same command again");
