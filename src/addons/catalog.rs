@@ -320,6 +320,7 @@ rehearsal: applied
             kubernetes_assumed: false,
             rehearsal: true,
             load_balancer: Capability::Absent,
+            ports_mapped: false,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
             network: None,

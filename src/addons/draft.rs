@@ -163,6 +163,7 @@ impl Catalog {
             "provider": platform.provider,
             "kubernetes": minor(platform).to_string(),
             "loadBalancer": load_balancer,
+            "portsMapped": platform.ports_mapped,
         })
     }
 }
@@ -226,6 +227,7 @@ pub(super) mod tests {
             kubernetes_assumed: false,
             rehearsal: false,
             load_balancer: Capability::Native,
+            ports_mapped: false,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
             network: None,

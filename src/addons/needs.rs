@@ -79,6 +79,7 @@ mod tests {
             kubernetes_assumed: false,
             rehearsal: false,
             load_balancer,
+            ports_mapped: false,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
             network: None,

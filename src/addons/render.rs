@@ -220,6 +220,15 @@ mod tests {
         assert_eq!(service_type(&with_metallb, Capability::ByAddon), "LoadBalancer");
         assert_eq!(service_type(&with_metallb, Capability::Unknown), "LoadBalancer");
         assert_eq!(service_type(&with_metallb, Capability::Absent), "ClusterIP");
+        let mapped = Platform {
+            ports_mapped: true,
+            load_balancer: Capability::ByAddon,
+            ..platform(ProviderKind::Kind)
+        };
+        let both = render(&with_metallb, &mapped);
+        assert_eq!(find(&both, "Service")["spec"]["type"], "LoadBalancer");
+        let ports = &find(&both, "DaemonSet")["spec"]["template"]["spec"]["containers"][0]["ports"];
+        assert!(ports.to_string().contains("\"hostPort\":80"), "{ports}");
         let asked = [spec("traefik", json!({"service": {"type": "ClusterIP"}}))];
         assert_eq!(service_type(&asked, Capability::Native), "ClusterIP");
     }

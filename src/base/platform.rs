@@ -47,6 +47,8 @@ pub struct Platform {
     pub rehearsal: bool,
     /// Who gives a Service of type `LoadBalancer` its address.
     pub load_balancer: Capability,
+    /// Whether ports of this machine lead to the ports of the nodes at which HTTP and HTTPS are served.
+    pub ports_mapped: bool,
     /// Addresses besides the DNS pods that pods ask for names, as CIDRs (node-local caches).
     pub dns_addresses: Vec<String>,
     /// Addons that the platform brings itself, by name.

@@ -245,7 +245,7 @@ impl Engine {
     /// Runs `program` to its end, which has to come within `limit`.
     async fn finish(&self, attempted: &str, program: Program, limit: Duration) -> Result<Finished, Fault> {
         let limit = self.patience.unwrap_or(limit);
-        let attempted = format!("{}: {attempted}", self.kind);
+        let attempted = format!("{attempted} with {}", self.kind);
         // Whoever has to stop drops this; here is the limit alone.
         let answer = Flow::new(Cancel::default()).within(limit, &attempted, program.run()).await;
         answer.map_err(|fault| match fault.kind {

@@ -126,7 +126,7 @@ impl Meaning {
 
     /// The fault of `engine` while doing `attempted`, in its words.
     pub(super) fn fault(self, engine: EngineKind, attempted: &str, said: &str) -> Fault {
-        let fault = Fault::new(self.kind(), format!("{engine}: {attempted}"), said);
+        let fault = Fault::new(self.kind(), format!("{attempted} with {engine}"), said);
         match self.hint(engine) {
             Some(hint) => fault.hint(hint),
             None => fault,

@@ -112,3 +112,62 @@ fn architecture(machine: &str) -> String {
     }
     .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Info {
+        Info::parse(text).expect("JSON").expect("an answer")
+    }
+
+    #[test]
+    fn docker_tells_of_itself() {
+        let info = read(include_str!("../../tests/fixtures/engines/docker-20.10/info.json"));
+        assert_eq!(
+            (info.version.as_str(), info.cgroups, info.architecture.as_str()),
+            ("20.10.24+dfsg1", Some(1), "amd64")
+        );
+        assert!(!info.containerd_store && !info.rootless);
+        assert_eq!(info.default_runtime, "runc");
+    }
+
+    #[test]
+    fn podman_tells_the_same_in_other_words() {
+        let info = read(include_str!("../../tests/fixtures/engines/podman-4.3.1/info.json"));
+        assert_eq!(
+            (info.version.as_str(), info.cgroups, info.architecture.as_str()),
+            ("4.3.1", Some(1), "amd64")
+        );
+        assert_eq!((info.cores, info.memory), (4, 25_274_359_808));
+        assert_eq!(info.system, "debian 12");
+        assert_eq!(
+            (info.runtimes, info.root.as_str()),
+            (vec!["runc".to_string()], "/var/lib/containers/storage")
+        );
+    }
+
+    /// The parts that matter of <https://github.com/sourcegraph/src-cli/pull/1008>, with the image store that
+    /// <https://github.com/buildpacks/imgutil/pull/231> shows.
+    #[test]
+    fn docker_desktop_is_known_with_the_store_of_its_images() {
+        let info = read(
+            r#"{"ID":"fdd17e44","Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],
+            "CgroupDriver":"cgroupfs","CgroupVersion":"2","KernelVersion":"5.15.49-linuxkit-pr","OperatingSystem":"Docker Desktop",
+            "OSType":"linux","Architecture":"aarch64","HttpProxy":"http.docker.internal:3128","NCPU":8,"MemTotal":8232910848}"#,
+        );
+        assert!(info.containerd_store);
+        assert_eq!(
+            (info.system.as_str(), info.architecture.as_str(), info.cgroups),
+            ("Docker Desktop", "arm64", Some(2))
+        );
+        assert_eq!(info.proxies.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_of_the_client_alone_is_none() {
+        let said = r#"{"ServerErrors":["Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"],"ClientInfo":{}}"#;
+        let errors = Info::parse(said).expect("JSON").expect_err("no answer");
+        assert!(errors.starts_with("Cannot connect"));
+    }
+}

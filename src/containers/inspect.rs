@@ -242,4 +242,60 @@ mod tests {
         assert_eq!(network.subnets[1], ("172.18.0.0/16".to_string(), "172.18.0.1".parse().ok()));
         assert_eq!(network.containers[0].1, ["172.18.0.2".parse::<IpAddr>().expect("an address")]);
     }
+
+    #[test]
+    fn a_container_of_podman_is_read_like_one_of_docker() {
+        let text = include_str!("../../tests/fixtures/engines/podman-4.3.1/container-inspect.json");
+        let values: Value = serde_json::from_str(text).expect("JSON");
+        let container = Container::of(&values[0]);
+        assert_eq!(container.name, "ld-pod-1");
+        assert_eq!(container.image, "localhost/hello:v1");
+        assert_eq!(
+            container.image_id,
+            "sha256:8c763776351868fbf235aa6aa2c5da20d87fc31175c3abf0f30ac5738655fe0e"
+        );
+        assert_eq!(container.labels["io.x-k8s.kind.role"], "control-plane");
+        assert_eq!(
+            (container.mounts[0].destination.as_str(), container.mounts[0].writable),
+            ("/etc/berth/x", false)
+        );
+        assert_eq!((container.ports[0].address.as_str(), container.ports[0].host), ("127.0.0.1", 20400));
+        assert_eq!(container.state, ContainerState::Stopped { word: "created".to_string(), code: 0 });
+    }
+
+    #[test]
+    fn a_network_of_podman_is_read_like_one_of_docker() {
+        let text = include_str!("../../tests/fixtures/engines/podman-4.3.1/network-inspect.json");
+        let values: Value = serde_json::from_str(text).expect("JSON");
+        let network = network_of(&values[0]);
+        assert_eq!(network.name, "kind");
+        assert_eq!(network.subnets, [("10.99.7.0/24".to_string(), "10.99.7.1".parse().ok())]);
+        assert!(network.containers.is_empty());
+    }
+
+    /// As in <https://github.com/containers/podman/pull/21860>.
+    #[test]
+    fn podman_5_tells_who_is_on_a_network() {
+        let value = json!({"name": "kind", "subnets": [{"subnet": "10.89.0.0/24", "gateway": "10.89.0.1"}],
+            "containers": {"7c0d": {"name": "c2", "interfaces": {"eth0": {"subnets": [
+                {"ipnet": "10.89.0.4/24", "gateway": "10.89.0.1"},
+                {"ipnet": "fda3:b4da:da1e:7e9d::4/64", "gateway": "fda3:b4da:da1e:7e9d::1"}]}}}}});
+        let addresses = ["10.89.0.4", "fda3:b4da:da1e:7e9d::4"].map(|ip| ip.parse().expect("an address"));
+        assert_eq!(network_of(&value).containers, [("c2".to_string(), addresses.to_vec())]);
+    }
+
+    /// As in <https://github.com/containerd/nerdctl/pull/283> and <https://github.com/containerd/nerdctl/issues/2999>.
+    #[test]
+    fn nerdctl_leaves_out_what_docker_tells() {
+        let network = network_of(&json!({"Name": "kind", "Id": "19",
+            "IPAM": {"Config": [{"Subnet": "10.4.19.0/24", "Gateway": "10.4.19.1"}]}, "Labels": {}}));
+        assert_eq!(network.subnets, [("10.4.19.0/24".to_string(), "10.4.19.1".parse().ok())]);
+        let container =
+            Container::of(&json!({"Id": "1f", "Name": "lab-worker", "State": {"Status": "running"},
+            "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]},
+                "Networks": {"unknown-eth0": {"IPAddress": "10.4.0.50"}}}}));
+        assert!(container.runs());
+        assert_eq!(container.ports[0].host, 8080);
+        assert_eq!(container.networks["unknown-eth0"].ipv4, "10.4.0.50".parse().ok());
+    }
 }

@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::registries;
+use serde_json::Value;
+
 use crate::addons::{Ability, Catalog, Mirrors, Offered, Rendered, Sources, check_mirrored};
 use crate::base::{Fault, Note, Platform};
 use crate::engine::{Output, Outputs};
@@ -178,9 +180,21 @@ fn addresses(standing: &[Arc<Live>]) -> Outputs {
     addresses_under("address", standing)
 }
 
-/// As [`addresses`], under `ingress.NAMESPACE/NAME`: the hosts of Ingress objects are served there.
+/// As [`addresses`], under `ingress.NAMESPACE/NAME`: the hosts of Ingress objects are served there. Under
+/// `ingress-port.NAME` is the port at which every node serves them.
 fn ingress_addresses(standing: &[Arc<Live>]) -> Outputs {
-    addresses_under("ingress", standing)
+    let mut outputs = addresses_under("ingress", standing);
+    let of = |live: &Live, pointer: &str| live.body.pointer(pointer).and_then(Value::as_array).cloned();
+    for live in standing {
+        let containers = of(live, "/spec/template/spec/containers").into_iter().flatten();
+        let ports =
+            containers.flat_map(|container| container["ports"].as_array().cloned().unwrap_or_default());
+        let served = ports.filter(|port| port["name"] == "web").find_map(|port| port["hostPort"].as_u64());
+        if let Some(port) = served {
+            outputs.insert(format!("ingress-port.{}", live.name), Output::Text(port.to_string()));
+        }
+    }
+    outputs
 }
 
 fn addresses_under(key: &str, standing: &[Arc<Live>]) -> Outputs {

@@ -1,5 +1,5 @@
 use crate::base::{Capability, Platform, ProviderKind};
-use crate::profile::Environment;
+use crate::profile::{ClusterSpec, Environment};
 
 /// What the declared provider of `environment` can do for addons and tenants. A rehearsal keeps it:
 /// it is there to try what will be true on the real platform.
@@ -15,6 +15,10 @@ pub fn platform(environment: &Environment) -> Platform {
             ProviderKind::Kind => Capability::ByAddon,
             ProviderKind::Kwok => Capability::Absent,
             ProviderKind::Existing => Capability::Unknown,
+        },
+        ports_mapped: match &environment.cluster {
+            ClusterSpec::Kind(kind) => kind.ports.iter().any(|port| matches!(port.node, 80 | 443)),
+            _ => false,
         },
         dns_addresses: texts(match provider {
             // Node-local DNS cache and Cloud DNS: both answer outside the pod network.

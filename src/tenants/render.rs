@@ -198,6 +198,7 @@ mod tests {
             kubernetes_assumed: false,
             rehearsal: true,
             load_balancer: Capability::Absent,
+            ports_mapped: false,
             dns_addresses: Vec::new(),
             native_addons: Vec::new(),
             network: None,

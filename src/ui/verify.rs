@@ -1,4 +1,4 @@
-//! What `verify` shows: every check and how it ended, as a table, as JSON, as JUnit XML.
+//! What `verify` shows: every check and how it ended, as a table, as JSON, as `JUnit` XML.
 
 use std::time::Duration;
 
@@ -26,16 +26,16 @@ pub struct Examined {
     /// Its checks.
     #[serde(flatten)]
     pub report: Report,
-    /// What of the canary could not be removed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub left: Option<String>,
+    /// What could not be put away, or was left on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }
 
 impl Examined {
     /// What was found out about an environment in this time.
-    pub fn new(about: About, report: Report, left: Option<String>, took: Duration) -> Self {
+    pub fn new(about: About, report: Report, left: Vec<String>, took: Duration) -> Self {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         Self { schema: SCHEMA_VERSION, about, good: report.is_good(), report, left, took_ms }
     }
@@ -89,7 +89,7 @@ impl Examined {
         format!("{line}  {}", paint.faint(&duration(Duration::from_millis(self.took_ms))))
     }
 
-    /// The checks as JUnit XML: one suite, one case for each check; what is not applicable is skipped.
+    /// The checks as `JUnit` XML: one suite, one case for each check; what is not applicable is skipped.
     pub fn junit(&self) -> String {
         let checks = &self.report.checks;
         let of = |verdict| self.report.count(verdict);
@@ -178,7 +178,7 @@ mod tests {
             ),
             check("storage", Verdict::NotApplicable, "there is no StorageClass", None),
         ];
-        Examined::new(about(), Report { checks }, None, Duration::from_millis(4200))
+        Examined::new(about(), Report { checks }, Vec::new(), Duration::from_millis(4200))
     }
 
     #[test]

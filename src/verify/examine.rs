@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ use crate::k8s::{Hub, Purpose, Trial};
 
 /// How long the canary may take to go; a Ctrl-C waits for it, too.
 const GOING: Duration = Duration::from_secs(45);
+/// How long keeping what was found out may take.
+const KEEPING: Duration = Duration::from_secs(15);
 /// The part that answers, and its Service.
 const TARGET: &str = "target";
 /// By this annotation kwok knows the nodes that it plays.
@@ -40,8 +43,8 @@ pub struct Habits {
 pub struct Examination {
     /// Its checks.
     pub report: Report,
-    /// What of the canary could not be removed, and why.
-    pub left: Option<String>,
+    /// What could not be put away, or was left on purpose.
+    pub left: Vec<String>,
 }
 
 /// Proves what `subject` promises, by a canary in a namespace of its own that goes again, also after a
@@ -59,23 +62,27 @@ pub async fn examine(
     let canary = Canary { trial: &trial, image: &subject.image, flow };
     let examined = all(&canary, subject, &outside).await;
     // A flow of its own: the run's may be over or stopped, and the canary has to go all the same.
-    let after = Flow::new(Cancel::default()).within_limit(GOING);
-    let left = if habits.keep {
-        let namespace = trial.namespace();
-        Some(format!("the canary is in namespace {namespace}; the next `verify` or `down` removes it"))
-    } else {
-        trial.close(&after).await.err().map(|fault| {
-            format!(
-                "Namespace {} is still there: {}; the next `verify` or `down` removes it",
-                trial.namespace(),
-                fault.reason
-            )
-        })
-    };
-    let (report, truth) = examined?;
-    if let Some(truth) = truth.filter(|_| habits.remember) {
-        keep(hub, &truth, purpose.now, &after).await?;
+    let after = |limit| Flow::new(Cancel::default()).within_limit(limit);
+    let mut left = Vec::new();
+    if let Ok((_, Some(truth))) = &examined
+        && habits.remember
+        && let Err(fault) = keep(hub, truth, purpose.now, &after(KEEPING)).await
+    {
+        left.push(format!("what was found out about network policies is not kept: {fault}"));
     }
+    let namespace = trial.namespace();
+    let goes = "the next `verify` or `down` removes it";
+    if habits.keep {
+        left.push(format!("the canary is in namespace {namespace}; {goes}"));
+    } else if let Err(fault) = trial.close(&after(GOING)).await {
+        left.push(match fault.kind {
+            FaultKind::Deadline => {
+                format!("namespace {namespace} of the canary is not gone after {} s; {goes}", GOING.as_secs())
+            }
+            _ => format!("namespace {namespace} of the canary is still there: {fault}; {goes}"),
+        });
+    }
+    let (report, _) = examined?;
     Ok(Examination { report, left })
 }
 
@@ -211,7 +218,7 @@ fn named(check: &str, group: &Group) -> String {
 
 /// Stands for the node groups of a profile that declares none.
 fn anywhere() -> Group {
-    Group { name: "any".to_string(), selector: Default::default(), taints: Vec::new(), min: 1, gpus: 0 }
+    Group { name: "any".to_string(), selector: BTreeMap::new(), taints: Vec::new(), min: 1, gpus: 0 }
 }
 
 impl Subject {

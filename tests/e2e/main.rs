@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, and the lab is for all tests, not for each"
 )]
 
+mod addresses;
 mod cluster;
 mod daemon;
 mod full_disk;
@@ -20,3 +21,4 @@ mod side_by_side;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;

@@ -10,12 +10,13 @@ use serde_json::Value;
 use super::support::{Berth, Finished};
 
 /// Everything that has a help of its own.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 22] = [
     "",
     "up",
     "plan",
     "status",
     "down",
+    "verify",
     "validate",
     "render",
     "init",
@@ -26,6 +27,8 @@ const COMMANDS: [&str; 19] = [
     "registry",
     "registry list",
     "registry login",
+    "image",
+    "image load",
     "kubeconfig",
     "doctor",
     "schema",
@@ -144,6 +147,13 @@ fn a_plan_of_nothing_that_stands_reads_well_in_every_form() {
     plan["about"]["fingerprint"] = Value::from("FINGERPRINT");
     expect_snapshot("plan.json", &filter(&berth, &format!("{plan:#}\n")));
     berth.run(&["plan", "small", "--detailed-exitcode"]).expect(2);
+}
+
+#[test]
+fn what_does_not_stand_is_not_verified() {
+    let berth = Berth::new();
+    berth.profile("small", SMALL);
+    expect_snapshot("verify-of-nothing.txt", &told(&berth, &berth.run(&["verify", "small"]).expect(8)));
 }
 
 #[test]

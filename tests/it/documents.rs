@@ -29,6 +29,11 @@ fn the_commands_of_existing_cluster_work() {
 }
 
 #[test]
+fn the_commands_of_verify_work() {
+    works("docs/how-to/verify.md");
+}
+
+#[test]
 fn the_commands_of_gitops_render_work() {
     works("docs/how-to/gitops-render.md");
 }

@@ -26,6 +26,7 @@ mod charts;
 mod command_line;
 mod documents;
 mod floors;
+mod image_load;
 mod laws;
 mod laws_addons;
 mod laws_addons_alone;
@@ -48,3 +49,4 @@ mod rendering;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;

@@ -155,6 +155,7 @@ fn platform() -> Platform {
         kubernetes_assumed: false,
         rehearsal: true,
         load_balancer: Capability::Native,
+        ports_mapped: false,
         dns_addresses: vec!["169.254.20.10/32".to_string()],
         native_addons: Vec::new(),
         network: None,

@@ -6,6 +6,7 @@
 mod addon;
 mod berth;
 mod control_plane;
+mod engine;
 mod environment;
 mod inventory;
 mod machine;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 pub use addon::AddonEnvironment;
 pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
+pub use engine::EngineShim;
 pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
 pub use machine::Machine;

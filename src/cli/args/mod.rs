@@ -254,8 +254,12 @@ pub(super) struct Verify {
     /// Stop waiting after this time (90s, 10m, 1h30m): what is not seen by then failed
     #[arg(long, value_name = "TIME", default_value = "10m")]
     pub(super) timeout: Time,
-    /// Also write the checks to FILE as JUnit XML, for CI
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        help = "Also write the checks to FILE as JUnit XML, for CI",
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath
+    )]
     pub(super) junit: Option<PathBuf>,
     /// What the canary runs: an agnhost image that the cluster can pull
     #[arg(long, value_name = "IMAGE")]

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     } else {
         print(settings, &examined.text(settings.printer.data_paint, settings.printer.width))?;
     }
-    if let Some(left) = &examined.left {
+    for left in &examined.left {
         settings.printer.talk(left);
     }
     Ok(if examined.is_good() { Exit::Done } else { Exit::Failed })

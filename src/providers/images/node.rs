@@ -174,6 +174,15 @@ version = 3
     }
 
     #[test]
+    fn a_real_node_is_read() {
+        let answer = include_str!("../../../tests/fixtures/engines/docker-20.10/node-images.txt");
+        let node = Node::parse("lab-worker", answer).expect("whole");
+        let hello = "sha256:8c763776351868fbf235aa6aa2c5da20d87fc31175c3abf0f30ac5738655fe0e";
+        assert!(node.has(&["docker.io/library/hello:ld".to_string()], &[hello.to_string()]));
+        assert_eq!(node.snapshotter, "overlayfs");
+    }
+
+    #[test]
     fn half_an_answer_is_no_node_without_images() {
         assert!(Node::parse("lab-worker", "{\"images\": []}").is_err());
     }

@@ -52,13 +52,7 @@ impl Wanted {
         let archive = Archive::open(&folder.join(typed))?;
         let source = Source::Archive { path: archive.path.clone(), unpacker: archive.unpacker };
         let Some(images) = &archive.images else {
-            return Ok(vec![Self {
-                names: Vec::new(),
-                ids: Vec::new(),
-                size: archive.size,
-                note: None,
-                source,
-            }]);
+            return Ok(vec![Self { names: Vec::new(), ids: Vec::new(), size: 0, note: None, source }]);
         };
         let count = images.len() as u64;
         let wanted = images.iter().map(|image| {

@@ -36,7 +36,7 @@ pub(super) struct Inner {
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
     local: Local,
-    wanted: Option<Wanted>,
+    wanted: Wanted,
     leave: Leave,
 }
 
@@ -56,7 +56,7 @@ impl ClusterResource {
                 folder: Folder::new(&local.dirs, &environment.owner),
                 choices: local.kind.clone(),
                 local: local.clone(),
-                wanted: Wanted::of(environment),
+                wanted: Wanted::of(environment, spec, local),
                 leave,
                 hub,
             }),
@@ -70,10 +70,10 @@ impl ClusterResource {
         }
         let engine = inner.engine()?;
         let sight = inner.sight(&engine, &cx.flow).await?;
-        Ok(match judge(&sight, &inner.config) {
-            Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None, cx).await,
+        let seen = match judge(&sight, &inner.config) {
+            Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None),
             Verdict::Unfinished(why) => {
-                self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why), cx).await
+                self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
             }
             Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
                 self.to_adopt(&engine).await?
@@ -81,52 +81,64 @@ impl ClusterResource {
             Verdict::Foreign { whose, adoptable } => self.in_the_way(&whose, adoptable),
             Verdict::Incomplete(gone) => {
                 let why = format!("{} gone", listed(&gone));
-                self.needs_a_new_one(State::Broken(why.clone()), &why, cx).await
+                self.needs_a_new_one(State::Broken(why.clone()), &why)
             }
             Verdict::Differs(sections) => {
                 let why = format!("the profile's {} changed since it was made", sections.join(" and "));
-                let seen = self.needs_a_new_one(State::Ready, &why, cx).await;
+                let seen = self.needs_a_new_one(State::Ready, &why);
                 // The connection of a run is made once: of a new cluster, if there is to be one.
                 if inner.leave.recreate { seen } else { self.with_access(seen, &engine, cx).await? }
             }
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
-        })
+        };
+        Ok(self.with_preflight(seen, &cx.flow).await)
+    }
+
+    /// Before a cluster is made, with what of this machine it would stumble over.
+    async fn with_preflight(&self, mut seen: Seen, flow: &Flow) -> Seen {
+        let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
+        if seen.step.is_some() && seen.changes.iter().any(is_made) {
+            let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
+            let (mut conflicts, notes) = preflight::told(&findings);
+            conflicts.extend(self.without_gpus(flow).await);
+            seen.notes.extend(notes);
+            if !conflicts.is_empty() {
+                seen.changes.extend(conflicts);
+                seen.step = None;
+            }
+        }
+        seen
+    }
+
+    /// The node groups that would go without their GPUs.
+    async fn without_gpus(&self, flow: &Flow) -> Vec<Change> {
+        let groups = self.inner.config.groups();
+        if groups.iter().all(|group| group.resources.gpus == 0) {
+            return Vec::new();
+        }
+        // An engine that does not answer is a finding of its own.
+        let Ok(engine) = self.inner.engine() else { return Vec::new() };
+        match step::patiently(flow, engine.info()).await {
+            Ok(info) => gpu::in_the_way(groups, &info),
+            Err(_) => Vec::new(),
+        }
     }
 
     fn subject(&self) -> String {
         format!("kind cluster {}", self.inner.config.name)
     }
 
-    /// What would keep kind from making it on this machine is said before anything is touched.
-    async fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>, cx: &Cx) -> Seen {
-        let inner = &self.inner;
+    fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>) -> Seen {
         let mut change = Change::new(kind, self.subject());
         change.reason = why;
-        let findings = match &inner.wanted {
-            Some(wanted) => preflight::check(&inner.local, wanted, &cx.flow).await,
-            None => Vec::new(),
-        };
-        let (mut in_the_way, notes) = preflight::told(&findings);
-        if inner.config.groups().iter().any(|group| group.resources.gpus > 0)
-            && let Ok(engine) = inner.engine()
-            && let Ok(info) = step::patiently(&cx.flow, engine.info()).await
-        {
-            in_the_way.extend(gpu::in_the_way(inner.config.groups(), &info));
-        }
-        let mut seen = Seen::new(state);
-        seen.notes = notes;
-        if in_the_way.is_empty() {
-            return seen.to_change(vec![change], Make { inner: Arc::clone(inner) });
-        }
-        seen.changes = std::iter::once(change).chain(in_the_way).collect();
-        seen
+        Seen::new(state).to_change(vec![change], Make { inner: Arc::clone(&self.inner) })
     }
 
     /// A cluster that cannot become what the profile says: made anew only when that was asked for.
-    async fn needs_a_new_one(&self, state: State, why: &str, cx: &Cx) -> Seen {
+    fn needs_a_new_one(&self, state: State, why: &str) -> Seen {
         if self.inner.leave.recreate {
-            return self.to_make(state, ChangeKind::Replace, Some(why.to_string()), cx).await;
+            return self.to_make(state, ChangeKind::Replace, Some(why.to_string()));
         }
         let reason = format!("{why}, and only a new cluster can have that; make it anew with `--recreate`");
         let mut seen = Seen::new(state);
@@ -175,9 +187,7 @@ impl ClusterResource {
                 // kind reads it inside of a node, which has none before its making came that far.
                 Err(_) if !sight.has_kubeconfig && !sight.kind_ended => {
                     let why = "its control plane was never set up".to_string();
-                    return Ok(self
-                        .to_make(State::Broken(why.clone()), ChangeKind::Replace, Some(why), cx)
-                        .await);
+                    return Ok(self.to_make(State::Broken(why.clone()), ChangeKind::Replace, Some(why)));
                 }
                 Err(fault) => return Err(fault),
             },

@@ -1,23 +1,16 @@
 use std::collections::BTreeMap;
-
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::pools::{self, Neighbour};
+use super::{CLUSTER_LABEL, NETWORK, ROLE_LABEL};
 use crate::base::{AddressRange, Fault, FaultKind, Network, Note, Owner, ResourceId, Subnet};
 use crate::containers::{Container, Engine, EngineNetwork, EngineSearch, Info};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::k8s::{Hub, Kind, Served};
-
-/// The label of kind's containers with the name of their cluster.
-const CLUSTER: &str = "io.x-k8s.kind.cluster";
-/// The label with what a container is in it: `control-plane`, `worker`, `external-load-balancer`.
-const ROLE: &str = "io.x-k8s.kind.role";
-/// The network of kind's own name is meant where a node is on several.
-const USUAL: &str = "kind";
 
 /// The network that the nodes of a kind cluster are on, as a resource that only looks: environments whose
 /// addons announce addresses have one. It stands as long as the cluster does.
@@ -98,8 +91,9 @@ pub async fn network(
     own: Vec<(String, AddressRange)>,
     flow: &Flow,
 ) -> Result<Option<(Network, Vec<Note>)>, Fault> {
-    let (containers, info) = futures::try_join!(engine.containers_with(CLUSTER), engine.info())?;
-    let nodes = |container: &&Container| container.labels.get(CLUSTER).is_some_and(|name| name == cluster);
+    let (containers, info) = futures::try_join!(engine.containers_with(CLUSTER_LABEL), engine.info())?;
+    let nodes =
+        |container: &&Container| container.labels.get(CLUSTER_LABEL).is_some_and(|name| name == cluster);
     let Some(name) = network_name(containers.iter().filter(nodes)) else { return Ok(None) };
     let Some(found) = engine.network(&name).await? else { return Ok(None) };
     let mut network = Network {
@@ -123,7 +117,7 @@ pub async fn network(
 /// The name of the network that `nodes` are on.
 fn network_name<'a>(nodes: impl Iterator<Item = &'a Container>) -> Option<String> {
     let names: Vec<&String> = nodes.flat_map(|node| node.networks.keys()).collect();
-    let usual = names.iter().find(|name| **name == USUAL);
+    let usual = names.iter().find(|name| **name == NETWORK);
     usual.or(names.first()).map(ToString::to_string)
 }
 
@@ -131,10 +125,12 @@ fn network_name<'a>(nodes: impl Iterator<Item = &'a Container>) -> Option<String
 fn neighbours(containers: &[Container], cluster: &str, name: &str) -> Vec<Neighbour> {
     let mut found: BTreeMap<&str, Neighbour> = BTreeMap::new();
     for container in containers.iter().filter(|container| container.networks.contains_key(name)) {
-        let Some(other) = container.labels.get(CLUSTER).filter(|other| *other != cluster) else { continue };
+        let Some(other) = container.labels.get(CLUSTER_LABEL).filter(|other| *other != cluster) else {
+            continue;
+        };
         let neighbour = found.entry(other).or_insert_with(|| Neighbour::new(other));
         neighbour.seed = neighbour.seed.take().or_else(|| pools::seed_of(container));
-        if container.runs() && container.labels.get(ROLE).is_some_and(|role| role == "control-plane") {
+        if container.runs() && container.labels.get(ROLE_LABEL).is_some_and(|role| role == "control-plane") {
             neighbour.control_plane.get_or_insert_with(|| container.name.clone());
         }
     }
@@ -174,7 +170,7 @@ mod tests {
             state: if runs { ContainerState::Running } else { stopped },
             image: String::new(),
             image_id: String::new(),
-            labels: BTreeMap::from([label(CLUSTER, cluster), label(ROLE, role)]),
+            labels: BTreeMap::from([label(CLUSTER_LABEL, cluster), label(ROLE_LABEL, role)]),
             mounts: Vec::new(),
             networks: BTreeMap::from([("kind".to_string(), Attachment::default())]),
             ports: Vec::new(),
@@ -192,8 +188,11 @@ mod tests {
         let containers = [
             node("lab-control-plane", "lab", "control-plane", true),
             node("dev-worker", "dev", "worker", true),
-            marked(node("dev-control-plane", "dev", "control-plane", true), "/etc/berth/0a1b/dev/77aa"),
-            marked(node("old-control-plane", "old", "control-plane", false), "/etc/berth/2c3d/old/77aa"),
+            marked(node("dev-control-plane", "dev", "control-plane", true), "/etc/berth/0a1b/dev/image-77aa"),
+            marked(
+                node("old-control-plane", "old", "control-plane", false),
+                "/etc/berth/2c3d/old/image-77aa",
+            ),
             node("far-control-plane", "far", "control-plane", true),
         ];
         let mut containers = containers.to_vec();

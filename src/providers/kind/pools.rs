@@ -5,14 +5,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::Value;
 
+use super::mark::Mark;
 use crate::base::{AddressRange, Fault, FaultKind, Network, Note, Owner};
 use crate::containers::{Container, Engine};
 use crate::flow::Flow;
 
 /// How long a cluster may take to tell its pools.
 const ANSWER: Duration = Duration::from_secs(6);
-/// Where the mark of berth's nodes is mounted.
-const MARKS: &str = "/etc/berth/";
 
 /// Another cluster on the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +38,7 @@ pub(super) fn seed(owner: &Owner) -> String {
 
 /// The seed of the environment whose mark a node carries.
 pub(super) fn seed_of(node: &Container) -> Option<String> {
-    let marks = node.mounts.iter().filter_map(|mount| mount.destination.strip_prefix(MARKS));
-    let owner = |mark: &str| {
-        let mut parts = mark.split('/');
-        Some(format!("{}/{}", parts.next()?, parts.next()?))
-    };
-    marks.filter_map(owner).next()
+    Mark::of(node).map(|mark| seed(&mark.owner))
 }
 
 /// Asks all neighbours at once for their pools, and notes in `network` which are taken and which may come.

@@ -187,17 +187,17 @@ fn route(name: &str, class: &str, host: &str, backend: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &str, elsewhere: Option<&str>) -> Result<Answer, String> {
-        Ok(Answer { status, body: body.to_string(), elsewhere: elsewhere.map(str::to_string) })
+    fn answer(status: u16, body: &str, elsewhere: Option<&str>) -> Answer {
+        Answer { status, body: body.to_string(), elsewhere: elsewhere.map(str::to_string) }
     }
 
     #[test]
     fn only_the_canary_s_own_word_counts() {
-        assert_eq!(judge(answer(200, "word\n", None), "word"), Ok(()));
+        assert_eq!(judge(Ok(answer(200, "word\n", None)), "word"), Ok(()));
         let other = Err("something else than the canary answers".to_string());
-        assert_eq!(judge(answer(200, "hello", None), "word"), other);
-        assert_eq!(judge(answer(404, "", None), "word"), Err("it answers 404".to_string()));
-        let moved = judge(answer(308, "", Some("https://a/")), "word");
+        assert_eq!(judge(Ok(answer(200, "hello", None)), "word"), other);
+        assert_eq!(judge(Ok(answer(404, "", None)), "word"), Err("it answers 404".to_string()));
+        let moved = judge(Ok(answer(308, "", Some("https://a/"))), "word");
         assert_eq!(moved, Err("it answers 308 and sends to https://a/".to_string()));
     }
 

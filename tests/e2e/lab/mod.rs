@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use ground::Ground;
+pub use ground::{Ground, skipped};
 pub use seats::Seats;
 
 use crate::support::{Berth, Finished, Running, run, tools};

@@ -5,6 +5,8 @@ mod machine;
 mod proxies;
 mod routes;
 mod sight;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 pub use judge::{GET_KIND, judge, size};

@@ -2,8 +2,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::base::AddressRange;
+use crate::profile::Environment;
 use crate::profile::schema::{KindCluster, KindIpFamily};
-use crate::profile::{ClusterSpec, Environment};
+use crate::providers::Local;
+use crate::providers::kind::Choices;
+use crate::providers::nodes::count;
 
 /// The addresses of pods that kind takes by itself, of IPv4 and of IPv6.
 const POD_SUBNETS: [&str; 2] = ["10.244.0.0/16", "fd00:10:244::/56"];
@@ -15,6 +18,8 @@ const SERVICE_SUBNETS: [&str; 2] = ["10.96.0.0/16", "fd00:10:96::/112"];
 pub struct Wanted {
     /// The name of the cluster: its own containers are not in its way.
     pub cluster: String,
+    /// The engine's network that the nodes are on.
+    pub network: String,
     /// The Kubernetes minor.
     pub kubernetes: (u32, u32),
     /// Control planes.
@@ -43,6 +48,7 @@ impl Wanted {
     pub fn usual() -> Self {
         Self {
             cluster: String::new(),
+            network: Choices::default().network().to_string(),
             kubernetes: crate::profile::NEWEST,
             control_planes: 1,
             workers: 0,
@@ -52,9 +58,8 @@ impl Wanted {
         }
     }
 
-    /// What the cluster of `environment` asks for; `None` when it is not of kind.
-    pub fn of(environment: &Environment) -> Option<Self> {
-        let ClusterSpec::Kind(spec) = &environment.cluster else { return None };
+    /// What the cluster of `environment` asks for, which declares `spec`.
+    pub fn of(environment: &Environment, spec: &KindCluster, local: &Local) -> Self {
         let ports = spec.ports.iter().filter_map(|port| {
             let address: IpAddr = port.listen.parse().ok()?;
             Some(WantedPort {
@@ -62,15 +67,16 @@ impl Wanted {
                 protocol: port.protocol.as_str().to_string(),
             })
         });
-        Some(Self {
+        Self {
             cluster: environment.name.clone(),
+            network: local.kind.network().to_string(),
             kubernetes: environment.kubernetes,
             control_planes: u64::from(spec.control_planes),
-            workers: environment.node_groups.iter().map(|group| u64::from(group.min.max(1))).sum(),
+            workers: environment.node_groups.iter().map(|group| u64::from(count(group))).sum(),
             ports: ports.collect(),
             subnets: subnets(spec),
             mounts: spec.mounts.iter().map(|mount| mount.host.0.clone()).collect(),
-        })
+        }
     }
 }
 
