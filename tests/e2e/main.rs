@@ -12,6 +12,7 @@
 )]
 
 mod addresses;
+mod cluster;
 mod daemon;
 mod full_disk;
 mod harness;

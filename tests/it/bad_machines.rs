@@ -38,12 +38,12 @@ fn state_is_empty(berth: &Berth) -> bool {
 fn a_provider_that_is_not_built_in_is_told_first_and_nothing_is_touched() {
     let berth = Berth::new();
     for command in ["up", "plan", "status", "down"] {
-        let refused = berth.run(&[command, "lab"]).expect(3);
+        let refused = berth.run(&[command, "prod-gke"]).expect(3);
         assert_eq!(
             refused.stderr,
-            "error: cannot make the cluster of environment lab\n  \
-             why   this build of berth has the providers kwok and existing, not kind\n  \
-             next  rehearse it on this machine: `berth up lab --rehearse`\n",
+            "error: cannot make the cluster of environment prod-gke\n  \
+             why   this build of berth has the providers kind, kwok, existing, not gke\n  \
+             next  rehearse it on this machine: `berth up prod-gke --rehearse`\n",
         );
         assert_eq!(refused.stdout, "");
     }

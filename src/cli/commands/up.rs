@@ -133,16 +133,20 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
 /// the command with the flags that were given.
 fn remedy(conflicts: &[String], again: &str) -> String {
     let flags = [
-        ("--adopt", "takes over what somebody else made"),
-        ("--force-conflicts", "takes over fields that another program applies"),
-        ("--recreate", "makes the cluster anew, and all that is in it is lost"),
+        ("--adopt", "takes over what somebody else made", "remove what is in the way"),
+        ("--force-conflicts", "takes over fields that another program applies", "remove what is in the way"),
+        (
+            "--recreate",
+            "makes the cluster anew, and all that is in it is lost",
+            "take the change of the profile back",
+        ),
     ];
     let helps = |conflict: &String, flag: &str| conflict.contains(&format!("`{flag}`"));
-    let asked = flags.iter().filter(|(flag, _)| conflicts.iter().any(|conflict| helps(conflict, flag)));
-    let mut ways: Vec<String> = asked
-        .map(|(flag, effect)| format!("`{again} {flag}` {effect}, or remove what is in the way"))
-        .collect();
-    for conflict in conflicts.iter().filter(|conflict| flags.iter().all(|(flag, _)| !helps(conflict, flag))) {
+    let asked = flags.iter().filter(|(flag, ..)| conflicts.iter().any(|conflict| helps(conflict, flag)));
+    let mut ways: Vec<String> =
+        asked.map(|(flag, effect, other)| format!("`{again} {flag}` {effect}, or {other}")).collect();
+    for conflict in conflicts.iter().filter(|conflict| flags.iter().all(|(flag, ..)| !helps(conflict, flag)))
+    {
         let own = conflict.rsplit_once("; ").map_or("remove what is in the way", |(_, own)| own);
         let way = format!("{own}, then `{again}`");
         if !ways.contains(&way) {

@@ -3,10 +3,13 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::config::Config;
+use super::failure::failed;
 use super::folder::Folder;
+use super::gpu;
+use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
-use super::step::{self, KeepAccess, Make, Start};
+use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
 use super::{CLUSTER_LABEL, Choices};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, ResourceId};
@@ -14,7 +17,7 @@ use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::k8s::Hub;
-use crate::os::FileLock;
+use crate::os::{FileLock, files};
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
 use crate::providers::kubeconfig::Kubeconfig;
@@ -72,7 +75,10 @@ impl ClusterResource {
             Verdict::Unfinished(why) => {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
             }
-            Verdict::Foreign(whose) => self.in_the_way(&whose),
+            Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
+                self.to_adopt(&engine).await?
+            }
+            Verdict::Foreign { whose, adoptable } => self.in_the_way(&whose, adoptable),
             Verdict::Incomplete(gone) => {
                 let why = format!("{} gone", listed(&gone));
                 self.needs_a_new_one(State::Broken(why.clone()), &why)
@@ -94,11 +100,29 @@ impl ClusterResource {
         let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
         if seen.step.is_some() && seen.changes.iter().any(is_made) {
             let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
-            let (conflicts, notes) = preflight::told(&findings);
-            seen.changes.extend(conflicts);
+            let (mut conflicts, notes) = preflight::told(&findings);
+            conflicts.extend(self.without_gpus(flow).await);
             seen.notes.extend(notes);
+            if !conflicts.is_empty() {
+                seen.changes.extend(conflicts);
+                seen.step = None;
+            }
         }
         seen
+    }
+
+    /// The node groups that would go without their GPUs.
+    async fn without_gpus(&self, flow: &Flow) -> Vec<Change> {
+        let groups = self.inner.config.groups();
+        if groups.iter().all(|group| group.resources.gpus == 0) {
+            return Vec::new();
+        }
+        // An engine that does not answer is a finding of its own.
+        let Ok(engine) = self.inner.engine() else { return Vec::new() };
+        match step::patiently(flow, engine.info()).await {
+            Ok(info) => gpu::in_the_way(groups, &info),
+            Err(_) => Vec::new(),
+        }
     }
 
     fn subject(&self) -> String {
@@ -122,14 +146,26 @@ impl ClusterResource {
         seen
     }
 
-    fn in_the_way(&self, whose: &str) -> Seen {
-        let reason = format!(
-            "a kind cluster of this name is there, and {whose}; give the environment another `name`, or delete \
-             that cluster"
-        );
-        let mut seen = Seen::new(State::Broken(reason.clone()));
+    fn in_the_way(&self, whose: &str, adoptable: bool) -> Seen {
+        let way = if adoptable {
+            "take it over with `--adopt`, or give the environment another `name`"
+        } else {
+            "give one of the two environments another `name`"
+        };
+        let reason = format!("a kind cluster of this name is there, and {whose}; {way}");
+        // Nothing of ours is there: there is nothing to be looked at in it, and nothing to take away.
+        let mut seen = Seen::new(State::Absent);
         seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
         seen
+    }
+
+    /// Takes a cluster as it is: what it was made with is not known, and is taken to be right.
+    async fn to_adopt(&self, engine: &Engine) -> Result<Seen, Fault> {
+        let access = self.inner.access_from_kind(engine).await?;
+        let change = Change::new(ChangeKind::Adopt, self.subject()).because("somebody else made it");
+        let seen =
+            Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
+        Ok(seen.to_change(vec![change], Adopt { inner: Arc::clone(&self.inner), access }))
     }
 
     fn to_start(&self, sight: &Sight, names: &[String]) -> Seen {
@@ -137,7 +173,7 @@ impl ClusterResource {
         let stopped: Vec<Container> = stopped.cloned().collect();
         let words: Vec<String> = stopped.iter().map(ended).collect();
         let state = State::Broken(format!("stopped: {}", words.join(", ")));
-        let change = Change::new(ChangeKind::Start, self.subject()).because(listed(names));
+        let change = Change::new(ChangeKind::Start, self.subject()).because(names.join(", "));
         Seen::new(state).to_change(vec![change], Start { inner: Arc::clone(&self.inner), stopped })
     }
 
@@ -200,6 +236,7 @@ impl Inner {
             has_kubeconfig: self.kept_access().is_some(),
             kind_ended: self.folder.kind_kubeconfig().exists(),
             is_making: self.folder.making().exists(),
+            adopted: files::read_if_there(&self.folder.adopted())?.and_then(|text| Digest::parse(&text)),
         })
     }
 
@@ -218,7 +255,7 @@ impl Inner {
         let kind = self.kind(engine)?;
         let finished = kind.program(["get", "kubeconfig", "--name", &self.config.name]).run().await?;
         if !finished.succeeded() {
-            return Err(step::failed("get kubeconfig", &finished));
+            return Err(failed("get kubeconfig", &finished, None));
         }
         Kubeconfig::parse(&finished.stdout, "the output of `kind get kubeconfig`")?.access()
     }

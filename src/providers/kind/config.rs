@@ -1,11 +1,12 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::gpu;
 use super::mark::{Digest, Mark};
 use crate::base::{Owner, label};
 use crate::profile::schema::KindCluster;
 use crate::profile::{Environment, NodeGroup, Taint};
-use crate::providers::nodes::count;
+use crate::providers::nodes::{count, taints};
 
 /// What a cluster is made with.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,14 +150,19 @@ impl Config {
     fn node(&self, index: usize, plan: &NodePlan) -> Value {
         let role = if plan.group.is_some() { "worker" } else { "control-plane" };
         let mut labels = json!({label::OWNER: self.owner.id, label::ENVIRONMENT: self.owner.environment});
-        let mut node = json!({"role": role, "extraMounts": self.mounts()});
+        let mut mounts = self.mounts();
+        if plan.group.is_some_and(|index| self.groups[index].resources.gpus > 0) {
+            mounts.push(json!({"hostPath": "/dev/null", "containerPath": gpu::VISIBLE}));
+        }
+        let mut node = json!({"role": role, "extraMounts": mounts});
         if index == 0 && !self.spec.ports.is_empty() {
             node["extraPortMappings"] = self.port_mappings();
         }
         if let Some(group) = plan.group.map(|index| &self.groups[index]) {
             labels[label::NODE_GROUP] = json!(group.name);
-            if !group.taints.is_empty() {
-                node["kubeadmConfigPatches"] = json!([registered_with(&group.taints)]);
+            let taints = taints(group);
+            if !taints.is_empty() {
+                node["kubeadmConfigPatches"] = json!([registered_with(&taints)]);
             }
         }
         node["labels"] = labels;
@@ -301,7 +307,7 @@ pub(super) mod tests {
         let patch = rendered["nodes"][1]["kubeadmConfigPatches"][0].as_str().expect("a patch");
         let patch: Value = serde_json::from_str(patch).expect("JSON");
         let taints = &patch["nodeRegistration"]["kubeletExtraArgs"]["register-with-taints"];
-        assert_eq!(taints, "team=ml:NoSchedule,example.com/slow=:NoSchedule");
+        assert_eq!(taints, "example.com/slow=:NoSchedule,team=ml:NoSchedule");
         assert_eq!(rendered["nodes"][0]["kubeadmConfigPatches"], Value::Null);
     }
 

@@ -32,6 +32,11 @@ impl Folder {
         self.own.join("kind.yaml")
     }
 
+    /// What an adopted cluster is taken to be made with: its containers cannot be marked any more.
+    pub(super) fn adopted(&self) -> PathBuf {
+        self.own.join("adopted")
+    }
+
     /// The lock that a running kind holds.
     pub(super) fn lock(&self) -> PathBuf {
         self.own.join("kind.lock")
@@ -44,7 +49,7 @@ impl Folder {
 
     /// Removes berth's own files of the cluster, and the folder when it is empty.
     pub(super) fn remove(&self) -> Result<(), Fault> {
-        for path in [self.kubeconfig(), self.kind_kubeconfig(), self.making(), self.lock()] {
+        for path in [self.kubeconfig(), self.kind_kubeconfig(), self.making(), self.adopted(), self.lock()] {
             files::remove_if_there(&path)?;
         }
         // The lock and journal of the run that removes the cluster may still be in there.

@@ -57,7 +57,8 @@ impl Digest {
         self.0.iter().filter(differs).map(|(name, _)| name.as_str()).collect()
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// As it is written in a mark.
+    pub fn parse(text: &str) -> Option<Self> {
         let section = |part: &str| {
             let (name, hash) = part.split_once('-')?;
             Some((name.to_string(), hash.to_string()))

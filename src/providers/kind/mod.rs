@@ -3,7 +3,9 @@
 
 mod cluster;
 mod config;
+mod failure;
 mod folder;
+mod gpu;
 mod images;
 mod inventory;
 mod mark;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::cluster::Inner;
+use super::failure::failed;
 use super::images;
 use super::inventory::PATIENCE;
 use super::mark::Mark;
@@ -12,8 +13,8 @@ use super::verdict::is_node;
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::containers::{Container, ContainerState, Engine};
 use crate::engine::{Cx, Step};
-use crate::flow::{Flow, Notice};
-use crate::os::{FileLock, Finished, Held, files};
+use crate::flow::{Flow, Notice, Patience};
+use crate::os::{FileLock, Held, files};
 use crate::providers::kubeconfig::{self, Kubeconfig};
 
 /// Makes the cluster from nothing, or anew.
@@ -48,6 +49,28 @@ impl Step for Start {
     }
 }
 
+/// Takes over a cluster that somebody else made. If this dies half way, the next run does it.
+pub(super) struct Adopt {
+    pub(super) inner: Arc<Inner>,
+    pub(super) access: ClusterAccess,
+}
+
+impl Step for Adopt {
+    fn take<'a>(self: Box<Self>, _cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            self.inner.folder.make().map_err(Fault::untouched)?;
+            files::write_private(
+                &self.inner.folder.adopted(),
+                self.inner.config.digest().to_string().as_bytes(),
+            )?;
+            self.inner.keep_access(&self.access)
+        })
+    }
+}
+
 /// Takes over the access of a finished cluster. If this dies half way, the next run does it.
 pub(super) struct KeepAccess {
     pub(super) inner: Arc<Inner>,
@@ -73,17 +96,8 @@ impl Inner {
         files::remove_if_there(&self.folder.kubeconfig())?;
         files::remove_if_there(&self.folder.kind_kubeconfig())?;
         files::write_private(&self.folder.making(), self.config.render().to_string().as_bytes())?;
-        self.clear(&engine, Some(&kind), &cx.flow).await?;
-        let program = kind
-            .program(["create", "cluster", "--name", &self.config.name, "--image", &image, "--config"])
-            .arg(self.folder.making())
-            .arg("--kubeconfig")
-            .arg(self.folder.kind_kubeconfig())
-            .holding(lock.share(&self.folder.lock())?);
-        let finished = cx.flow.within(LONGEST_CREATE, "run `kind create cluster`", program.run()).await?;
-        if !finished.succeeded() {
-            return Err(failed("create cluster", &finished));
-        }
+        let create = || self.create(&engine, &kind, &image, &lock, &cx.flow);
+        cx.flow.retry(Patience::BRIEF, "create the kind cluster", create).await?;
         let Some(kubeconfig) = Kubeconfig::read(&self.folder.kind_kubeconfig())? else {
             return Err(Fault::new(
                 FaultKind::Invalid,
@@ -92,6 +106,26 @@ impl Inner {
             ));
         };
         self.keep_access(&kubeconfig.access()?)
+    }
+
+    /// One attempt at creating the cluster, on clean ground.
+    async fn create(
+        &self,
+        engine: &Engine,
+        kind: &Kind,
+        image: &str,
+        lock: &FileLock,
+        flow: &Flow,
+    ) -> Result<(), Fault> {
+        self.clear(engine, Some(kind), flow).await?;
+        let program = kind
+            .program(["create", "cluster", "--name", &self.config.name, "--image", image, "--config"])
+            .arg(self.folder.making())
+            .arg("--kubeconfig")
+            .arg(self.folder.kind_kubeconfig())
+            .holding(lock.share(&self.folder.lock())?);
+        let finished = flow.within(LONGEST_CREATE, "run `kind create cluster`", program.run()).await?;
+        if finished.succeeded() { Ok(()) } else { Err(failed("create cluster", &finished, Some(image))) }
     }
 
     /// The node image: of the profile, else of this machine, else of the table.
@@ -139,7 +173,11 @@ impl Inner {
             return Ok(());
         }
         let owner = &self.config.mark().owner;
-        let is_ours = |one: &&Container| Mark::of(one).is_some_and(|mark| mark.owner == *owner);
+        let is_adopted = self.folder.adopted().exists();
+        let is_ours = |one: &&Container| match Mark::of(one) {
+            Some(mark) => mark.owner == *owner,
+            None => is_adopted,
+        };
         if let Some(foreign) = containers.iter().filter(|one| is_node(one)).find(|one| !is_ours(one)) {
             let reason = format!("container `{}` carries another mark or none", foreign.name);
             return Err(Fault::new(FaultKind::Conflict, "remove the kind cluster", reason));
@@ -150,12 +188,13 @@ impl Inner {
                 .arg(self.folder.kind_kubeconfig());
             let finished = patiently_long(flow, program.run()).await?;
             if finished.succeeded() {
-                return Ok(());
+                return files::remove_if_there(&self.folder.adopted());
             }
         }
         let names = containers.into_iter().map(|one| one.name);
         let arguments = ["rm", "--force", "--volumes"].map(str::to_string).into_iter().chain(names);
-        patiently_long(flow, engine.call("remove containers", arguments)).await.map(|_| ())
+        patiently_long(flow, engine.call("remove containers", arguments)).await?;
+        files::remove_if_there(&self.folder.adopted())
     }
 
     fn lock(&self, command: &str, cx: &Cx) -> Result<FileLock, Fault> {
@@ -204,9 +243,4 @@ async fn wait_for_leftover(inner: &Inner, flow: &Flow) -> Result<(), Fault> {
         flow.pause(Duration::from_millis(100), "remove the cluster").await?;
     }
     Ok(())
-}
-
-/// The fault of a kind that failed, in its own last words.
-pub(super) fn failed(command: &str, finished: &Finished) -> Fault {
-    Fault::new(FaultKind::Invalid, format!("run `kind {command}`"), finished.stderr_tail(3))
 }

@@ -1,6 +1,6 @@
 use super::ROLE_LABEL;
 use super::config::Config;
-use super::mark::Mark;
+use super::mark::{Digest, Mark};
 use crate::containers::{Container, ContainerState};
 
 /// What kind calls the container that stands before several control planes; it is no node.
@@ -17,6 +17,8 @@ pub(super) struct Sight {
     pub(super) kind_ended: bool,
     /// Whether its making was begun here and is not known to be finished.
     pub(super) is_making: bool,
+    /// What it is taken to be made with, when it was adopted.
+    pub(super) adopted: Option<Digest>,
 }
 
 /// What that means.
@@ -24,8 +26,13 @@ pub(super) struct Sight {
 pub(super) enum Verdict {
     /// There is nothing.
     Absent,
-    /// Somebody else made it.
-    Foreign(String),
+    /// Somebody else made it; in words, and whether it may be adopted: not when it carries another mark.
+    Foreign {
+        /// `somebody else made it`
+        whose: String,
+        /// Whether `--adopt` takes it.
+        adoptable: bool,
+    },
     /// Making it was begun and not finished, so nothing of value is in it: it is made anew.
     Unfinished(String),
     /// These nodes are gone: it cannot become whole again.
@@ -45,9 +52,13 @@ pub(super) fn judge(sight: &Sight, wanted: &Config) -> Verdict {
     }
     let nodes: Vec<&Container> = sight.containers.iter().filter(|one| is_node(one)).collect();
     let ours = wanted.mark();
-    let marks: Vec<Option<Mark>> = nodes.iter().map(|node| Mark::of(node)).collect();
+    let adopted = sight.adopted.as_ref().map(|digest| Mark { digest: digest.clone(), ..ours.clone() });
+    let marks: Vec<Option<Mark>> = nodes.iter().map(|node| Mark::of(node).or(adopted.clone())).collect();
     if let Some(mark) = marks.iter().find(|mark| mark.as_ref().is_none_or(|mark| mark.owner != ours.owner)) {
-        return Verdict::Foreign(whose(mark.as_ref()));
+        return Verdict::Foreign {
+            whose: whose(mark.as_ref()),
+            adoptable: marks.iter().all(Option::is_none),
+        };
     }
     if sight.is_making && !sight.kind_ended && !sight.has_kubeconfig {
         return Verdict::Unfinished("making it was begun and not finished".to_string());
@@ -166,11 +177,18 @@ mod tests {
     fn a_cluster_without_our_mark_is_never_ours_not_even_half_made() {
         let mut sight = Sight { is_making: true, has_kubeconfig: false, ..whole() };
         sight.containers[0].mounts.clear();
-        assert_eq!(judge(&sight, &wanted()), Verdict::Foreign("somebody else made it".to_string()));
+        assert!(matches!(judge(&sight, &wanted()), Verdict::Foreign { adoptable: false, .. }));
+        let unmarked = Sight {
+            containers: vec![container("lab-control-plane", "control-plane", None)],
+            ..Sight::default()
+        };
+        assert!(matches!(judge(&unmarked, &wanted()), Verdict::Foreign { adoptable: true, .. }));
+        let adopted = Sight { adopted: Some(wanted().digest()), ..unmarked };
+        assert_eq!(judge(&adopted, &wanted()), Verdict::Incomplete(vec!["lab-worker".to_string()]));
         let mut other = wanted().mark();
         other.owner.id = "other123".to_string();
         sight.containers[0] = container("lab-control-plane", "control-plane", Some(&other));
-        let Verdict::Foreign(whose) = judge(&sight, &wanted()) else { unreachable!("another owner") };
+        let Verdict::Foreign { whose, .. } = judge(&sight, &wanted()) else { unreachable!("another owner") };
         assert!(whose.contains("another profile, with the id other123"), "{whose}");
     }
 

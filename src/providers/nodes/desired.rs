@@ -194,7 +194,7 @@ fn region(provider: ProviderKind, zone: &str) -> Option<&str> {
     (!region.is_empty()).then_some(region)
 }
 
-fn taints(group: &NodeGroup) -> Vec<Taint> {
+pub(in crate::providers) fn taints(group: &NodeGroup) -> Vec<Taint> {
     let mut taints = group.taints.clone();
     if group.resources.gpus > 0 {
         taints.push(Taint {

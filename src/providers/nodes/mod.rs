@@ -5,8 +5,8 @@ mod desired;
 mod diff;
 mod resource;
 
-pub(super) use desired::count;
 pub use desired::{GroupWanted, NodeWanted, desired, stand_in};
+pub(super) use desired::{count, taints};
 pub use resource::NodeGroups;
 
 #[cfg(test)]
