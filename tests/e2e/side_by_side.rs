@@ -21,8 +21,13 @@ fn pool(lab: &Lab) -> BTreeSet<(Ipv4Addr, Ipv4Addr)> {
     let path = "{.items[*].spec.addresses[*]}";
     let ranges = lab.kubectl_says(&["get", "ipaddresspools", "-A", "-o", &format!("jsonpath={path}")]);
     let range = |text: &str| {
-        let (first, last) = text.split_once('-').unwrap_or_else(|| panic!("no range: {text}"));
-        (first.parse().expect("an address"), last.parse().expect("an address"))
+        let address = |text: &str| text.parse::<Ipv4Addr>().expect("an address");
+        if let Some((first, last)) = text.split_once('-') {
+            return (address(first), address(last));
+        }
+        let (first, bits) = text.split_once('/').unwrap_or_else(|| panic!("no range: {text}"));
+        let others = u32::MAX.checked_shr(bits.parse().expect("a length")).unwrap_or_default();
+        (address(first), Ipv4Addr::from(address(first).to_bits() | others))
     };
     ranges.split_whitespace().map(range).collect()
 }

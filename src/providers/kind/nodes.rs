@@ -347,10 +347,10 @@ mod tests {
 
     /// The nodes as kind makes them.
     fn made(wanted: &[NodeWanted]) -> Vec<Live> {
-        wanted.iter().map(|node| live(node, &node.taints, json!({}))).collect()
+        wanted.iter().map(|node| live(node, &node.taints, &json!({}))).collect()
     }
 
-    fn live(node: &NodeWanted, taints: &[Taint], annotations: Value) -> Live {
+    fn live(node: &NodeWanted, taints: &[Taint], annotations: &Value) -> Live {
         let mut labels = json!({label::OWNER: "7f3k2q9d"});
         if let Some(group) = &node.group {
             labels[label::NODE_GROUP] = json!(group);
@@ -391,7 +391,7 @@ mod tests {
     fn only_taints_that_berth_set_are_taken_off() {
         let tainted = one_worker(|group| group.taints = vec![taint("team")]);
         let node = &tainted[1];
-        let noted = live(node, &[taint("team"), taint("theirs")], json!({TAINTS: "team:NoSchedule"}));
+        let noted = live(node, &[taint("team"), taint("theirs")], &json!({TAINTS: "team:NoSchedule"}));
         assert_eq!(diff(&tainted[1..], std::slice::from_ref(&noted)).0, Vec::new());
         let plain = one_worker(|_| ());
         let (_, nodes) = diff(&plain[1..], &[noted]);
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn a_taint_that_is_gone_comes_back_beside_those_of_others() {
         let wanted = one_worker(|group| group.taints = vec![taint("team")]);
-        let there = live(&wanted[1], &[taint("node.kubernetes.io/not-ready")], json!({}));
+        let there = live(&wanted[1], &[taint("node.kubernetes.io/not-ready")], &json!({}));
         let (changes, nodes) = diff(&wanted[1..], &[there]);
         assert_eq!(changes[0].fields[0].to.as_deref(), Some("team:NoSchedule"));
         let patch = nodes[0].patch.as_ref().expect("a patch");
@@ -414,12 +414,12 @@ mod tests {
     fn control_planes_take_pods_where_there_is_no_other_node_and_only_there() {
         let alone = wanted(&config(&[], KindCluster { control_planes: 3, ..KindCluster::default() }));
         let there: Vec<Live> =
-            alone.iter().map(|node| live(node, &[taint(CONTROL_PLANE)], json!({}))).collect();
+            alone.iter().map(|node| live(node, &[taint(CONTROL_PLANE)], &json!({}))).collect();
         let (_, nodes) = diff(&alone, &there);
         assert_eq!(nodes.len(), 3);
         assert_eq!(nodes[0].patch.as_ref().expect("a patch")["spec"]["taints"], json!([]));
         let with_worker = one_worker(|_| ());
-        let there = live(&with_worker[0], &[taint(CONTROL_PLANE)], json!({}));
+        let there = live(&with_worker[0], &[taint(CONTROL_PLANE)], &json!({}));
         assert_eq!(diff(&with_worker[..1], &[there]).0, Vec::new());
     }
 
