@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use super::folder::Folder;
 use super::mark::Mark;
-use super::{CLUSTER_LABEL, step};
+use super::step;
 use crate::base::{Fault, Owner};
-use crate::containers::{Container, EngineSearch};
+use crate::containers::{Container, Engine, EngineSearch};
 use crate::flow::Flow;
 use crate::providers::Local;
 
@@ -56,6 +56,6 @@ pub async fn standing(search: &EngineSearch, flow: &Flow) -> Vec<(Owner, usize, 
     clusters
 }
 
-async fn listed(engine: &crate::containers::Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
-    step::patiently(flow, engine.containers_with(CLUSTER_LABEL)).await
+async fn listed(engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
+    step::patiently(flow, engine.kind_containers(None)).await
 }
