@@ -8,6 +8,7 @@ use crate::base::{Fault, FaultKind, Note, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::k8s::{Hub, Live, known_kind};
 use crate::profile::{Environment, NodeGroup};
+use crate::providers::nodes::is_ready;
 
 /// The node groups of a cluster that somebody else made: looked at, never changed.
 pub struct NodeGroupsCheck {
@@ -75,14 +76,6 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
     }
     let state = if missing.is_empty() { State::Ready } else { State::Broken(missing.join("; ")) };
     (state, remarks)
-}
-
-fn is_ready(node: &Live) -> bool {
-    let conditions = node.body["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 fn gpus(node: &Live) -> u32 {

@@ -12,7 +12,7 @@ use crate::flow::Tally;
 use crate::k8s::{Hub, Live, Object, known_kind};
 use crate::profile::schema::KindCluster;
 use crate::profile::{Environment, Taint};
-use crate::providers::nodes::taints;
+use crate::providers::nodes::{is_ready, taint_text, taints, taints_of};
 
 /// The value of the label `berth.dev/set` on nodes.
 const SET: &str = "node-groups";
@@ -126,14 +126,6 @@ fn state(wanted: &[NodeWanted], live: &[Live]) -> State {
     if behind.is_empty() { State::Ready } else { State::Progressing(behind.join(", ")) }
 }
 
-fn is_ready(node: &Live) -> bool {
-    let conditions = node.body["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-}
-
 /// What differs, one change for each group, and what has to be done to which node.
 fn diff(wanted: &[NodeWanted], live: &[Live]) -> (Vec<Change>, Vec<NodeChange>) {
     let mut changes: Vec<Change> = Vec::new();
@@ -241,28 +233,6 @@ impl NodeWanted {
             body["metadata"]["annotations"] = json!({TAINTS: taints});
         }
         Object::new(body).expect("a node with a name is an object")
-    }
-}
-
-fn taints_of(live: &Live) -> Vec<Taint> {
-    let text = |taint: &Value, key: &str| taint[key].as_str().unwrap_or_default().to_string();
-    let taints = live.body["spec"]["taints"].as_array();
-    taints
-        .into_iter()
-        .flatten()
-        .map(|taint| Taint {
-            key: text(taint, "key"),
-            value: text(taint, "value"),
-            effect: text(taint, "effect"),
-        })
-        .collect()
-}
-
-/// As kubectl writes it.
-fn taint_text(taint: &Taint) -> String {
-    match taint.value.as_str() {
-        "" => format!("{}:{}", taint.key, taint.effect),
-        value => format!("{}={value}:{}", taint.key, taint.effect),
     }
 }
 

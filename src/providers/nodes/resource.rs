@@ -100,7 +100,7 @@ fn node_kind() -> Kind {
 }
 
 /// Whether a live node says that it is ready and offers what it has.
-fn is_ready(node: &Live) -> bool {
+pub(in crate::providers) fn is_ready(node: &Live) -> bool {
     let conditions = node.body["status"]["conditions"].as_array();
     conditions
         .into_iter()
