@@ -115,12 +115,10 @@ impl Resource for PolicyTruth {
             }
             self.wait(&cx.flow).await?;
             let known = told(&self.hub.findings(&cx.flow).await?);
-            let state = if known.is_some() { State::Ready } else { self.left(&cx.flow).await? };
-            let mut seen = Seen::new(match state {
-                // A trial that is going is in nobody's way here, and one that was left goes with the next.
-                State::Progressing(_) if known.is_none() => State::Absent,
-                state => state,
-            });
+            // A trial that is going is in nobody's way here, and one that was left goes with the next: neither
+            // is looked for.
+            let is_kept = known.is_some() || self.hub.has_findings(&cx.flow).await?;
+            let mut seen = Seen::new(if is_kept { State::Ready } else { State::Absent });
             let not_known = locked(&self.not_known).clone();
             let note = match (known, not_known) {
                 (Some(note), _) => note,
