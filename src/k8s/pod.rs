@@ -228,7 +228,7 @@ mod tests {
     const DIGEST: &str = "6e4a8f9b2c7d1e3f5a6b8c9d0e1f2a3b4c5d6e7f8a9b0c1d2e3f4a5b6c7d8e9f";
 
     /// A pod as a kubelet of v1.36 tells of it.
-    fn pod(name: &str, container: Value) -> Value {
+    fn pod(name: &str, container: &Value) -> Value {
         let mut status =
             json!({"name": "main", "image": "localhost/main:v1", "ready": false, "restartCount": 0});
         for (key, value) in container.as_object().expect("fields of a container") {
@@ -262,7 +262,7 @@ mod tests {
         let of = |reason: &str, message: &str| {
             let mut container = waiting(reason, message);
             container["image"] = json!(image);
-            said(pod("metrics-server-6f54d897b-mp565", container))
+            said(pod("metrics-server-6f54d897b-mp565", &container))
         };
         let told = "pod metrics-server-6f54d897b-mp565: ErrImagePull: \
                     registry.k8s.io/metrics-server/metrics-server@sha256:6e4a8f9b2c7d…: dial tcp: lookup \
@@ -279,7 +279,7 @@ mod tests {
         let gone = "failed to pull and unpack image \"localhost/main:v1\": failed to resolve reference \
                     \"localhost/main:v1\": localhost/main:v1: not found";
         let told = "pod a: ErrImagePull: localhost/main:v1: not found";
-        assert_eq!(said(pod("a", waiting("ErrImagePull", gone))), told);
+        assert_eq!(said(pod("a", &waiting("ErrImagePull", gone))), told);
     }
 
     #[test]
@@ -293,10 +293,10 @@ mod tests {
         let ended = json!({"restartCount": 2, "state": {"terminated": end}});
         let told = "pod a: CrashLoopBackOff: exit code 1: error: --cert-dir: no such file";
         for container in [pausing, running, ended] {
-            assert_eq!(said(pod("a", container)), told);
+            assert_eq!(said(pod("a", &container)), told);
         }
         let killed = json!({"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}});
-        assert_eq!(said(pod("a", killed)), "pod a: exit code 137 (OOMKilled)");
+        assert_eq!(said(pod("a", &killed)), "pod a: exit code 137 (OOMKilled)");
     }
 
     #[test]
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn what_a_kubelet_says_of_a_container_is_told_with_its_name_where_there_are_others() {
         let message = "secret \"web-tls\" not found";
-        let mut pod = pod("a", waiting("CreateContainerConfigError", message));
+        let mut pod = pod("a", &waiting("CreateContainerConfigError", message));
         assert_eq!(said(pod.clone()), format!("pod a: CreateContainerConfigError: {message}"));
         let second = json!({"name": "sidecar", "ready": true, "state": {"running": {}}});
         pod["status"]["containerStatuses"].as_array_mut().expect("one").push(second);
@@ -321,20 +321,20 @@ mod tests {
     #[test]
     fn a_probe_that_says_no_is_just_not_ready_and_a_ready_pod_says_nothing() {
         let running = json!({"state": {"running": {}}});
-        assert_eq!(said(pod("a", running.clone())), "pod a: not ready");
-        assert_eq!(said(pod("a", waiting("ContainerCreating", ""))), "pod a: ContainerCreating");
-        let mut ready = pod("a", running.clone());
+        assert_eq!(said(pod("a", &running)), "pod a: not ready");
+        assert_eq!(said(pod("a", &waiting("ContainerCreating", ""))), "pod a: ContainerCreating");
+        let mut ready = pod("a", &running);
         ready["status"]["conditions"][1]["status"] = json!("True");
         assert_eq!(why(&[ready]), None);
-        let mut going = pod("a", running);
+        let mut going = pod("a", &running);
         going["metadata"]["deletionTimestamp"] = json!("2026-11-21T08:00:00Z");
         assert_eq!(why(&[going]), None);
     }
 
     #[test]
     fn of_many_pods_the_first_is_told_that_will_not_come_by_itself() {
-        let slow = pod("a", json!({"state": {"running": {}}}));
-        let stuck = |name| pod(name, waiting("InvalidImageName", "couldn't parse image name \"A\""));
+        let slow = pod("a", &json!({"state": {"running": {}}}));
+        let stuck = |name| pod(name, &waiting("InvalidImageName", "couldn't parse image name \"A\""));
         let evicted = json!({"metadata": {"name": "0"}, "status": {"phase": "Failed", "reason": "Evicted",
             "message": "The node was low on resource: memory."}});
         let told = "pod b: InvalidImageName: couldn't parse image name \"A\"".to_string();
