@@ -8,7 +8,6 @@ use crate::base::{Fault, FaultKind, Note, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::k8s::{Hub, Live, known_kind};
 use crate::profile::{Environment, NodeGroup};
-use crate::providers::nodes::is_ready;
 
 /// The node groups of a cluster that somebody else made: looked at, never changed.
 pub struct NodeGroupsCheck {
@@ -44,12 +43,17 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
             .iter()
             .filter(|node| selector.iter().all(|(key, value)| node.label(key) == Some(value)))
             .collect();
-        let ready = matching.iter().filter(|node| is_ready(node)).count();
+        let unready: Vec<String> = matching
+            .iter()
+            .filter_map(|node| Some(format!("node {}: {}", node.name, node.why_node_is_not_ready()?)))
+            .collect();
+        let ready = matching.len() - unready.len();
         if ready < group.min as usize {
             let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let why = unready.first().map(|why| format!(" ({why})")).unwrap_or_default();
             missing.push(format!(
-                "node group {} wants {} nodes and {ready} with its labels are ready: add nodes, or mark them \
-                 with `kubectl label node NODE {}`",
+                "node group {} wants {} nodes and {ready} with its labels are ready{why}: add nodes, or mark \
+                 them with `kubectl label node NODE {}`",
                 group.name,
                 group.min,
                 labels.join(" ")
@@ -148,6 +152,17 @@ mod tests {
         let State::Broken(why) = state else { unreachable!("one of two") };
         assert!(why.contains("wants 2 nodes and 1"), "{why}");
         assert!(why.contains("kubectl label node NODE team=ml"), "{why}");
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_is_named_with_its_own_words() {
+        let mut sick = node("two", "0");
+        sick.body["status"] = json!({"conditions": [{"type": "Ready", "status": "Unknown",
+            "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}]});
+        let (state, _) = check(&[sample_group("gpu", 2, 4, 0)], &[node("one", "0"), sick]);
+        let State::Broken(why) = state else { unreachable!("one of two") };
+        let told = "are ready (node two: NodeStatusUnknown: Kubelet stopped posting node status.): add nodes";
+        assert!(why.contains(told), "{why}");
     }
 
     #[test]

@@ -9,7 +9,6 @@ mod taints;
 pub(super) use desired::count;
 pub use desired::{GroupWanted, NodeWanted, desired, stand_in};
 pub use resource::NodeGroups;
-pub(super) use resource::is_ready;
 pub(super) use taints::{taint_text, taints, taints_of};
 
 #[cfg(test)]
