@@ -68,7 +68,7 @@ mod tests {
         let program = folder.join("docker");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("the folder is ours");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the file is ours");
-        let search = EngineSearch { chosen: Some(EngineKind::Docker), search_path: folder.into() };
+        let search = EngineSearch::new(Some(EngineKind::Docker), folder);
         search.find().expect("it was just written")
     }
 

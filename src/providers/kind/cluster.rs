@@ -98,7 +98,7 @@ impl ClusterResource {
     /// Before a cluster is made, with what of this machine it would stumble over.
     async fn with_preflight(&self, mut seen: Seen, flow: &Flow) -> Seen {
         let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
-        if seen.step.is_some() && seen.changes.iter().any(is_made) {
+        if self.inner.leave.makes && seen.step.is_some() && seen.changes.iter().any(is_made) {
             let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
             let (mut conflicts, notes) = preflight::told(&findings);
             conflicts.extend(self.without_gpus(flow).await);
