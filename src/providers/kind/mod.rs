@@ -18,7 +18,7 @@ mod step;
 mod verdict;
 
 pub use cluster::ClusterResource;
-pub use inventory::{remains, standing};
+pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network};
 pub use nodes::NodeGroups;

@@ -87,7 +87,7 @@ pub(super) fn is_node(container: &Container) -> bool {
 }
 
 /// Who made a cluster that is not ours.
-fn whose(mark: Option<&Mark>) -> String {
+pub(super) fn whose(mark: Option<&Mark>) -> String {
     match mark {
         Some(mark) => format!(
             "it is environment {} of another profile, with the id {}",
