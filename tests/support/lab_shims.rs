@@ -160,9 +160,13 @@ impl LabShims {
 
     /// Registers the node called like the lab and `suffix`, as its kubelet would.
     pub fn register(&self, suffix: &str) {
+        let mut labels = json!({"berth.dev/owner": "abcd1234"});
+        if suffix == "worker" {
+            labels["berth.dev/node-group"] = json!("general");
+        }
         let node = json!({"apiVersion": "v1", "kind": "Node",
             "metadata": {"name": format!("{}-{suffix}", self.name),
-                "labels": {"berth.dev/owner": "abcd1234", "berth.dev/node-group": "general"},
+                "labels": labels,
                 "annotations": {"kwok.x-k8s.io/node": "fake"}},
             "status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady",
                 "message": "played", "lastHeartbeatTime": "2026-01-01T00:00:00Z",
