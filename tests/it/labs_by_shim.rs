@@ -1,6 +1,7 @@
 //! What a lab on kind meets that cannot be provoked for real: its engine goes, hangs or is another one, its kind is
 //! too old or says that all is well when it is not. The programs are played from recordings, the API server is real.
 
+use std::fs;
 use std::time::Duration;
 
 use super::support::{Finished, LabShims, eventually};
@@ -147,4 +148,54 @@ fn the_machine_is_looked_at_only_before_something_is_made() {
     }
     lab.berth.run(&["plan", lab.name]);
     assert_eq!(called(&lab, "docker info"), 1, "{:?}", lab.calls());
+}
+
+#[test]
+fn an_adopted_cluster_is_known_as_such_where_every_file_of_it_is_lost() {
+    let lab = lab("shim-adopted");
+    lab.is_made_by_somebody_else();
+    let refused = lab.berth.run(&["up", lab.name, "--yes"]);
+    assert!(refused.code != Some(0), "{}", refused.said());
+    assert!(told(&refused).contains("somebody else made it"), "{}", refused.said());
+    lab.berth.run(&["up", lab.name, "--yes", "--adopt"]).expect(0);
+    let state = lab.berth.home().join(".local/state/berth");
+    fs::remove_dir_all(&state).expect("it was made just now");
+    let status = lab.berth.run(&["status", lab.name]).expect(0);
+    assert!(!status.said().contains("somebody else"), "{}", status.said());
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    fs::remove_dir_all(&state).expect("it was made just now");
+    lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    assert!(!lab.stands());
+    assert_eq!(called(&lab, "kind create"), 0);
+}
+
+#[test]
+fn the_network_that_all_labs_share_is_no_row_of_what_goes() {
+    let lab = lab("shim-network");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    let with_pool =
+        fs::read_to_string(lab.profile()).expect("it was written") + "addons: {metallb: {addresses: auto}}\n";
+    fs::write(lab.profile(), with_pool).expect("the folder is ours");
+    let down = lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    assert!(down.stdout.contains("cluster kind/shim-network"), "{}", down.said());
+    assert!(
+        !down.stdout.lines().any(|line| line.contains("delete") && line.contains(" network ")),
+        "{}",
+        down.said()
+    );
+}
+
+#[test]
+fn a_group_with_gpus_is_refused_on_every_machine() {
+    let lab = LabShims::new("shim-gpu", "docker", "0.33.0");
+    let text = fs::read_to_string(lab.profile()).expect("it was written");
+    let with_gpus = text.replace("{name: general, nodes: 1}", "{name: gpu, machine: g6.xlarge, nodes: 1}");
+    fs::write(lab.profile(), with_gpus).expect("the folder is ours");
+    let recorded = fs::read_to_string(lab.path("info.json")).expect("it was copied");
+    let able = recorded.replace("\"DefaultRuntime\":\"runc\"", "\"DefaultRuntime\":\"nvidia\"");
+    fs::write(lab.path("info.json"), able).expect("the folder is ours");
+    let refused = lab.berth.run(&["up", lab.name, "--yes"]);
+    assert!(refused.code != Some(0), "{}", refused.said());
+    assert!(told(&refused).contains("GPUs") && told(&refused).contains("--rehearse"), "{}", refused.said());
+    assert_eq!(called(&lab, "kind create"), 0);
 }

@@ -16,6 +16,7 @@ printf '@NAME@ %s\n' "$*" >>"$world/calls"
 case "$*" in
 'info '*) cat "$world/info.json" ;;
 'ps --all '*) [ ! -e "$world/nodes.json" ] || echo node ;;
+'network inspect kind') cat '@NETWORK@' ;;
 'container inspect '*) cat "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
 'network ls'* | 'ps '* | 'exec '*) ;;
@@ -89,6 +90,7 @@ impl LabShims {
                 .replace("@WORLD@", &lab.folder.path().display().to_string())
                 .replace("@NAME@", name)
                 .replace("@GONE@", &fixture("docker-not-running.txt").display().to_string())
+                .replace("@NETWORK@", &fixture("docker-20.10/network-inspect.json").display().to_string())
                 .replace("@KUBECONFIG@", &lab.plane.kubeconfig().display().to_string())
                 .replace("@VERSION@", kind);
             fs::write(bin.join(name), text).expect("the folder is ours");
@@ -133,6 +135,11 @@ impl LabShims {
         node
     }
 
+    /// The file of its profile.
+    pub fn profile(&self) -> PathBuf {
+        self.berth.work().join("profiles").join(format!("{}.yaml", self.name))
+    }
+
     /// A file of the played world.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -151,6 +158,13 @@ impl LabShims {
     /// Has kind run the shell script `script` once its nodes are there and before it ends.
     pub fn meanwhile(&self, script: &str) {
         fs::write(self.path("meanwhile"), script).expect("the folder is ours");
+    }
+
+    /// Lets somebody else make the cluster: its nodes carry no mark.
+    pub fn is_made_by_somebody_else(&self) {
+        let nodes = fs::read_to_string(self.path("nodes.template")).expect("it was written at the beginning");
+        fs::write(self.path("nodes.json"), nodes.replace("@MARK@", "/dev/theirs"))
+            .expect("the folder is ours");
     }
 
     /// Whether the engine has the containers of the cluster.

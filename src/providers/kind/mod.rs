@@ -14,6 +14,7 @@ mod nodes;
 mod pools;
 pub mod preflight;
 mod program;
+mod silence;
 mod step;
 mod verdict;
 
