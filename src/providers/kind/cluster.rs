@@ -14,7 +14,7 @@ use super::silence::Silence;
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
 use super::{CLUSTER_LABEL, Choices};
-use crate::base::{Change, ChangeKind, ClusterAccess, Fault, Note, ResourceId};
+use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
@@ -199,7 +199,7 @@ impl ClusterResource {
                 Err(fault) => return Err(fault),
             },
         };
-        if !inner.hub.is_ready(&access, &cx.flow).await? {
+        if !inner.is_ready(&access, &cx.flow).await? {
             return Ok(Seen::new(self.silent(engine, cx)));
         }
         inner.silence.is_over();
@@ -248,7 +248,7 @@ impl ClusterResource {
             None => self.inner.access_from_kind(engine).await.ok(),
         };
         Ok(match access {
-            Some(access) if self.inner.hub.is_ready(&access, &cx.flow).await? => {
+            Some(access) if self.inner.is_ready(&access, &cx.flow).await? => {
                 seen.output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access)))
             }
             _ => seen,
@@ -257,6 +257,15 @@ impl ClusterResource {
 }
 
 impl Inner {
+    /// Whether the API server at `access` is ready, and knows its roles: while it starts, it refuses kubeadm's
+    /// administrator, who has his rights from one.
+    async fn is_ready(&self, access: &ClusterAccess, flow: &Flow) -> Result<bool, Fault> {
+        match self.hub.is_ready(access, flow).await {
+            Err(fault) if fault.kind == FaultKind::Denied => Ok(false),
+            answer => answer,
+        }
+    }
+
     pub(super) fn engine(&self) -> Result<Engine, Fault> {
         self.local.engine.find()
     }
@@ -283,7 +292,7 @@ impl Inner {
             return None;
         }
         let access = self.access_from_kind(engine).await.ok()?;
-        if !self.hub.is_ready(&access, flow).await.ok()? {
+        if !self.is_ready(&access, flow).await.ok()? {
             return None;
         }
         Digest::parse(&self.hub.adoption(&access, flow).await.ok()??)
