@@ -35,6 +35,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(super) enum Purpose {
     /// To see what is to be made, or to make it: everything is rendered, for the Kubernetes that is there.
     Bring,
+    /// To see what stands: whether something could be made on this machine is not asked.
+    Look,
     /// To take away what stands: it goes by the marks in the cluster and needs neither helm nor network.
     TakeAway {
         /// Whether the images of registries go too.
@@ -87,7 +89,7 @@ impl<'a> Session<'a> {
         let local = settings.local(scope.live.tools.as_deref())?;
         let plan_settings = plan::Settings {
             local: local.clone(),
-            cluster: providers::Leave { recreate: leave.recreate },
+            cluster: providers::Leave { recreate: leave.recreate, makes: purpose == Purpose::Bring },
             run: run.clone(),
             user: settings.user.clone(),
             host: settings.host.clone(),
@@ -96,12 +98,12 @@ impl<'a> Session<'a> {
             prune_namespaces: leave.prune_namespaces,
             prune_crds: leave.prune_crds,
             partial: !scope.only.is_empty(),
-            removal: purpose != Purpose::Bring,
+            removal: matches!(purpose, Purpose::TakeAway { .. }),
             registries: purpose == Purpose::TakeAway { registries: true },
             tenants: only_tenants(&scope.only, &environment)?,
         };
         let sources = match purpose {
-            Purpose::Bring => {
+            Purpose::Bring | Purpose::Look => {
                 kubernetes::settle(&mut environment)?;
                 sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?
             }
@@ -361,7 +363,7 @@ impl<'a> Session<'a> {
         for (id, removal) in self.assembly.graph.removals() {
             let Some(seen) = survey.resources.iter().find(|seen| seen.id == *id) else { continue };
             let state = match &seen.look {
-                _ if removal == Removal::Kept => continue,
+                _ if matches!(removal, Removal::Kept | Removal::LookedAt) => continue,
                 Look::Seen(State::Absent) | Look::After(_) | Look::Behind(_) => continue,
                 Look::Seen(State::Ready) => "it still stands".to_string(),
                 Look::Seen(State::Progressing(text) | State::Broken(text)) => text.clone(),

@@ -195,7 +195,7 @@ impl Settings {
                 search_path: self.search_path.clone(),
                 cache: cache.join("tools/current"),
             },
-            engine: EngineSearch { chosen: self.engine()?, search_path: self.search_path.clone() },
+            engine: EngineSearch::new(self.engine()?, self.search_path.clone()),
             kind: self.kind.clone(),
             proxies: self.proxies.clone(),
         })

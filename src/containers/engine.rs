@@ -1,9 +1,11 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::fault::Meaning;
 use super::info::Info;
@@ -55,9 +57,19 @@ pub struct EngineSearch {
     pub chosen: Option<EngineKind>,
     /// The value of `PATH`.
     pub search_path: OsString,
+    /// What the engine that is used told of itself: the same to all that share this search.
+    told: Told,
 }
 
+/// What an engine told of itself, asked for once.
+type Told = Arc<OnceCell<Info>>;
+
 impl EngineSearch {
+    /// Looks on `search_path` for the engine that was `chosen`, or for any.
+    pub fn new(chosen: Option<EngineKind>, search_path: impl Into<OsString>) -> Self {
+        Self { chosen, search_path: search_path.into(), told: Told::default() }
+    }
+
     /// The engine to use: the one that was chosen, or the first whose program is on `PATH`. Whether it
     /// answers is not asked.
     pub fn find(&self) -> Result<Engine, Fault> {
@@ -67,6 +79,7 @@ impl EngineSearch {
                 kind: *kind,
                 path,
                 patience: None,
+                told: Arc::clone(&self.told),
             })
         });
         found.ok_or_else(|| self.missing(wanted))
@@ -75,7 +88,8 @@ impl EngineSearch {
     /// Every engine whose program is on `PATH`.
     pub fn all(&self) -> Vec<Engine> {
         let there = |kind: EngineKind| {
-            find_on_path(kind.program(), &self.search_path).map(|path| Engine { kind, path, patience: None })
+            let path = find_on_path(kind.program(), &self.search_path)?;
+            Some(Engine { kind, path, patience: None, told: Told::default() })
         };
         EngineKind::ALL.into_iter().filter_map(there).collect()
     }
@@ -92,12 +106,21 @@ impl EngineSearch {
 }
 
 /// A container engine, by its command line program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     kind: EngineKind,
     path: PathBuf,
     patience: Option<Duration>,
+    told: Told,
 }
+
+impl PartialEq for Engine {
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, &self.path) == (other.kind, &other.path)
+    }
+}
+
+impl Eq for Engine {}
 
 impl Engine {
     /// Which engine it is.
@@ -121,8 +144,13 @@ impl Engine {
         Program::new(&self.path)
     }
 
-    /// What it tells of itself and its machine.
+    /// What it tells of itself and its machine: asked for once by all that came from the same search, since it
+    /// takes the engine longer than anything else that is asked.
     pub async fn info(&self) -> Result<Info, Fault> {
+        self.told.get_or_try_init(|| self.ask_for_info()).await.cloned()
+    }
+
+    async fn ask_for_info(&self) -> Result<Info, Fault> {
         let attempted = "ask for its state";
         let finished = self.ask(attempted, ["info", "--format", "{{json .}}"]).await?;
         let info = Info::parse(&finished.stdout).map_err(|problem| self.unreadable("info", &problem))?;

@@ -37,6 +37,8 @@ pub enum Removal {
     WithContainer,
     /// It was there before berth and stays.
     Kept,
+    /// It is only looked at: there is nothing of it to take away.
+    LookedAt,
 }
 
 /// All resources of an environment, in an order in which each comes after what it needs.

@@ -330,6 +330,7 @@ impl<'a> Work<'a> {
     async fn remove(&self, look: Option<&Look>, survey: Option<&Survey>) -> Result<&'static str, Fault> {
         match (self.node.removal, look) {
             (Removal::Kept, _) => return Ok("kept"),
+            (Removal::LookedAt, _) => return Ok("unchanged"),
             (_, Some(Look::After(_))) => return Ok("absent"),
             (Removal::WithContainer, _) => return Ok("goes with its cluster"),
             (Removal::Itself, Some(Look::Behind(_))) => {

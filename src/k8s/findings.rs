@@ -73,7 +73,7 @@ impl Hub {
     }
 
     /// What no two clusters have in common, not even when one is made anew under the name of the other.
-    async fn cluster_uid(&self, flow: &Flow) -> Result<Option<String>, Fault> {
+    pub(super) async fn cluster_uid(&self, flow: &Flow) -> Result<Option<String>, Fault> {
         let kind = known_kind("v1", "Namespace").expect("namespaces are built in");
         let path = object_path(&kind, None, "kube-system");
         let live = records::get(self.connected()?, flow, &kind, &path).await?;

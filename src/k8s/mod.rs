@@ -5,6 +5,7 @@
 //! **Start reading at** [`Object`], then [`ObjectSet`] and [`SetResource`].
 
 mod access;
+mod adoption;
 mod assess;
 mod client;
 mod compare;

@@ -23,7 +23,7 @@ use crate::verify::PolicyTruth;
 pub struct Settings {
     /// Folders and tools of this machine.
     pub local: providers::Local,
-    /// What may be done to a cluster that stands.
+    /// What may be done to a cluster.
     pub cluster: providers::Leave,
     /// This run.
     pub run: RunId,
@@ -142,7 +142,7 @@ pub fn assemble(
         .filter(|_| sets.iter().any(|set| set.late.is_some()));
     let network_id = network.as_ref().map(|network| network.id().clone());
     if let Some(network) = network {
-        graph.add(network, Removal::WithContainer);
+        graph.add(network, Removal::LookedAt);
     }
     let names: BTreeSet<String> =
         sets.iter().map(|set| set.name.clone()).chain(["node-groups".to_string()]).collect();

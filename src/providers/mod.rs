@@ -46,11 +46,13 @@ pub struct Local {
     pub proxies: Proxies,
 }
 
-/// What a run may do to a cluster that stands.
+/// What a run may do to a cluster.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Leave {
     /// Make it anew where a change of the profile needs that, with all that is in it lost.
     pub recreate: bool,
+    /// Make what is not there: then it is asked first whether this machine can stand it.
+    pub makes: bool,
 }
 
 /// The cluster of an environment and its machines, ready for the graph.

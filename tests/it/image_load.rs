@@ -34,8 +34,17 @@ fn load(berth: &Berth, images: &[&str]) -> Finished {
 /// An engine with the cluster `lab` of two nodes. The worker has the image already; the control plane has it as soon as
 /// something was sent to it.
 fn engine_with_lab(name: &str, recorded: &str, folder: &Path) -> EngineShim {
+    engine_with_lab_of(Some("abcd1234"), name, recorded, folder)
+}
+
+/// The same, whose nodes carry the mark of the profile with the id `owner`, or none.
+fn engine_with_lab_of(owner: Option<&str>, name: &str, recorded: &str, folder: &Path) -> EngineShim {
+    let mounts: Vec<Value> = owner
+        .map(|id| json!({"Source": "/dev/null", "Destination": format!("/etc/berth/{id}/lab/image-0a1b2c3d"), "RW": false}))
+        .into_iter()
+        .collect();
     let node = |name: &str, role: &str, state: &str| {
-        json!({"Id": name, "Name": format!("/{name}"), "State": {"Status": state, "ExitCode": 0}, "Config":
+        json!({"Id": name, "Name": format!("/{name}"), "State": {"Status": state, "ExitCode": 0}, "Mounts": mounts, "Config":
             {"Labels": {"io.x-k8s.kind.cluster": "lab", "io.x-k8s.kind.role": role}}})
     };
     let nodes = json!([
@@ -110,6 +119,25 @@ fn an_image_is_saved_once_and_sent_only_to_nodes_that_lack_it() {
     let again = load(&berth, &["hello:ld"]).expect(0);
     assert!(again.stdout.contains("2 nodes had it already"), "{}", again.said());
     assert_eq!(shim.calls().matches("save ").count(), 1, "nothing is saved when nobody lacks it");
+}
+
+#[test]
+fn a_cluster_of_somebody_else_gets_no_images() {
+    for (owner, whose) in [
+        (None, "somebody else made it"),
+        (Some("other123"), "it is environment lab of another profile, with the id other123"),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shim = engine_with_lab_of(owner, "docker", "docker-20.10", folder.path())
+            .prints("image inspect *", &inspected("docker-20.10", &["hello:ld"], folder.path()))
+            .does("save *", "printf archive");
+        let refused = load(&stage(&shim), &["hello:ld"]);
+        let told = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(refused.code != Some(0) && told.contains(whose), "{}", refused.said());
+        assert!(refused.stderr.contains("`berth up lab`"), "{}", refused.said());
+        let calls = shim.calls();
+        assert!(!calls.contains("exec ") && !calls.contains("save "), "{calls}");
+    }
 }
 
 #[test]
@@ -263,8 +291,10 @@ fn a_cluster_that_is_not_there_or_stopped_is_told_with_the_command_that_helps() 
 
     let stopped = folder.path().join("stopped.json");
     let label = json!({"io.x-k8s.kind.cluster": "lab", "io.x-k8s.kind.role": "control-plane"});
+    let mount =
+        json!({"Source": "/dev/null", "Destination": "/etc/berth/abcd1234/lab/image-0a1b2c3d", "RW": false});
     let node = json!([{"Id": "a", "Name": "/lab-control-plane", "State": {"Status": "exited", "ExitCode": 137},
-        "Config": {"Labels": label}}]);
+        "Mounts": [mount], "Config": {"Labels": label}}]);
     fs::write(&stopped, node.to_string()).expect("the folder is ours");
     let shim = EngineShim::new("docker")
         .prints("info *", &info)

@@ -27,6 +27,7 @@ mod command_line;
 mod documents;
 mod floors;
 mod image_load;
+mod labs_by_shim;
 mod laws;
 mod laws_addons;
 mod laws_addons_alone;

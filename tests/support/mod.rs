@@ -9,6 +9,7 @@ mod control_plane;
 mod engine;
 mod environment;
 mod inventory;
+mod lab_shims;
 mod machine;
 pub mod openapi;
 pub mod paths;
@@ -33,6 +34,8 @@ pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configurat
 pub use engine::EngineShim;
 pub use environment::{Environment, Tenant, every_point};
 pub use inventory::Inventory;
+#[allow(unused_imports, reason = "real labs have real programs")]
+pub use lab_shims::LabShims;
 pub use machine::Machine;
 pub use pod::Pod;
 #[allow(unused_imports, reason = "real labs have real programs")]

@@ -92,7 +92,7 @@ fn going(session: &Session<'_>, survey: &Survey) -> Vec<(String, &'static str)> 
         .resources
         .iter()
         .rev()
-        .filter(|seen| removal(&seen.id) != Some(Removal::Kept))
+        .filter(|seen| !matches!(removal(&seen.id), Some(Removal::Kept | Removal::LookedAt)))
         .filter_map(|seen| {
             let state = match &seen.look {
                 Look::Seen(State::Absent) | Look::After(_) => return None,

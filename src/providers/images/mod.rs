@@ -5,25 +5,35 @@ mod batch;
 mod node;
 mod wanted;
 
-use crate::base::{Fault, FaultKind};
+use super::{Dirs, kind};
+use crate::base::{Fault, FaultKind, Owner};
 use crate::containers::{Container, Engine};
 
 pub use batch::{Batch, Landed, batches};
 pub use node::Node;
 pub use wanted::{Source, Wanted, is_file};
 
-/// The running nodes of the kind cluster `cluster`, each with the images that it has.
+/// The running nodes of the kind cluster of `owner`, each with the images that it has. `dirs` are where it is
+/// known which clusters were adopted.
 ///
 /// # Errors
-/// When there is no such cluster, or one of its nodes does not run: it would lack the image later.
+/// When there is no such cluster, or the one of this name is somebody else's, or one of its nodes does not run: it
+/// would lack the image later.
 /// `up` is the command that makes or starts it.
-pub async fn nodes(engine: &Engine, cluster: &str, up: &str) -> Result<Vec<Node>, Fault> {
+pub async fn nodes(engine: &Engine, owner: &Owner, dirs: &Dirs, up: &str) -> Result<Vec<Node>, Fault> {
+    let cluster = &owner.environment;
     let attempted = format!("load images into `{cluster}`");
     let found = engine.kind_containers(Some(cluster)).await?;
     let nodes: Vec<&Container> = found.iter().filter(|container| container.is_kind_node()).collect();
     if nodes.is_empty() {
         let reason = format!("{} has no cluster of this name", engine.kind());
         return Err(Fault::new(FaultKind::Invalid, attempted, reason).hint(format!("`{up}` makes it")));
+    }
+    if let Some(whose) = kind::stranger(&nodes, owner, dirs) {
+        let reason = format!("the kind cluster of this name is not this environment's: {whose}");
+        let hint =
+            format!("`{up}` says what to do about it; `kind load` puts images into any cluster of kind");
+        return Err(Fault::new(FaultKind::Conflict, attempted, reason).hint(hint));
     }
     let stopped: Vec<String> =
         nodes.iter().filter(|node| !node.runs()).map(|node| format!("`{}`", node.name)).collect();
@@ -57,15 +67,23 @@ mod tests {
         let program = folder.join("docker");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("the folder is ours");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the file is ours");
-        let search = EngineSearch { chosen: Some(EngineKind::Docker), search_path: folder.into() };
+        let search = EngineSearch::new(Some(EngineKind::Docker), folder);
         search.find().expect("it was just written")
+    }
+
+    fn owner() -> Owner {
+        Owner { id: "abcd1234".to_string(), environment: "lab".to_string() }
+    }
+
+    fn dirs() -> Dirs {
+        Dirs { state: "/nowhere/state".into(), cache: "/nowhere/cache".into() }
     }
 
     #[tokio::test]
     async fn an_engine_that_hangs_is_given_up_with_a_remedy() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let hanging = engine(folder.path(), "exec tail -f /dev/null").patient(Duration::from_millis(50));
-        let fault = nodes(&hanging, "lab", "berth up lab").await.expect_err("no answer");
+        let fault = nodes(&hanging, &owner(), &dirs(), "berth up lab").await.expect_err("no answer");
         assert!(fault.reason.starts_with("no answer within"), "{fault}");
         assert!(fault.hint.expect("a remedy").contains("restart docker"));
     }
@@ -75,8 +93,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let said = "unable to connect: dial unix /run/x.sock: connect: no such file or directory";
         let script = format!("echo 'Cannot connect to the Docker daemon: {said}' >&2; exit 1");
-        let fault =
-            nodes(&engine(folder.path(), &script), "lab", "berth up lab").await.expect_err("not reachable");
+        let fault = nodes(&engine(folder.path(), &script), &owner(), &dirs(), "berth up lab")
+            .await
+            .expect_err("not reachable");
         assert!(fault.hint.expect("a remedy").contains("start Docker"));
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 
@@ -10,13 +11,14 @@ use super::gpu;
 use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
+use super::silence::Silence;
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
-use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, ResourceId};
+use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
-use crate::k8s::Hub;
+use crate::k8s::{Hub, Server};
 use crate::os::{FileLock, files};
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
@@ -38,6 +40,9 @@ pub(super) struct Inner {
     local: Local,
     wanted: Wanted,
     leave: Leave,
+    silence: Silence,
+    /// Whether the cluster itself says that it was adopted.
+    says_adopted: AtomicBool,
 }
 
 impl ClusterResource {
@@ -58,6 +63,8 @@ impl ClusterResource {
                 local: local.clone(),
                 wanted: Wanted::of(environment, spec, local),
                 leave,
+                silence: Silence::default(),
+                says_adopted: AtomicBool::new(false),
                 hub,
             }),
         }
@@ -69,8 +76,17 @@ impl ClusterResource {
             return Ok(Seen::new(State::Progressing(format!("waiting for {}", held.by))));
         }
         let engine = inner.engine()?;
-        let sight = inner.sight(&engine, &cx.flow).await?;
-        let seen = match judge(&sight, &inner.config) {
+        let mut sight = inner.sight(&engine, &cx.flow).await?;
+        let mut verdict = judge(&sight, &inner.config);
+        if matches!(verdict, Verdict::Foreign { adoptable: true, .. }) {
+            sight.adopted = inner.adoption(&sight, &engine, &cx.flow).await;
+            inner.says_adopted.store(sight.adopted.is_some(), Ordering::Relaxed);
+            verdict = judge(&sight, &inner.config);
+        }
+        if verdict != Verdict::Running {
+            inner.silence.is_over();
+        }
+        let seen = match verdict {
             Verdict::Absent => self.to_make(State::Absent, ChangeKind::Create, None),
             Verdict::Unfinished(why) => {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
@@ -98,10 +114,10 @@ impl ClusterResource {
     /// Before a cluster is made, with what of this machine it would stumble over.
     async fn with_preflight(&self, mut seen: Seen, flow: &Flow) -> Seen {
         let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
-        if seen.step.is_some() && seen.changes.iter().any(is_made) {
+        if self.inner.leave.makes && seen.step.is_some() && seen.changes.iter().any(is_made) {
             let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
             let (mut conflicts, notes) = preflight::told(&findings);
-            conflicts.extend(self.without_gpus(flow).await);
+            conflicts.extend(gpu::in_the_way(self.inner.config.groups()));
             seen.notes.extend(notes);
             if !conflicts.is_empty() {
                 seen.changes.extend(conflicts);
@@ -111,20 +127,6 @@ impl ClusterResource {
         seen
     }
 
-    /// The node groups that would go without their GPUs.
-    async fn without_gpus(&self, flow: &Flow) -> Vec<Change> {
-        let groups = self.inner.config.groups();
-        if groups.iter().all(|group| group.resources.gpus == 0) {
-            return Vec::new();
-        }
-        // An engine that does not answer is a finding of its own.
-        let Ok(engine) = self.inner.engine() else { return Vec::new() };
-        match step::patiently(flow, engine.info()).await {
-            Ok(info) => gpu::in_the_way(groups, &info),
-            Err(_) => Vec::new(),
-        }
-    }
-
     fn subject(&self) -> String {
         format!("kind cluster {}", self.inner.config.name)
     }
@@ -132,7 +134,9 @@ impl ClusterResource {
     fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>) -> Seen {
         let mut change = Change::new(kind, self.subject());
         change.reason = why;
-        Seen::new(state).to_change(vec![change], Make { inner: Arc::clone(&self.inner) })
+        let mut seen = Seen::new(state).to_change(vec![change], Make { inner: Arc::clone(&self.inner) });
+        seen.notes.extend(self.is_frail());
+        seen
     }
 
     /// A cluster that cannot become what the profile says: made anew only when that was asked for.
@@ -174,7 +178,10 @@ impl ClusterResource {
         let words: Vec<String> = stopped.iter().map(ended).collect();
         let state = State::Broken(format!("stopped: {}", words.join(", ")));
         let change = Change::new(ChangeKind::Start, self.subject()).because(names.join(", "));
-        Seen::new(state).to_change(vec![change], Start { inner: Arc::clone(&self.inner), stopped })
+        let start = Start { inner: Arc::clone(&self.inner), stopped };
+        let mut seen = Seen::new(state).to_change(vec![change], start);
+        seen.notes.extend(self.is_frail());
+        seen
     }
 
     /// Asks the API server of a cluster whose containers all run.
@@ -193,16 +200,45 @@ impl ClusterResource {
             },
         };
         if !inner.is_ready(&access, &cx.flow).await? {
-            return Ok(Seen::new(State::Progressing("its API server is not ready yet".to_string())));
+            return Ok(Seen::new(self.silent(engine, cx)));
         }
-        let seen =
+        inner.silence.is_over();
+        let server = inner.hub.probe(&access, &cx.flow).await?;
+        let mut seen =
             Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
+        seen.notes.extend(other_version(&server, inner.config.kubernetes));
         if is_kept && !sight.is_making {
             return Ok(seen);
         }
         let why = if sight.kind_ended { "kind has made it" } else { "its kubeconfig is gone or damaged" };
         let change = Change::new(ChangeKind::Update, self.subject()).because(why);
         Ok(seen.to_change(vec![change], KeepAccess { inner: Arc::clone(inner), access }))
+    }
+
+    /// Of a cluster whose API server does not answer: it will, or it has not for too long.
+    fn silent(&self, engine: &Engine, cx: &Cx) -> State {
+        if !self.inner.silence.lasts_too_long(cx.clock.now()) {
+            return State::Progressing("its API server is not ready yet".to_string());
+        }
+        let name = &self.inner.config.name;
+        State::Broken(format!(
+            "all its containers run, and its API server does not answer: `{} restart {name}-control-plane` may help, \
+             `berth up {name} --recreate` makes the cluster anew, with all that is in it lost",
+            engine.kind()
+        ))
+    }
+
+    /// That several control planes do not find each other again: their etcd knows them by addresses that
+    /// change (<https://github.com/kubernetes-sigs/kind/issues/1689>).
+    fn is_frail(&self) -> Option<Note> {
+        let name = &self.inner.config.name;
+        self.inner.config.is_redundant().then(|| {
+            let text = format!(
+                "several control planes of kind often do not survive a restart of the machine or of the container \
+                 engine, since their addresses change; `berth up {name} --recreate` then makes the cluster anew"
+            );
+            Note::new("warning", text)
+        })
     }
 
     /// What is in a cluster can be looked at as long as its API server answers.
@@ -249,6 +285,30 @@ impl Inner {
         })
     }
 
+    /// What the cluster says that it was adopted with, where berth's files of that are lost. One that does not
+    /// run or answer says nothing, and is somebody else's until it does.
+    async fn adoption(&self, sight: &Sight, engine: &Engine, flow: &Flow) -> Option<Digest> {
+        if !sight.containers.iter().all(Container::runs) {
+            return None;
+        }
+        let access = self.access_from_kind(engine).await.ok()?;
+        if !self.is_ready(&access, flow).await.ok()? {
+            return None;
+        }
+        Digest::parse(&self.hub.adoption(&access, flow).await.ok()??)
+    }
+
+    /// Whether the cluster was adopted, as far as is known here or was seen in it.
+    pub(super) fn is_adopted(&self) -> bool {
+        self.folder.adopted().exists() || self.says_adopted.load(Ordering::Relaxed)
+    }
+
+    /// Forgets that the cluster was adopted: it is gone.
+    pub(super) fn forget_adoption(&self) -> Result<(), Fault> {
+        self.says_adopted.store(false, Ordering::Relaxed);
+        files::remove_if_there(&self.folder.adopted())
+    }
+
     pub(super) async fn containers(&self, engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
         step::patiently(flow, engine.kind_containers(Some(&self.config.name))).await
     }
@@ -267,6 +327,21 @@ impl Inner {
         }
         Kubeconfig::parse(&finished.stdout, "the output of `kind get kubeconfig`")?.access()
     }
+}
+
+/// That the node image has another Kubernetes than the profile says.
+fn other_version(server: &Server, declared: (u32, u32)) -> Option<Note> {
+    let minor = |(major, minor): (u32, u32)| format!("{major}.{minor}");
+    (server.version != declared).then(|| {
+        let text = format!(
+            "the node image has Kubernetes {}, and the profile says {}: write `version: \"{}\"` under `cluster.kind`, \
+             or make the cluster anew of another image",
+            server.full_version,
+            minor(declared),
+            minor(server.version)
+        );
+        Note::new("warning", text)
+    })
 }
 
 /// `lab-worker is`, `lab-worker, lab-worker2 are`
@@ -294,5 +369,18 @@ impl Resource for ClusterResource {
 
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(step::delete(&self.inner, cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_image_of_another_kubernetes_is_told_with_what_to_write() {
+        let server = Server { version: (1, 36), full_version: "v1.36.3".to_string() };
+        assert_eq!(other_version(&server, (1, 36)), None);
+        let told = other_version(&server, (1, 34)).expect("they differ").text;
+        assert!(told.contains("v1.36.3") && told.contains("write `version: \"1.36\"`"), "{told}");
     }
 }

@@ -1,7 +1,6 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::gpu;
 use super::mark::{Digest, Mark};
 use crate::base::{Owner, label};
 use crate::profile::schema::KindCluster;
@@ -44,6 +43,11 @@ impl Config {
     /// The node image that the profile names.
     pub(super) fn image(&self) -> Option<&str> {
         self.spec.image.as_deref()
+    }
+
+    /// Whether it has several control planes.
+    pub(super) fn is_redundant(&self) -> bool {
+        self.spec.control_planes > 1
     }
 
     /// The node groups, in the order of the profile.
@@ -150,11 +154,7 @@ impl Config {
     fn node(&self, index: usize, plan: &NodePlan) -> Value {
         let role = if plan.group.is_some() { "worker" } else { "control-plane" };
         let mut labels = json!({label::OWNER: self.owner.id, label::ENVIRONMENT: self.owner.environment});
-        let mut mounts = self.mounts();
-        if plan.group.is_some_and(|index| self.groups[index].resources.gpus > 0) {
-            mounts.push(json!({"hostPath": "/dev/null", "containerPath": gpu::VISIBLE}));
-        }
-        let mut node = json!({"role": role, "extraMounts": mounts});
+        let mut node = json!({"role": role, "extraMounts": self.mounts()});
         if index == 0 && !self.spec.ports.is_empty() {
             node["extraPortMappings"] = self.port_mappings();
         }

@@ -3,10 +3,11 @@ use std::time::Duration;
 use super::folder::Folder;
 use super::mark::Mark;
 use super::step;
+use super::verdict::whose;
 use crate::base::{Fault, Owner};
 use crate::containers::{Container, Engine, EngineSearch};
 use crate::flow::Flow;
-use crate::providers::Local;
+use crate::providers::{Dirs, Local};
 
 /// How long an engine may take to list its containers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,6 +55,15 @@ pub async fn standing(search: &EngineSearch, flow: &Flow) -> Vec<(Owner, usize, 
     }
     clusters.sort_by(|one, other| one.0.environment.cmp(&other.0.environment));
     clusters
+}
+
+/// Whose the cluster of these nodes is, in words, if it is not the one of `owner`: none of it carries another
+/// mark, and without one it has to be known here as adopted.
+pub fn stranger(nodes: &[&Container], owner: &Owner, dirs: &Dirs) -> Option<String> {
+    let is_adopted = Folder::new(dirs, owner).adopted().exists();
+    let marks = nodes.iter().map(|node| Mark::of(node));
+    let mut others = marks.filter(|mark| mark.as_ref().map_or(!is_adopted, |mark| mark.owner != *owner));
+    others.next().map(|mark| whose(mark.as_ref()))
 }
 
 async fn listed(engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {

@@ -14,11 +14,12 @@ mod nodes;
 mod pools;
 pub mod preflight;
 mod program;
+mod silence;
 mod step;
 mod verdict;
 
 pub use cluster::ClusterResource;
-pub use inventory::{remains, standing};
+pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network};
 pub use nodes::NodeGroups;

@@ -55,17 +55,17 @@ pub(super) struct Adopt {
 }
 
 impl Step for Adopt {
-    fn take<'a>(self: Box<Self>, _cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
     where
         Self: 'a,
     {
         Box::pin(async move {
-            self.inner.folder.make().map_err(Fault::untouched)?;
-            files::write_private(
-                &self.inner.folder.adopted(),
-                self.inner.config.digest().to_string().as_bytes(),
-            )?;
-            self.inner.keep_access(&self.access)
+            let Self { inner, access } = *self;
+            inner.folder.make().map_err(Fault::untouched)?;
+            // In the cluster first: what is known there alone is still known.
+            inner.hub.keep_adoption(&access, &inner.config.digest().to_string(), &cx.flow).await?;
+            inner.note_adoption()?;
+            inner.keep_access(&access)
         })
     }
 }
@@ -81,7 +81,12 @@ impl Step for KeepAccess {
     where
         Self: 'a,
     {
-        Box::pin(async move { self.inner.keep_access(&self.access) })
+        Box::pin(async move {
+            if self.inner.is_adopted() {
+                self.inner.note_adoption()?;
+            }
+            self.inner.keep_access(&self.access)
+        })
     }
 }
 
@@ -154,6 +159,12 @@ impl Inner {
         Ok(())
     }
 
+    /// Writes down here that the cluster was adopted: it is known also while the cluster does not run.
+    fn note_adoption(&self) -> Result<(), Fault> {
+        self.folder.make()?;
+        files::write_private(&self.folder.adopted(), self.config.digest().to_string().as_bytes())
+    }
+
     fn keep_access(&self, access: &ClusterAccess) -> Result<(), Fault> {
         let context = format!("berth-{}", self.config.name);
         let text = kubeconfig::render(access, &context).ok_or_else(|| {
@@ -172,7 +183,7 @@ impl Inner {
             return Ok(());
         }
         let owner = &self.config.mark().owner;
-        let is_adopted = self.folder.adopted().exists();
+        let is_adopted = self.is_adopted();
         let is_ours = |one: &&Container| match Mark::of(one) {
             Some(mark) => mark.owner == *owner,
             None => is_adopted,
@@ -187,13 +198,13 @@ impl Inner {
                 .arg(self.folder.kind_kubeconfig());
             let finished = patiently_long(flow, program.run()).await?;
             if finished.succeeded() {
-                return files::remove_if_there(&self.folder.adopted());
+                return self.forget_adoption();
             }
         }
         let names = containers.into_iter().map(|one| one.name);
         let arguments = ["rm", "--force", "--volumes"].map(str::to_string).into_iter().chain(names);
         patiently_long(flow, engine.call("remove containers", arguments)).await?;
-        files::remove_if_there(&self.folder.adopted())
+        self.forget_adoption()
     }
 
     fn lock(&self, command: &str, cx: &Cx) -> Result<FileLock, Fault> {

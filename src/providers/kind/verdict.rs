@@ -78,7 +78,7 @@ pub(super) fn judge(sight: &Sight, wanted: &Config) -> Verdict {
 }
 
 /// Who made a cluster that is not ours.
-fn whose(mark: Option<&Mark>) -> String {
+pub(super) fn whose(mark: Option<&Mark>) -> String {
     match mark {
         Some(mark) => format!(
             "it is environment {} of another profile, with the id {}",

@@ -13,6 +13,7 @@ use crate::containers::Engine;
 use crate::engine::{EventKind, Events};
 use crate::flow::{Flow, Notice};
 use crate::profile::{ClusterSpec, Environment};
+use crate::providers::Dirs;
 use crate::providers::images::{self, Batch, Node, Wanted};
 use crate::ui::Complaint;
 use crate::ui::images::{Image, Images, OnNode, Outcome, SCHEMA_VERSION};
@@ -21,8 +22,11 @@ use crate::ui::images::{Image, Images, OnNode, Outcome, SCHEMA_VERSION};
 pub(in crate::cli::commands) fn run(arguments: &ImageLoad, settings: &Settings) -> Result<Exit, Failure> {
     let chosen = profiles::load(&arguments.target(), settings)?;
     loadable(&chosen.environment)?;
-    let engine = settings.local(None)?.engine.find()?;
-    let work = Work { arguments, settings, engine, environment: &chosen.environment, typed: &chosen.typed };
+    let local = settings.local(None)?;
+    let engine = local.engine.find()?;
+    let dirs = &local.dirs;
+    let work =
+        Work { arguments, settings, engine, dirs, environment: &chosen.environment, typed: &chosen.typed };
     let done = runtime::run(|signals| async move { Box::pin(work.run(&signals)).await })?;
     if settings.json() {
         print_json(settings, &done.images)?;
@@ -60,6 +64,7 @@ struct Work<'a> {
     arguments: &'a ImageLoad,
     settings: &'a Settings,
     engine: Engine,
+    dirs: &'a Dirs,
     environment: &'a Environment,
     typed: &'a str,
 }
@@ -113,7 +118,8 @@ impl Work<'_> {
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, Fault> {
-        images::nodes(&self.engine, &self.environment.name, &format!("berth up {}", self.typed)).await
+        let up = format!("berth up {}", self.typed);
+        images::nodes(&self.engine, &self.environment.owner, self.dirs, &up).await
     }
 
     async fn wanted(&self) -> Result<Vec<Wanted>, Fault> {
