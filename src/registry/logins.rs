@@ -2,6 +2,7 @@
 //! the credential helper that it names. The protocol of helpers is that of
 //! <https://github.com/docker/docker-credential-helpers>.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ pub async fn pull_secret(
     flow: &Flow,
 ) -> Result<Secret<String>, Fault> {
     let entries = config.read()?;
-    let mut logins = Map::new();
+    // Sorted, so that their order in the profile makes no difference.
+    let mut logins: BTreeMap<&str, Value> = BTreeMap::new();
     let mut missing: Vec<&str> = Vec::new();
     // One after the other: two helpers that ask for the same key ring would ask twice.
     for host in hosts {
@@ -46,7 +48,7 @@ pub async fn pull_secret(
             None => kept(&entries, host)?,
         };
         match found {
-            Some(auth) => drop(logins.insert(server(host).to_string(), json!({"auth": auth.reveal()}))),
+            Some(auth) => drop(logins.insert(server(host), json!({"auth": auth.reveal()}))),
             None => missing.push(host),
         }
     }

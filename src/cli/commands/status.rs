@@ -11,7 +11,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         target: &arguments.target,
         scope: &arguments.scope,
         leave: &Leave::default(),
-        purpose: Purpose::Bring,
+        purpose: Purpose::Look,
     };
     let session = Session::open(&asked, settings)?;
     let survey = session.look()?;

@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     let live = Live { timeout: arguments.timeout, tools: arguments.tools.clone() };
     let scope = looking(&live);
     let leave = Leave::default();
-    let asked = Asked { target: &arguments.target, scope: &scope, leave: &leave, purpose: Purpose::Bring };
+    let asked = Asked { target: &arguments.target, scope: &scope, leave: &leave, purpose: Purpose::Look };
     let session = Session::open(&asked, settings)?;
     let lock = session.lock(PURPOSE)?;
     let ended = runtime::run(|signals| {
