@@ -198,7 +198,7 @@ fn is_token(host: &str) -> Fault {
 mod tests {
     use super::*;
 
-    fn entries(value: Value) -> Map<String, Value> {
+    fn entries(value: &Value) -> Map<String, Value> {
         value.as_object().expect("an object").clone()
     }
 
@@ -215,7 +215,7 @@ mod tests {
         let auth = BASE64.encode("ann:word");
         let found = |key: &str, host: &str| {
             revealed(kept(
-                &entries(json!({"auths": {"other.io": {"auth": "eA=="}, key: {"auth": auth}}})),
+                &entries(&json!({"auths": {"other.io": {"auth": "eA=="}, key: {"auth": auth}}})),
                 host,
             ))
         };
@@ -242,16 +242,16 @@ mod tests {
     fn the_helper_of_a_registry_comes_before_that_of_all() {
         let both =
             json!({"credsStore": "desktop", "credHelpers": {"ghcr.io": "gh", "index.docker.io": "hub"}});
-        let named = |host| helper(&entries(both.clone()), host);
+        let named = |host| helper(&entries(&both), host);
         assert_eq!(named("ghcr.io").as_deref(), Some("gh"));
         assert_eq!(named("docker.io").as_deref(), Some("hub"));
         assert_eq!(named("quay.io").as_deref(), Some("desktop"));
-        assert_eq!(helper(&entries(json!({"credsStore": ""})), "quay.io"), None);
+        assert_eq!(helper(&entries(&json!({"credsStore": ""})), "quay.io"), None);
     }
 
     #[test]
     fn a_registry_without_a_login_is_told_from_one_whose_login_is_of_no_use() {
-        let of = |entry: Value| kept(&entries(json!({"auths": {"ghcr.io": entry}})), "ghcr.io");
+        let of = |entry: Value| kept(&entries(&json!({"auths": {"ghcr.io": entry}})), "ghcr.io");
         assert_eq!(revealed(of(json!({}))), None);
         assert_eq!(
             revealed(of(json!({"username": "ann", "password": "word"}))),

@@ -416,4 +416,25 @@ mod tests {
         assert_eq!(binding.title(), "ClusterRoleBinding berth-admins-7f3k2q9d");
         assert_eq!(binding.body["subjects"][0]["name"], "idp:platform");
     }
+
+    #[test]
+    fn each_namespace_gets_the_logins_and_its_pods_pull_with_them() {
+        let logins = Secret::new("e30=".to_string());
+        let render = |pulling: &Pulling<'_>| render(&[full_tenant()], &owner(), &platform(), pulling);
+        let objects = render(&Pulling::With(&logins));
+        for namespace in ["checkout-ns", "checkout-batch"] {
+            let secret = find(&objects, &format!("Secret {namespace}/berth-pull"));
+            assert_eq!(secret["type"], "kubernetes.io/dockerconfigjson");
+            assert_eq!(secret["data"], json!({".dockerconfigjson": "e30="}));
+            assert_eq!(secret["metadata"]["labels"][label::TENANT], "checkout");
+            let account = find(&objects, &format!("ServiceAccount {namespace}/default"));
+            assert_eq!(account["imagePullSecrets"], json!([{"name": "berth-pull"}]));
+        }
+        let is_withheld = |object: &&Object| object.is_withheld();
+        assert_eq!(render(&Pulling::Unread).iter().filter(is_withheld).count(), 2);
+        assert_eq!(objects.iter().filter(is_withheld).count(), 0);
+        let none = render(&Pulling::Anonymously);
+        assert!(none.iter().all(|object| object.kind.kind != "Secret"));
+        assert!(find(&none, "ServiceAccount checkout-ns/default").get("imagePullSecrets").is_none());
+    }
 }
