@@ -12,7 +12,7 @@ use super::program::Kind;
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
 use super::{CLUSTER_LABEL, Choices};
-use crate::base::{Change, ChangeKind, ClusterAccess, Fault, ResourceId};
+use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
@@ -192,7 +192,7 @@ impl ClusterResource {
                 Err(fault) => return Err(fault),
             },
         };
-        if !inner.hub.is_ready(&access, &cx.flow).await? {
+        if !inner.is_ready(&access, &cx.flow).await? {
             return Ok(Seen::new(State::Progressing("its API server is not ready yet".to_string())));
         }
         let seen =
@@ -212,7 +212,7 @@ impl ClusterResource {
             None => self.inner.access_from_kind(engine).await.ok(),
         };
         Ok(match access {
-            Some(access) if self.inner.hub.is_ready(&access, &cx.flow).await? => {
+            Some(access) if self.inner.is_ready(&access, &cx.flow).await? => {
                 seen.output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access)))
             }
             _ => seen,
@@ -221,6 +221,15 @@ impl ClusterResource {
 }
 
 impl Inner {
+    /// Whether the API server at `access` is ready, and knows its roles: while it starts, it refuses kubeadm's
+    /// administrator, who has his rights from one.
+    async fn is_ready(&self, access: &ClusterAccess, flow: &Flow) -> Result<bool, Fault> {
+        match self.hub.is_ready(access, flow).await {
+            Err(fault) if fault.kind == FaultKind::Denied => Ok(false),
+            answer => answer,
+        }
+    }
+
     pub(super) fn engine(&self) -> Result<Engine, Fault> {
         self.local.engine.find()
     }
