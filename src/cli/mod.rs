@@ -10,6 +10,7 @@ mod credentials;
 mod exit;
 mod follow;
 mod kubernetes;
+mod logins;
 mod merge;
 mod profiles;
 mod prompt;

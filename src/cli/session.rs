@@ -12,7 +12,7 @@ use super::profiles;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use super::signals::Signals;
-use super::{follow, kubernetes, sources};
+use super::{follow, kubernetes, logins, sources};
 use crate::addons::Sources;
 use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
@@ -35,7 +35,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(super) enum Purpose {
     /// To see what is to be made, or to make it: everything is rendered, for the Kubernetes that is there.
     Bring,
-    /// To see what stands: whether something could be made on this machine is not asked.
+    /// To see how it is: whether something could be made on this machine is not asked, and nobody is asked for
+    /// the logins that tenants pull with.
     Look,
     /// To take away what stands: it goes by the marks in the cluster and needs neither helm nor network.
     TakeAway {
@@ -100,6 +101,10 @@ impl<'a> Session<'a> {
             partial: !scope.only.is_empty(),
             removal: matches!(purpose, Purpose::TakeAway { .. }),
             registries: purpose == Purpose::TakeAway { registries: true },
+            logins: match purpose {
+                Purpose::Bring => logins::read(&environment, &scope.only, scope.live.timeout.0, settings)?,
+                Purpose::Look | Purpose::TakeAway { .. } => None,
+            },
             tenants: only_tenants(&scope.only, &environment)?,
         };
         let sources = match purpose {

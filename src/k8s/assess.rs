@@ -9,6 +9,7 @@ use super::object::{Object, Wave};
 use super::reasons::Reason;
 use super::removal::{Count, due};
 use super::set::Leaving;
+use super::told::keeps_secrets;
 use crate::base::{Change, ChangeKind, FieldChange, Note, label};
 
 /// How wanted objects and live ones differ, and what would make them agree.
@@ -93,6 +94,9 @@ pub(super) fn compare_one(
     {
         fields.extend(removed_fields(&wanted.body, applied, &live.body));
     }
+    if wanted.is_withheld() {
+        fields.retain(|field| !keeps_secrets(&field.path));
+    }
     if fields.is_empty() {
         found.standing.push(Arc::clone(live));
         return;
@@ -160,7 +164,8 @@ pub(super) fn part_with(parting: &Parting<'_>, settings: &HubSettings, found: &m
             "PersistentVolumeClaim" => false,
             "CustomResourceDefinition" => settings.prune_crds,
             "RoleBinding" => true,
-            _ if guarded => false,
+            // Nobody is left who would renew a login there, and pods that run need none.
+            _ if guarded => kind == "Secret",
             // Removed together with the namespace by the cluster itself.
             _ if with_its_namespace && settings.prune_namespaces => live.kind.wave() == Wave::CustomResources,
             _ => true,

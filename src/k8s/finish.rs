@@ -1,10 +1,12 @@
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::object::Object;
 use crate::base::{Owner, label};
 
-/// The object as it is sent: with the owner mark, its set, and the hash of all that. A `caBundle` that is
+/// The object as it is sent: with the owner mark, its set, and the hash of all that but what a Secret keeps. A `caBundle` that is
 /// empty is left to whoever fills it.
 pub fn finish(mut object: Object, owner: &Owner, set: &str) -> Object {
     if FILLED_BY_OTHERS.contains(&object.kind.group.as_str()) {
@@ -17,7 +19,7 @@ pub fn finish(mut object: Object, owner: &Owner, set: &str) -> Object {
             labels.insert(key.to_string(), Value::from(value));
         }
     }
-    let hash = hash(&object.body);
+    let hash = hash(&without_kept(&object.body));
     if let Some(annotations) = metadata_map(&mut object.body, "annotations") {
         annotations.insert(label::APPLIED.to_string(), Value::from(hash));
     }
@@ -43,6 +45,18 @@ fn drop_empty_bundles(value: &mut Value) {
 fn metadata_map<'a>(body: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
     let metadata = body.get_mut("metadata")?.as_object_mut()?;
     metadata.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+}
+
+/// The body of a Secret with the names of what it keeps alone: who sees the hash can guess at nothing, and
+/// the values are compared themselves.
+fn without_kept(body: &Value) -> Cow<'_, Value> {
+    if body["apiVersion"] != "v1" || body["kind"] != "Secret" {
+        return Cow::Borrowed(body);
+    }
+    let mut names = body.clone();
+    let kept = names.get_mut("data").and_then(Value::as_object_mut);
+    kept.into_iter().flat_map(Map::values_mut).for_each(|value| *value = Value::Null);
+    Cow::Owned(names)
 }
 
 /// The first 16 hex digits of the SHA-256 of the object, whatever the order of its keys.
@@ -110,6 +124,18 @@ mod tests {
         };
         assert_eq!(hash_of(json!({"a": "1", "b": "2"})), hash_of(json!({"b": "2", "a": "1"})));
         assert_ne!(hash_of(json!({"a": "1"})), hash_of(json!({"a": "2"})));
+    }
+
+    #[test]
+    fn the_hash_of_a_secret_tells_nothing_of_what_it_keeps() {
+        let hash_of = |data: Value| {
+            let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x", "namespace": "n"},
+                "data": data});
+            let object = Object::new(body).expect("built in");
+            finish(object, &owner(), "s").body["metadata"]["annotations"][label::APPLIED].clone()
+        };
+        assert_eq!(hash_of(json!({"a": "MQ=="})), hash_of(json!({"a": "Mg=="})));
+        assert_ne!(hash_of(json!({"a": "MQ=="})), hash_of(json!({"b": "MQ=="})));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use hub::{Hub, HubSettings, Server};
 pub use kinds::{Kinds, known_kind};
 pub use leftovers::Leftovers;
 pub use live::Live;
-pub use object::{Kind, Object, ObjectError, Served, Wave};
+pub use object::{Kind, Object, ObjectError, PULL_SECRET, Served, Wave};
 pub use offers::{NodesOffer, Offers};
 pub use provided::Provided;
 pub use ready::Readiness;

@@ -102,6 +102,9 @@ pub enum Wave {
     CustomResources,
 }
 
+/// The type of Secrets with which nodes pull images.
+pub const PULL_SECRET: &str = "kubernetes.io/dockerconfigjson";
+
 /// One Kubernetes object that berth wants to exist: only the fields that berth sets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -207,6 +210,12 @@ impl Object {
             self.namespace = Some(home.clone());
         }
         self
+    }
+
+    /// Whether it is a Secret of which this run does not know what it keeps: one for pulling images without
+    /// any login, which no API server would take. It is never sent, and what stands of it counts as wanted.
+    pub fn is_withheld(&self) -> bool {
+        self.body["type"] == PULL_SECRET && self.body.get("data").is_none()
     }
 
     /// `Service traefik/traefik`, `Namespace checkout-ns`.

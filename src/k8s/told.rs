@@ -32,7 +32,7 @@ pub(super) fn without_secrets(object: &Value, mut changes: Vec<FieldChange>) -> 
 
 /// Whether a field of a Secret, or one below it, holds what is secret. `kubectl apply` writes the whole Secret
 /// into an annotation.
-fn keeps_secrets(path: &str) -> bool {
+pub(super) fn keeps_secrets(path: &str) -> bool {
     const LAST_APPLIED: &str = "metadata.annotations.kubectl.kubernetes.io/last-applied-configuration";
     let root = path.split(['.', '[']).next().unwrap_or_default();
     matches!(root, "data" | "stringData")

@@ -8,7 +8,7 @@ use super::registries::{self, REGISTRY};
 use super::sets::{Rendering, TENANTS, render, render_for_removal};
 use super::subject::canary_image;
 use crate::addons::{LEFT_OPEN, Sources};
-use crate::base::{Fault, FaultKind, Note, ProviderKind, ResourceId, RunId, label};
+use crate::base::{Fault, FaultKind, Note, ProviderKind, ResourceId, RunId, Secret, label};
 use crate::engine::{Graph, Need, Outputs, Removal};
 use crate::k8s::{
     Hub, HubSettings, Kind, Kinds, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind,
@@ -45,6 +45,9 @@ pub struct Settings {
     pub removal: bool,
     /// Take away the images of the registries too. Only in a removal.
     pub registries: bool,
+    /// The logins that the pods of tenants pull images with, as their Secret keeps them; nothing where they
+    /// were not read: what stands is left as it is.
+    pub logins: Option<Secret<String>>,
     /// The tenants to work on; all when there are none. Only in a partial run.
     pub tenants: BTreeSet<String>,
 }
@@ -95,8 +98,12 @@ pub fn assemble(
 ) -> Result<Assembly, Fault> {
     // First of all: whatever else may be wrong, on this provider nothing can be made right.
     providers::check(environment)?;
-    let render = if settings.removal { render_for_removal } else { render };
-    let Rendering { mut sets, provided: brought, mut notes } = render(environment, sources)?;
+    let rendering = if settings.removal {
+        render_for_removal(environment, sources)?
+    } else {
+        render(environment, sources, settings.logins.as_ref())?
+    };
+    let Rendering { mut sets, provided: brought, mut notes } = rendering;
     let content = content_of(&sets);
     let behind = settle_kinds(&mut sets)?;
     if settings.partial && !settings.tenants.is_empty() {
@@ -116,6 +123,7 @@ pub fn assemble(
     // That pools are chosen once there is a network is said where their addon is to be made.
     notes.retain(|note| note.topic != LEFT_OPEN);
     notes.extend(registry_note(environment));
+    notes.extend(pull_note(environment));
     notes.extend(nodes_note(environment));
     let mut graph = Graph::new();
     let provided = providers::provide(environment, &settings.local, settings.cluster, &hub)?;
@@ -255,6 +263,12 @@ fn registry_note(environment: &Environment) -> Option<Note> {
     let registry = environment.registry.as_ref()?;
     let text = format!("registry {}: nothing stands behind it here", registry.kind());
     environment.rehearsal.then(|| Note::new("not rehearsed", text))
+}
+
+fn pull_note(environment: &Environment) -> Option<Note> {
+    let hosts = environment.pull_secrets.join(", ");
+    let text = format!("pull secrets: the logins for {hosts} (nothing pulls images here)");
+    (environment.rehearsal && !hosts.is_empty()).then(|| Note::new("not rehearsed", text))
 }
 
 /// That the nodes of a rehearsal are not those of the profile, which declares none.

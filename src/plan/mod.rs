@@ -17,5 +17,5 @@ pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, state_words};
 pub use misfits::misfits;
 pub use registries::registry_host;
-pub use sets::{Rendering, render, render_addons};
+pub use sets::{Rendering, pulls_with_logins, render, render_addons};
 pub use subject::subject;

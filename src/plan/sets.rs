@@ -5,10 +5,11 @@ use super::registries;
 use serde_json::Value;
 
 use crate::addons::{Ability, Catalog, Mirrors, Offered, Rendered, Sources, check_mirrored};
-use crate::base::{Fault, Note, Platform};
+use crate::base::{Fault, Note, Platform, Secret};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Late, Leaving, Live, NodesOffer, Object, ObjectSet, Offers, Readiness};
 use crate::profile::Environment;
+use crate::tenants::Pulling;
 use crate::{providers, tenants};
 
 /// All object sets of an environment, and what the user should know of what is not in them.
@@ -30,16 +31,22 @@ pub(super) const TENANTS: &str = "tenants";
 ///
 /// Refuses images that no mirror is for, before anything changes: a pod whose image cannot be pulled would
 /// be found out late.
-pub fn render(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
+///
+/// Without the `logins` that its tenants pull images with, their Secrets keep nothing.
+pub fn render(
+    environment: &Environment,
+    sources: &Sources,
+    logins: Option<&Secret<String>>,
+) -> Result<Rendering, Fault> {
     let (catalog, addons) = render_addons(environment, sources)?;
     check_mirrored(&addons)?;
-    Ok(rendering(environment, catalog, addons))
+    Ok(rendering(environment, catalog, addons, logins))
 }
 
 /// The same with images that no mirror is for: what stands with them can be taken away.
 pub(super) fn render_for_removal(environment: &Environment, sources: &Sources) -> Result<Rendering, Fault> {
     let (catalog, addons) = render_addons(environment, sources)?;
-    Ok(rendering(environment, catalog, addons))
+    Ok(rendering(environment, catalog, addons, None))
 }
 
 /// What the addons of `environment` come to, and the catalog that they are of. Images that no mirror is
@@ -54,12 +61,28 @@ pub fn render_addons(
     Ok((catalog, rendered))
 }
 
-fn rendering(environment: &Environment, catalog: Catalog, addons: Vec<Rendered>) -> Rendering {
+fn rendering(
+    environment: &Environment,
+    catalog: Catalog,
+    addons: Vec<Rendered>,
+    logins: Option<&Secret<String>>,
+) -> Rendering {
     let platform = providers::platform(environment);
     let mut rendering = addon_sets(environment, &Arc::new(catalog), addons, &platform);
     rendering.sets.extend(registries::hosting_set(environment));
-    rendering.sets.push(tenants_set(environment, &platform));
+    let pulling = match logins {
+        _ if !pulls_with_logins(environment) => Pulling::Anonymously,
+        Some(logins) => Pulling::With(logins),
+        None => Pulling::Unread,
+    };
+    rendering.sets.push(tenants_set(environment, &platform, &pulling));
     rendering
+}
+
+/// Whether the tenants of `environment` pull images with logins, so that these have to be read before it is
+/// made. In a rehearsal nothing is pulled.
+pub fn pulls_with_logins(environment: &Environment) -> bool {
+    !environment.rehearsal && !environment.pull_secrets.is_empty() && !environment.tenants.is_empty()
 }
 
 fn addon_sets(
@@ -125,9 +148,9 @@ fn late(
 
 /// The set of all tenants. It is there also when the profile has none: so that the last one that
 /// leaves stays guarded, as the set's rule for leaving says.
-fn tenants_set(environment: &Environment, platform: &Platform) -> ObjectSet {
+fn tenants_set(environment: &Environment, platform: &Platform, pulling: &Pulling<'_>) -> ObjectSet {
     let owner = &environment.owner;
-    let mut objects = tenants::render(&environment.tenants, owner, platform);
+    let mut objects = tenants::render(&environment.tenants, owner, platform, pulling);
     objects.extend(tenants::render_admins(&environment.admins, owner));
     let namespaces: usize = environment.tenants.iter().map(|tenant| tenant.namespaces.len()).sum();
     let outline = format!(
@@ -226,7 +249,7 @@ mod tests {
         let found = find("lab", Path::new("/nonexistent")).expect("ships in the binary");
         let mut environment = load(&found, &options).expect("valid").environment.rehearse();
         environment.tenants.clear();
-        let rendering = render(&environment, &Sources::absent()).expect("rendered");
+        let rendering = render(&environment, &Sources::absent(), None).expect("rendered");
         let tenants = rendering.sets.iter().find(|set| set.name == TENANTS).expect("there");
         assert_eq!(tenants.leaving, Leaving::AccessOnly);
         assert!(tenants.objects.is_empty() && tenants.outline.is_empty());

@@ -32,6 +32,8 @@ pub struct Environment {
     /// Where the images of addons are pulled from instead: beginnings of references to what stands in
     /// their place, both without a `/` at their end.
     pub mirrors: BTreeMap<String, String>,
+    /// The hosts of private registries that the pods of tenants pull from with a login of the user.
+    pub pull_secrets: Vec<String>,
     /// Programs that every tenant uses, sorted by name.
     pub addons: Vec<AddonSpec>,
     /// Folders with addons of the user's own, absolute.

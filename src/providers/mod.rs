@@ -210,6 +210,7 @@ mod tests {
             node_groups: Vec::new(),
             registry: None,
             mirrors: std::collections::BTreeMap::new(),
+            pull_secrets: Vec::new(),
             addons: Vec::new(),
             addons_from: Vec::new(),
             tenants: Vec::new(),

@@ -5,7 +5,7 @@
 pub const HELPER: &str = "berth";
 
 /// What an engine takes for "there is no login, go on without one".
-const NOT_FOUND: &str = "credentials not found in native keychain";
+pub(super) const NOT_FOUND: &str = "credentials not found in native keychain";
 
 /// The answer of the helper.
 #[derive(Debug, Clone, PartialEq, Eq)]

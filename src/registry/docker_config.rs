@@ -35,6 +35,16 @@ impl DockerConfig {
         &self.path
     }
 
+    /// What is in it; nothing where there is no such file.
+    pub(super) fn read(&self) -> Result<Map<String, Value>, Fault> {
+        let text = files::read_if_there(&files::real_path(&self.path))?.unwrap_or_default();
+        parse(&text).map_err(|problem| {
+            let attempted = format!("read the logins in `{}`", self.path.display());
+            Fault::new(FaultKind::Invalid, attempted, problem)
+                .hint("mend that file, or name another folder in DOCKER_CONFIG")
+        })
+    }
+
     /// Lets engines ask berth for the login of the registry `host`. All else in the file stays as it is.
     ///
     /// If this dies half way, the file is the old one.
@@ -57,16 +67,19 @@ impl DockerConfig {
     }
 }
 
+/// What is in the file `text`; nothing in an empty one.
+fn parse(text: &str) -> Result<Map<String, Value>, String> {
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    // What a parser says may quote the file, which holds logins.
+    serde_json::from_str(text)
+        .map_err(|error| format!("it is no JSON object (line {}, column {})", error.line(), error.column()))
+}
+
 /// The file `text` with the helper for `host`.
 fn with_helper(text: &str, host: &str) -> Result<(Entry, String), String> {
-    let mut config: Map<String, Value> = if text.trim().is_empty() {
-        Map::new()
-    } else {
-        // What a parser says may quote the file, which holds logins.
-        serde_json::from_str(text).map_err(|error| {
-            format!("it is no JSON object (line {}, column {})", error.line(), error.column())
-        })?
-    };
+    let mut config = parse(text)?;
     let helpers = config.entry("credHelpers").or_insert_with(|| Value::Object(Map::new()));
     let Some(helpers) = helpers.as_object_mut() else {
         return Err("`credHelpers` is no object".to_string());

@@ -1,5 +1,5 @@
 //! **Owns** where images are kept: the registry on this machine with its pull-through caches, what nodes
-//! know of it, what is in it, and the logins that container engines ask berth for.
+//! know of it, what is in it, the logins that container engines ask berth for, and those that they keep.
 //! **May name** base, os, flow, containers, profile, engine, k8s.
 //! **Never** knows addons, tenants or how a cluster is made: of nodes it knows their containers.
 //! **Start reading at** [`local::LocalRegistry`], then [`local::Nodes`].
@@ -7,5 +7,7 @@
 pub mod credentials;
 mod docker_config;
 pub mod local;
+mod logins;
 
 pub use docker_config::{DockerConfig, Entry};
+pub use logins::pull_secret;

@@ -1,5 +1,5 @@
-//! **Owns** what tenants come to in a cluster: namespaces, quotas, limits, network policies, roles and
-//! their bindings.
+//! **Owns** what tenants come to in a cluster: namespaces, quotas, limits, network policies, the logins
+//! that their pods pull with, roles and their bindings.
 //! **May name** base, profile, engine, k8s.
 //! **Never** knows a cloud: what differs between platforms comes in [`Platform`](crate::base::Platform).
 //! **Start reading at** [`render()`], then [`Role`].
@@ -8,5 +8,5 @@ mod network;
 mod render;
 mod roles;
 
-pub use render::{render, render_admins};
+pub use render::{PULL_SECRET_NAME, Pulling, render, render_admins};
 pub use roles::{Role, Rule};

@@ -4,21 +4,48 @@ use serde_json::{Map, Value, json};
 
 use super::network::{self, Neighbours};
 use super::roles::Role;
-use crate::base::{Owner, Platform, Quantity, label};
-use crate::k8s::Object;
+use crate::base::{Owner, Platform, Quantity, Secret, label};
+use crate::k8s::{Object, PULL_SECRET};
 use crate::profile::{Group, Tenant, TenantLimits};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
+/// The Secret with which the pods of a tenant pull images, in each of its namespaces.
+pub const PULL_SECRET_NAME: &str = "berth-pull";
+
+/// With which logins the pods of tenants pull images.
+#[derive(Debug, Clone, Copy)]
+pub enum Pulling<'a> {
+    /// With none.
+    Anonymously,
+    /// With some that this run did not read: their Secrets are rendered without what they keep.
+    Unread,
+    /// With these: what the Secret keeps, as it is sent.
+    With(&'a Secret<String>),
+}
+
+impl Pulling<'_> {
+    /// What its Secret has besides a name, if there is one.
+    fn secret(&self) -> Option<Value> {
+        match self {
+            Self::Anonymously => None,
+            Self::Unread => Some(json!({"type": PULL_SECRET})),
+            Self::With(logins) => {
+                Some(json!({"type": PULL_SECRET, "data": {".dockerconfigjson": logins.reveal()}}))
+            }
+        }
+    }
+}
+
 /// Everything that `tenants` come to on `platform`: the roles they share, then namespace by namespace.
 ///
 /// Owner labels are not among it: the object set adds them. Without tenants there is nothing.
-pub fn render(tenants: &[Tenant], owner: &Owner, platform: &Platform) -> Vec<Object> {
+pub fn render(tenants: &[Tenant], owner: &Owner, platform: &Platform, pulling: &Pulling<'_>) -> Vec<Object> {
     if tenants.is_empty() {
         return Vec::new();
     }
     let mut objects: Vec<Object> = Role::ALL.iter().map(|role| object(role.body(owner))).collect();
-    let scene = Scene { owner, platform, neighbours: Neighbours::of(tenants) };
+    let scene = Scene { owner, platform, pulling, neighbours: Neighbours::of(tenants) };
     for tenant in tenants {
         for namespace in &tenant.namespaces {
             objects.extend(scene.render_namespace(tenant, namespace));
@@ -48,6 +75,7 @@ pub fn render_admins(admins: &[Group], owner: &Owner) -> Option<Object> {
 struct Scene<'a> {
     owner: &'a Owner,
     platform: &'a Platform,
+    pulling: &'a Pulling<'a>,
     neighbours: Neighbours<'a>,
 }
 
@@ -56,12 +84,12 @@ impl Scene<'_> {
         let place = Place { tenant: &tenant.name, namespace: name };
         let mut objects = vec![namespace(tenant, name, self.platform)];
         // Made before its controller would: pods can start at once, and no pod gets a token unasked.
-        objects.push(place.object(
-            "v1",
-            "ServiceAccount",
-            "default",
-            json!({"automountServiceAccountToken": false}),
-        ));
+        let mut account = json!({"automountServiceAccountToken": false});
+        if let Some(secret) = self.pulling.secret() {
+            account["imagePullSecrets"] = json!([{"name": PULL_SECRET_NAME}]);
+            objects.push(place.object("v1", "Secret", PULL_SECRET_NAME, secret));
+        }
+        objects.push(place.object("v1", "ServiceAccount", "default", account));
         if let Some(limit) = container_limits(&tenant.limits) {
             objects.push(place.object(
                 "v1",
@@ -261,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_tenant_that_asks_for_nothing_is_still_closed() {
-        let objects = render(&[tenant()], &owner(), &platform());
+        let objects = render(&[tenant()], &owner(), &platform(), &Pulling::Anonymously);
         assert_eq!(
             titles(&objects),
             [
@@ -279,7 +307,7 @@ mod tests {
 
     #[test]
     fn everything_a_tenant_asks_for_is_in_each_of_its_namespaces() {
-        let objects = render(&[full_tenant()], &owner(), &platform());
+        let objects = render(&[full_tenant()], &owner(), &platform(), &Pulling::Anonymously);
         let in_namespace = |namespace: &str| {
             vec![
                 format!("Namespace {namespace}"),
@@ -313,7 +341,7 @@ mod tests {
     #[test]
     fn a_namespace_carries_the_pod_security_of_its_tenant_pinned_to_the_minor() {
         let tenant = Tenant { pod_security: PodSecurity::Baseline, ..tenant() };
-        let objects = render(&[tenant], &owner(), &platform());
+        let objects = render(&[tenant], &owner(), &platform(), &Pulling::Anonymously);
         let labels = &find(&objects, "Namespace checkout-ns")["metadata"]["labels"];
         assert_eq!(labels["pod-security.kubernetes.io/enforce"], "baseline");
         assert_eq!(labels["pod-security.kubernetes.io/enforce-version"], "v1.36");
@@ -322,7 +350,7 @@ mod tests {
     #[test]
     fn addresses_that_answer_names_are_let_through_for_dns_only() {
         let platform = Platform { dns_addresses: vec!["169.254.20.10/32".to_string()], ..platform() };
-        let objects = render(&[tenant()], &owner(), &platform);
+        let objects = render(&[tenant()], &owner(), &platform, &Pulling::Anonymously);
         let egress = &find(&objects, "NetworkPolicy checkout-ns/allow-dns")["spec"]["egress"];
         assert_eq!(egress[0]["to"][1], json!({"ipBlock": {"cidr": "169.254.20.10/32"}}));
         assert_eq!(egress[0]["ports"].as_array().map(Vec::len), Some(2));
@@ -333,7 +361,7 @@ mod tests {
     fn a_way_between_two_tenants_is_opened_at_both_ends() {
         let frontend =
             Tenant { name: "frontend".to_string(), namespaces: vec!["frontend-ns".to_string()], ..tenant() };
-        let objects = render(&[full_tenant(), frontend], &owner(), &platform());
+        let objects = render(&[full_tenant(), frontend], &owner(), &platform(), &Pulling::Anonymously);
         let ingress = &find(&objects, "NetworkPolicy checkout-ns/allow-from")["spec"]["ingress"];
         let selector = &ingress[0]["from"][0]["namespaceSelector"]["matchExpressions"][0];
         assert_eq!(selector["values"], json!(["frontend-ns"]));
@@ -345,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_tenant_of_the_same_name_in_another_environment_is_a_stranger() {
-        let objects = render(&[tenant()], &owner(), &platform());
+        let objects = render(&[tenant()], &owner(), &platform(), &Pulling::Anonymously);
         let ingress = &find(&objects, "NetworkPolicy checkout-ns/allow-same-tenant")["spec"]["ingress"];
         let labels = &ingress[0]["from"][0]["namespaceSelector"]["matchLabels"];
         assert_eq!(labels, &json!({label::OWNER: "7f3k2q9d", label::TENANT: "checkout"}));
@@ -371,14 +399,14 @@ mod tests {
                 _ => {}
             }
         }
-        for object in render(&[tenant(), full_tenant()], &owner(), &platform()) {
+        for object in render(&[tenant(), full_tenant()], &owner(), &platform(), &Pulling::Anonymously) {
             look(&object.body, &object.title());
         }
     }
 
     #[test]
     fn without_tenants_and_admins_there_is_nothing() {
-        assert_eq!(render(&[], &owner(), &platform()), []);
+        assert_eq!(render(&[], &owner(), &platform(), &Pulling::Anonymously), []);
         assert_eq!(render_admins(&[], &owner()), None);
     }
 
@@ -387,5 +415,26 @@ mod tests {
         let binding = render_admins(&[group("platform")], &owner()).expect("a binding");
         assert_eq!(binding.title(), "ClusterRoleBinding berth-admins-7f3k2q9d");
         assert_eq!(binding.body["subjects"][0]["name"], "idp:platform");
+    }
+
+    #[test]
+    fn each_namespace_gets_the_logins_and_its_pods_pull_with_them() {
+        let logins = Secret::new("e30=".to_string());
+        let render = |pulling: &Pulling<'_>| render(&[full_tenant()], &owner(), &platform(), pulling);
+        let objects = render(&Pulling::With(&logins));
+        for namespace in ["checkout-ns", "checkout-batch"] {
+            let secret = find(&objects, &format!("Secret {namespace}/berth-pull"));
+            assert_eq!(secret["type"], "kubernetes.io/dockerconfigjson");
+            assert_eq!(secret["data"], json!({".dockerconfigjson": "e30="}));
+            assert_eq!(secret["metadata"]["labels"][label::TENANT], "checkout");
+            let account = find(&objects, &format!("ServiceAccount {namespace}/default"));
+            assert_eq!(account["imagePullSecrets"], json!([{"name": "berth-pull"}]));
+        }
+        let is_withheld = |object: &&Object| object.is_withheld();
+        assert_eq!(render(&Pulling::Unread).iter().filter(is_withheld).count(), 2);
+        assert_eq!(objects.iter().filter(is_withheld).count(), 0);
+        let none = render(&Pulling::Anonymously);
+        assert!(none.iter().all(|object| object.kind.kind != "Secret"));
+        assert!(find(&none, "ServiceAccount checkout-ns/default").get("imagePullSecrets").is_none());
     }
 }

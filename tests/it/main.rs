@@ -43,6 +43,7 @@ mod proof_metrics;
 mod proof_metrics_server;
 mod proof_traefik;
 mod providers;
+mod pull_secrets;
 mod questions;
 mod reasons;
 mod reference;

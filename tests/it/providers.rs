@@ -174,6 +174,7 @@ fn environment(name: &str) -> Environment {
         node_groups: Vec::new(),
         registry: None,
         mirrors: std::collections::BTreeMap::new(),
+        pull_secrets: Vec::new(),
         addons: Vec::new(),
         addons_from: Vec::new(),
         tenants: Vec::new(),

@@ -11,6 +11,7 @@ use berth::addons::Catalog;
 use berth::base::{Capability, Owner, Platform, ProviderKind, Quantity, label};
 use berth::k8s::Object;
 use berth::profile::{AddonSpec, Group, PodSecurity, Tenant, TenantGroups, TenantLimits};
+use berth::tenants::Pulling;
 use serde_json::{Value, json};
 
 const APPLY: &[&str] = &["apply", "--server-side", "--field-manager=berth", "--validate=strict", "-f", "-"];
@@ -138,7 +139,12 @@ fn a_tenants_admin_cannot_grant_more_than_it_has() {
 fn rendered() -> Vec<Object> {
     let owner = Owner { id: "7f3k2q9d".to_string(), environment: "rendering".to_string() };
     let mut objects = addon("traefik", json!({"replicas": 2}), &platform());
-    objects.extend(berth::tenants::render(&[checkout(), inventory()], &owner, &platform()));
+    objects.extend(berth::tenants::render(
+        &[checkout(), inventory()],
+        &owner,
+        &platform(),
+        &Pulling::Anonymously,
+    ));
     objects.extend(berth::tenants::render_admins(&[group("platform")], &owner));
     for object in &mut objects {
         // What the object set adds; the policies of a tenant select by it.

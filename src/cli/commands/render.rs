@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failu
     let environment = &loaded.environment;
     profiles::tell_assumed(environment, settings);
     let sources = sources::fetch(environment, &[], sources::PATIENCE, settings)?;
-    let rendering = plan::render(environment, &sources).map_err(|fault| Failure::profile(&fault))?;
+    let rendering = plan::render(environment, &sources, None).map_err(|fault| Failure::profile(&fault))?;
     let notes = rendering.notes;
     let objects = rendering
         .sets
@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failu
             set.objects.into_iter().map(move |object| (name.clone(), object))
         })
         .map(|(set, object)| finish(object, &environment.owner, &set).at_home());
-    let (secrets, objects): (Vec<Object>, Vec<Object>) = objects.partition(holds_a_secret);
+    let (secrets, objects): (Vec<Object>, Vec<Object>) =
+        objects.partition(|object| object.is_withheld() || holds_a_secret(object));
     let folders = by_wave(objects);
     let left_out: Vec<String> = secrets.iter().map(Object::title).collect();
     let written = write(&arguments.out, &folders, &left_out)?;

@@ -78,7 +78,7 @@ pub struct EnvironmentFile {
     /// Sets of equal machines.
     #[serde(default)]
     pub node_groups: Vec<NodeGroupFile>,
-    /// Where images are kept, and what mirrors those of addons.
+    /// Where images are kept, what mirrors those of addons, and from which private registries tenants pull.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
     /// Programs that every tenant uses: the name of an addon and its options, `{}` for none; or any

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where images are kept: at most one of `ecr`, `artifactRegistry` and `local`. And where the images of
-/// addons are pulled from instead of where they come from.
+/// Where images are kept: at most one of `ecr`, `artifactRegistry` and `local`. Where the images of addons are
+/// pulled from instead of where they come from. And from which private registries tenants pull.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[schemars(extend("minProperties" = 1, "not" = {"anyOf": [
@@ -28,6 +28,11 @@ pub struct Registry {
     /// image needs one; a beginning that is mapped to itself is pulled from where it comes from.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, String>,
+    /// Private registries, by their hosts (`docker.io`, `ghcr.io`), that the pods of tenants pull from: `up`
+    /// reads the logins that `docker login` has kept on this machine, and every namespace of a tenant gets
+    /// them as the Secret `berth-pull`. No login ever stands in a profile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pull_secrets: Vec<String>,
 }
 
 /// Repositories of Amazon ECR.

@@ -28,11 +28,11 @@ pub(super) fn mirrors(check: &mut Check<'_>, file: &EnvironmentFile) -> BTreeMap
 
 /// What is wrong with the host of a registry, and what to write.
 pub(super) fn host_problem(host: &str) -> Option<Refusal> {
-    if host.trim_end_matches('/').contains('/') {
+    if !host.contains("://") && host.trim_end_matches('/').contains('/') {
         let help = format!("write the host alone: `{}`", host.split('/').next().unwrap_or_default());
         return Some(("is more than the host of a registry", help));
     }
-    check_source(host).err()
+    check_source(host).err().map(|(problem, help)| (problem, help.replace("quay.io/metallb", "quay.io")))
 }
 
 /// What is wrong, and what to write.

@@ -9,6 +9,7 @@ mod kind;
 mod mirrors;
 mod names;
 mod node_groups;
+mod pull_secrets;
 mod quota;
 mod registry;
 mod secrets;
@@ -122,6 +123,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
     let addons = addons::addons(&mut check, &mut file, inputs.options);
     let tenants = tenants::tenants(&mut check, &mut file, &groups);
     sources::check_homes(&mut check, &addons, &tenants);
+    let pull_secrets = pull_secrets::hosts(&mut check, &file, &tenants);
     capacity::check(&mut check, &node_groups, &tenants);
 
     file.id = Some(id.clone());
@@ -139,6 +141,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         node_groups,
         registry,
         mirrors,
+        pull_secrets,
         addons,
         addons_from: file.addons_from.iter().map(|path| path.0.clone()).collect(),
         tenants,

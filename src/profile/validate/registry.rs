@@ -136,7 +136,8 @@ fn refuses_choice(check: &mut Check<'_>, registry: &Registry) -> bool {
             true
         }
         (None, _) if *registry == Registry::default() && check.is_complete("registry") => {
-            let help = format!("write one of {} or `mirrors` with its fields", CHOICES.join(", "));
+            let help =
+                format!("write one of {}, `mirrors` or `pullSecrets` with its fields", CHOICES.join(", "));
             check.error_at(place, "nothing is chosen here", help);
             true
         }

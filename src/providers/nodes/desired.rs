@@ -287,6 +287,7 @@ pub(super) mod tests {
             node_groups,
             registry: None,
             mirrors: BTreeMap::new(),
+            pull_secrets: Vec::new(),
             addons: Vec::new(),
             addons_from: Vec::new(),
             tenants: Vec::new(),

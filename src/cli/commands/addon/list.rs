@@ -61,7 +61,7 @@ fn known(addon: &Definition) -> KnownAddon {
 /// Looks at the addons of an environment alone: what they live in is asked too, the tenants are not.
 fn of_environment(target: &Target, arguments: &AddonList, settings: &Settings) -> Result<Exit, Failure> {
     let scope = looking(&arguments.live);
-    let asked = Asked { target, scope: &scope, leave: &Leave::default(), purpose: Purpose::Bring };
+    let asked = Asked { target, scope: &scope, leave: &Leave::default(), purpose: Purpose::Look };
     let mut session = Session::open(&asked, settings)?;
     let (catalog, rendered) = plan::render_addons(&session.environment, &session.sources)
         .map_err(|fault| Failure::profile(&fault))?;
