@@ -16,6 +16,8 @@ mod cluster;
 mod daemon;
 mod full_disk;
 mod harness;
+mod how_to;
+mod kills;
 mod lab;
 mod registry;
 mod side_by_side;
