@@ -111,7 +111,7 @@ fn a_second_run_is_told_who_is_at_work() {
         go.display()
     ));
     let first = lab.berth.start(&["up", lab.name, "--yes"]);
-    eventually("kind is at work", Duration::from_secs(60), || begun.exists().then_some(()));
+    eventually("kind is at work", Duration::from_mins(1), || begun.exists().then_some(()));
     let second = lab.berth.run(&["up", lab.name, "--yes"]).expect(5);
     assert!(told(&second).contains(&format!("process {}", first.pid())), "{}", second.said());
     lab.now("go");
