@@ -7,7 +7,9 @@
 node_image=localhost/realkind-node:v1.36.3
 
 # The images that addons name by a digest: NAME:TAG@sha256:…
-pinned_images() { grep -hoE '[a-z0-9./-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}' "$here"/../../addons/*/addon.yaml | sort -u; }
+pinned_images() {
+	grep -hoE '[a-z0-9./-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}' "$(dirname "${BASH_SOURCE[0]}")"/../../addons/*/addon.yaml | sort -u
+}
 
 # systemd 252: later ones refuse cgroups of version 1.
 debian=bookworm

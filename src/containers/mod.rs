@@ -1,7 +1,8 @@
 //! **Owns** the container engine of this machine: which one there is, its containers, networks, images
 //! and volumes, and what runs inside its containers.
 //! **May name** base, os, flow.
-//! **Never** knows clusters, registries or profiles; decides nothing.
+//! **Never** knows registries or profiles, nor of clusters more than the labels that kind gives their
+//! containers; decides nothing.
 //! **Start reading at** [`Engine`].
 
 mod archive;
@@ -10,6 +11,7 @@ mod fault;
 mod images;
 mod info;
 mod inspect;
+mod kind;
 mod publishers;
 
 pub use archive::{Archive, ArchivedImage};

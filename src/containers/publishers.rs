@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use super::kind::CLUSTER;
 use super::{Engine, PublishedPort};
 use crate::base::Fault;
 
@@ -14,13 +15,11 @@ pub struct Publisher {
     pub ports: Vec<PublishedPort>,
 }
 
-/// Names, clusters and ports, with a tab between them.
-const COLUMNS: &str = "{{.Names}}\t{{.Label \"io.x-k8s.kind.cluster\"}}\t{{.Ports}}";
-
 impl Engine {
     /// The containers that run and publish ports.
     pub async fn publishers(&self) -> Result<Vec<Publisher>, Fault> {
-        let listed = self.ask("list containers", ["ps", "--no-trunc", "--format", COLUMNS]).await?;
+        let listed =
+            self.ask("list containers", ["ps", "--no-trunc", "--format", columns().as_str()]).await?;
         Ok(listed.stdout.lines().filter_map(publisher_of).collect())
     }
 
@@ -47,6 +46,11 @@ impl Publisher {
                 && there.is_ok_and(|there| there == address || everywhere(there) || everywhere(address))
         })
     }
+}
+
+/// Names, clusters and ports, with a tab between them.
+fn columns() -> String {
+    format!("{{{{.Names}}}}\t{{{{.Label \"{CLUSTER}\"}}}}\t{{{{.Ports}}}}")
 }
 
 /// One line of the list; `None` without published ports.

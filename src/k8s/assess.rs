@@ -6,6 +6,7 @@ use super::held::Gate;
 use super::hub::HubSettings;
 use super::live::{Key, Live};
 use super::object::{Object, Wave};
+use super::reasons::Reason;
 use super::removal::{Count, due};
 use super::set::Leaving;
 use crate::base::{Change, ChangeKind, FieldChange, Note, label};
@@ -31,6 +32,8 @@ pub(super) struct Assessment {
     pub stands: bool,
     /// Wanted objects that stand as they should.
     pub standing: Vec<Arc<Live>>,
+    /// Why one of these is not ready, as far as that was asked.
+    pub reason: Reason,
     /// Objects that are on their way out and have to be gone first.
     pub going: Vec<Arc<Live>>,
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
+use super::assess::Assessment;
 use super::client::Client;
 use super::hub::Hub;
 use super::live::Live;
@@ -25,13 +26,8 @@ pub(super) enum Gate {
 /// What the custom resources of a set wait for among its other objects. Pure.
 ///
 /// A webhook is answered by the workloads of its set, so those come first where there is one.
-pub(super) fn waits_for(
-    standing: &[Arc<Live>],
-    going: &[Arc<Live>],
-    has_webhooks: bool,
-    readiness: Readiness,
-) -> Option<String> {
-    if let Some(live) = going.first() {
+pub(super) fn waits_for(found: &Assessment, has_webhooks: bool, readiness: Readiness) -> Option<String> {
+    if let Some(live) = found.going.first() {
         return Some(live.awaited());
     }
     let comes_first = |live: &&Arc<Live>| match live.kind.wave() {
@@ -39,9 +35,9 @@ pub(super) fn waits_for(
         Wave::Workloads => has_webhooks,
         _ => false,
     };
-    standing.iter().filter(comes_first).find_map(|live| match readiness.of(live) {
+    found.standing.iter().filter(comes_first).find_map(|live| match readiness.of(live) {
         Progress::Ready => None,
-        Progress::NotYet(why) | Progress::Failed(why) => Some(format!("{}: {why}", live.title())),
+        Progress::NotYet(why) | Progress::Failed(why) => Some(found.reason.told(live, &why)),
     })
 }
 
@@ -164,12 +160,14 @@ mod tests {
         let deployment = known_kind("apps/v1", "Deployment").expect("built in");
         let live = Arc::new(Live::new(&deployment, json!({"metadata": {"name": "hook", "namespace": "n"}})));
         let readiness = Readiness { addresses: false };
-        let told = |has_webhooks| waits_for(std::slice::from_ref(&live), &[], has_webhooks, readiness);
+        let standing = |live| Assessment { standing: vec![live], ..Assessment::default() };
+        let found = standing(live);
+        let told = |has_webhooks| waits_for(&found, has_webhooks, readiness);
         assert_eq!(told(false), None);
         assert_eq!(told(true), Some("Deployment n/hook: not looked at yet".to_string()));
         let definition = known_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition").expect("built in");
         let live = Arc::new(Live::new(&definition, json!({"metadata": {"name": "widgets.example.org"}})));
-        assert!(waits_for(&[live], &[], false, readiness).is_some());
+        assert!(waits_for(&standing(live), false, readiness).is_some());
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn number(body: &Value, pointer: &str) -> Option<i64> {
     body.pointer(pointer).and_then(Value::as_i64)
 }
 
-fn condition<'a>(body: &'a Value, kind: &str) -> Option<&'a Value> {
+pub(super) fn condition<'a>(body: &'a Value, kind: &str) -> Option<&'a Value> {
     body.pointer("/status/conditions")?.as_array()?.iter().find(|condition| condition["type"] == kind)
 }
 
@@ -133,8 +133,9 @@ fn stateful_set(body: &Value) -> Progress {
 }
 
 fn job(body: &Value) -> Progress {
-    if condition(body, "Failed").is_some_and(|found| found["status"] == "True") {
-        return Failed("the job failed".to_string());
+    if let Some(found) = condition(body, "Failed").filter(|found| found["status"] == "True") {
+        let why = found["message"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
+        return Failed(format!("the job failed{why}"));
     }
     condition_must_hold(body, "Complete")
 }

@@ -13,6 +13,7 @@ use super::live::{Key, Live};
 use super::object::{Kind, Object, ObjectError, Served, Wave};
 use super::offers::Offers;
 use super::ready::{Progress, Readiness};
+use super::reasons::Vain;
 use super::records::connect;
 use super::removal::{count_custom_resources, left, remove_due};
 use super::step::{HeldStep, SetStep};
@@ -74,6 +75,8 @@ pub struct SetResource {
     going: AtomicBool,
     /// Whether its custom resources were tried and not accepted yet.
     knocked: Arc<AtomicBool>,
+    /// How often in a row its workloads were not ready.
+    vain: Vain,
 }
 
 impl SetResource {
@@ -82,7 +85,8 @@ impl SetResource {
         let owner = &hub.settings().owner;
         let objects = std::mem::take(&mut set.objects).into_iter();
         let wanted = objects.map(|object| Arc::new(finish(object, owner, &set.name))).collect();
-        Self { id, needs, hub, set, wanted, going: AtomicBool::new(false), knocked: Arc::default() }
+        let (going, knocked) = (AtomicBool::new(false), Arc::default());
+        Self { id, needs, hub, set, wanted, going, knocked, vain: Vain::default() }
     }
 
     async fn look(&self, network: Option<&Network>, flow: &Flow) -> Result<Assessment, Fault> {
@@ -135,6 +139,7 @@ impl SetResource {
         };
         part_with(&parting, settings, &mut found);
         found.notes.extend(self.set.notes.iter().cloned());
+        found.reason = self.vain.explained(&self.hub, &found.standing, self.set.readiness, flow).await;
         self.hold_back(&mut found, flow).await?;
         Ok(found)
     }
@@ -196,7 +201,7 @@ impl SetResource {
             return Ok(());
         }
         let has_webhooks = self.wanted.iter().any(|object| object.kind.wave() == Wave::Webhooks);
-        let waiting = held::waits_for(&found.standing, &found.going, has_webhooks, self.set.readiness);
+        let waiting = held::waits_for(found, has_webhooks, self.set.readiness);
         found.gate = match waiting {
             Some(why) => Some(Gate::Closed(why)),
             // A run that only looks tries nothing out.
@@ -323,9 +328,12 @@ impl SetResource {
                 Progress::Ready => {}
                 Progress::NotYet(why) => {
                     self.hub.forget(&live.kind);
-                    waiting.push(format!("{}: {why}", live.title()));
+                    let told = found.reason.told(live, &why);
+                    // What is explained is what is told.
+                    let place = if found.reason.is_of(live) { 0 } else { waiting.len() };
+                    waiting.insert(place, told);
                 }
-                Progress::Failed(why) => return State::Broken(format!("{}: {why}", live.title())),
+                Progress::Failed(why) => return State::Broken(found.reason.told(live, &why)),
             }
         }
         let total = found.standing.len();

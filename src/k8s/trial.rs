@@ -100,6 +100,12 @@ impl Trial {
         Ok(ours.map(|live| Live::clone(live)).collect())
     }
 
+    /// Whether a trial of this environment stood when its namespaces were listed, once for each run.
+    pub async fn seen(hub: &Hub, flow: &Flow) -> Result<bool, Fault> {
+        let found = hub.list_owned(&namespace_kind(), flow).await?;
+        Ok(found.iter().any(|live| live.is_of(&hub.settings().owner) && live.label(label::TRIAL).is_some()))
+    }
+
     /// Removes all trials of this environment, whoever works with them, without waiting until they are gone.
     pub async fn remove_all(hub: &Hub, flow: &Flow) -> Result<(), Fault> {
         for live in Self::standing(hub, flow).await?.iter().filter(|live| !live.going) {

@@ -134,7 +134,7 @@ pub fn load(found: &Found, options: &LoadOptions) -> Result<Loaded, ProfileError
     check(found, options)?.finish()
 }
 
-/// Reads a profile as [`load`] does. The error is for one of which no environment can be made.
+/// Reads a profile as [`load()`] does. The error is for one of which no environment can be made.
 pub fn check(found: &Found, options: &LoadOptions) -> Result<Checked, ProfileError> {
     let mut loader = Loader::new();
     let tree = match &found.origin {

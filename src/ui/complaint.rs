@@ -74,6 +74,7 @@ impl Complaint {
         let mut part = |label: &str, body: &str| {
             for (index, line) in words::wrap(body, width.saturating_sub(8).max(30)).iter().enumerate() {
                 let head = if index == 0 { label } else { "" };
+                let line = words::tame(line);
                 text.push_str(format!("  {}  {line}", paint.strong(&words::pad(head, 4))).trim_end());
                 text.push('\n');
             }

@@ -2,7 +2,7 @@
 //! and goes; and the truth about network policies.
 //! **May name** base, os, flow, profile, engine, k8s.
 //! **Never** knows who brings what a platform can do: that enters with the [`Subject`].
-//! **Start reading at** [`Subject`], then [`examine`] and [`PolicyTruth`].
+//! **Start reading at** [`Subject`], then [`examine()`] and [`PolicyTruth`].
 
 mod attempt;
 mod canary;

@@ -81,6 +81,12 @@ impl PolicyTruth {
         Ok(())
     }
 
+    /// Whether a probe left anything, as the lists of this run have it: a trial goes with the next one, and
+    /// with `down`.
+    async fn was_left(&self, flow: &Flow) -> Result<bool, Fault> {
+        Ok(Trial::seen(&self.hub, flow).await? || self.hub.has_findings(flow).await?)
+    }
+
     /// What is left to be removed.
     async fn left(&self, flow: &Flow) -> Result<State, Fault> {
         if let Some(trial) = Trial::standing(&self.hub, flow).await?.first() {
@@ -115,12 +121,8 @@ impl Resource for PolicyTruth {
             }
             self.wait(&cx.flow).await?;
             let known = told(&self.hub.findings(&cx.flow).await?);
-            let state = if known.is_some() { State::Ready } else { self.left(&cx.flow).await? };
-            let mut seen = Seen::new(match state {
-                // A trial that is going is in nobody's way here, and one that was left goes with the next.
-                State::Progressing(_) if known.is_none() => State::Absent,
-                state => state,
-            });
+            let is_there = known.is_some() || self.was_left(&cx.flow).await?;
+            let mut seen = Seen::new(if is_there { State::Ready } else { State::Absent });
             let not_known = locked(&self.not_known).clone();
             let note = match (known, not_known) {
                 (Some(note), _) => note,

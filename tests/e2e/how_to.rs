@@ -1,5 +1,6 @@
-//! docs/how-to/local-lab.md tells people to type what works: every `sh` block of it is run, in turn, in one
-//! home and one folder. Only the name of the cluster and the ports are the test's own.
+//! The pages of docs/how-to that need a real cluster tell people to type what works: every `sh` block of a page
+//! is run, in turn, in one home and one folder. Only the names of cluster and image and the ports are the test's
+//! own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,25 +11,69 @@ use crate::lab::{Ground, Lab};
 use crate::support::{Finished, run};
 
 const PAGE: &str = "docs/how-to/local-lab.md";
+const REGISTRY_PAGE: &str = "docs/how-to/local-registry.md";
+const IMAGES_PAGE: &str = "docs/how-to/images.md";
+/// An image that serves.
+const IMAGE: &str = "localhost/hello:v1";
 
 #[test]
 fn the_commands_of_local_lab_work() {
     let Some(lab) = Lab::of_nodes("how-to", 4) else { return };
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(repository.join(PAGE)).unwrap();
     let profile = fs::read_to_string(repository.join("profiles/lab.yaml")).unwrap();
     let profile = replaced(&profile, &[("name: lab\n", &format!("name: {}\n", lab.name()))]);
     fs::write(lab.work().join("profiles/lab.yaml"), at_ports(&lab, &profile)).unwrap();
     pulls_what_is_there(&lab);
 
-    let finished = bash(&lab, &at_ports(&lab, &shell_blocks(&page)));
+    let finished = bash(&lab, &at_ports(&lab, &shell_blocks(PAGE)));
     assert_eq!(finished.code, Some(0), "{PAGE}: {}", finished.said());
     assert_eq!(lab.nodes(), [""; 0], "{PAGE} leaves nodes behind: {}", finished.said());
 }
 
-/// The fenced blocks that are marked `sh`, as one script.
+#[test]
+fn the_commands_of_local_registry_work() {
+    let Some(mut lab) = Lab::start("how-to-reg") else { return };
+    let port = lab.port(0);
+    lab.removes(&format!("berth-registry-{port}"));
+    write_profile(&lab, &format!("cluster: {{kind: {{}}}}\nregistry: {{local: {{port: {port}}}}}\n"));
+    // What the reader built.
+    let image = format!("{}-app:dev", lab.name());
+    lab.docker(&["tag", IMAGE, &image]).expect(0);
+
+    let page = replaced(&at_ports(&lab, &shell_blocks(REGISTRY_PAGE)), &[("app:dev", &image)]);
+    let runs = "kubectl wait pod/app --for=condition=Ready --timeout=90s\n";
+    let script = format!("berth up lab --yes\n{page}{runs}berth down lab --yes --registries\n");
+    let finished = bash(&lab, &script);
+    lab.docker(&["rmi", &image, &format!("localhost:{port}/{image}")]);
+    assert_eq!(finished.code, Some(0), "{REGISTRY_PAGE}: {}", finished.said());
+    assert_eq!(lab.nodes(), [""; 0], "nodes are left behind: {}", finished.said());
+}
+
+#[test]
+fn the_commands_of_images_work() {
+    let Some(lab) = Lab::start("how-to-images") else { return };
+    write_profile(&lab, "cluster: {kind: {}}\n");
+    fs::write(lab.work().join("Dockerfile"), format!("FROM {IMAGE}\nLABEL reader={}\n", lab.name())).unwrap();
+    let image = format!("{}/api:v1", lab.name());
+
+    let page = replaced(&shell_blocks(IMAGES_PAGE), &[("shop/api:v1", &image)]);
+    let runs = "kubectl rollout status deployment/api --timeout=90s\n";
+    let finished = bash(&lab, &format!("berth up lab --yes\n{page}{runs}berth down lab --yes\n"));
+    lab.docker(&["rmi", &image]);
+    assert_eq!(finished.code, Some(0), "{IMAGES_PAGE}: {}", finished.said());
+    assert_eq!(lab.nodes(), [""; 0], "nodes are left behind: {}", finished.said());
+}
+
+/// The profile `lab`, of this lab.
+fn write_profile(lab: &Lab, body: &str) {
+    let head = format!("apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: {}\n", lab.name());
+    fs::write(lab.work().join("profiles/lab.yaml"), head + body).unwrap();
+}
+
+/// The fenced blocks of a page that are marked `sh`, as one script.
 fn shell_blocks(page: &str) -> String {
-    let blocks = page.split("\n```sh\n").skip(1);
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let blocks = text.split("\n```sh\n").skip(1);
     blocks.map(|rest| rest.split_once("\n```").expect("a block ends").0.to_string() + "\n").collect()
 }
 

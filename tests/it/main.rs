@@ -44,6 +44,7 @@ mod proof_metrics_server;
 mod proof_traefik;
 mod providers;
 mod questions;
+mod reasons;
 mod reference;
 mod reference_addons;
 mod registry;

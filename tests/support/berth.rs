@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use super::control_plane::path_with_tools;
 
+/// By these variables the programs of container engines find their daemons.
+const NO_ENGINE: [&str; 3] = ["DOCKER_HOST", "CONTAINER_HOST", "CONTAINERD_ADDRESS"];
+
 /// How a program ended.
 #[derive(Debug, Clone)]
 pub struct Finished {
@@ -200,6 +203,8 @@ impl Berth {
             .env("XDG_STATE_HOME", home.join(".local/state"))
             .env("PATH", &self.path)
             .env("TERM", "dumb")
+            // The clusters of this machine are other people's, and of other tests.
+            .envs(NO_ENGINE.map(|variable| (variable, "unix:///nowhere/engine.sock")))
             .envs(self.variables.iter().cloned())
             .current_dir(self.work())
             .args(arguments);

@@ -43,12 +43,17 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
             .iter()
             .filter(|node| selector.iter().all(|(key, value)| node.label(key) == Some(value)))
             .collect();
-        let ready = matching.iter().filter(|node| is_ready(node)).count();
+        let unready: Vec<String> = matching
+            .iter()
+            .filter_map(|node| Some(format!("node {}: {}", node.name, node.why_node_is_not_ready()?)))
+            .collect();
+        let ready = matching.len() - unready.len();
         if ready < group.min as usize {
             let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let why = unready.first().map(|why| format!(" ({why})")).unwrap_or_default();
             missing.push(format!(
-                "node group {} wants {} nodes and {ready} with its labels are ready: add nodes, or mark them \
-                 with `kubectl label node NODE {}`",
+                "node group {} wants {} nodes and {ready} with its labels are ready{why}: add nodes, or mark \
+                 them with `kubectl label node NODE {}`",
                 group.name,
                 group.min,
                 labels.join(" ")
@@ -75,14 +80,6 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
     }
     let state = if missing.is_empty() { State::Ready } else { State::Broken(missing.join("; ")) };
     (state, remarks)
-}
-
-fn is_ready(node: &Live) -> bool {
-    let conditions = node.body["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 fn gpus(node: &Live) -> u32 {
@@ -155,6 +152,17 @@ mod tests {
         let State::Broken(why) = state else { unreachable!("one of two") };
         assert!(why.contains("wants 2 nodes and 1"), "{why}");
         assert!(why.contains("kubectl label node NODE team=ml"), "{why}");
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_is_named_with_its_own_words() {
+        let mut sick = node("two", "0");
+        sick.body["status"] = json!({"conditions": [{"type": "Ready", "status": "Unknown",
+            "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}]});
+        let (state, _) = check(&[sample_group("gpu", 2, 4, 0)], &[node("one", "0"), sick]);
+        let State::Broken(why) = state else { unreachable!("one of two") };
+        let told = "are ready (node two: NodeStatusUnknown: Kubelet stopped posting node status.): add nodes";
+        assert!(why.contains(told), "{why}");
     }
 
     #[test]

@@ -13,24 +13,18 @@ pub use batch::{Batch, Landed, batches};
 pub use node::Node;
 pub use wanted::{Source, Wanted, is_file};
 
-/// The label that kind gives the containers of a cluster.
-const CLUSTER: &str = "io.x-k8s.kind.cluster";
-/// The label that says what a container is in its cluster.
-const ROLE: &str = "io.x-k8s.kind.role";
-/// The roles of what runs pods; the load balancer of several control planes does not.
-const NODE_ROLES: [&str; 2] = ["control-plane", "worker"];
-
 /// The running nodes of the kind cluster of `owner`, each with the images that it has. `dirs` are where it is
 /// known which clusters were adopted.
 ///
 /// # Errors
-/// When there is no such cluster, or the one of this name is somebody else's, or one of its nodes does not run: it would lack the image later.
+/// When there is no such cluster, or the one of this name is somebody else's, or one of its nodes does not run:
+/// it would lack the image later.
 /// `up` is the command that makes or starts it.
 pub async fn nodes(engine: &Engine, owner: &Owner, dirs: &Dirs, up: &str) -> Result<Vec<Node>, Fault> {
     let cluster = &owner.environment;
     let attempted = format!("load images into `{cluster}`");
-    let found = engine.containers_with(&format!("{CLUSTER}={cluster}")).await?;
-    let nodes: Vec<&Container> = found.iter().filter(|container| is_node(container)).collect();
+    let found = engine.kind_containers(Some(cluster)).await?;
+    let nodes: Vec<&Container> = found.iter().filter(|container| container.is_kind_node()).collect();
     if nodes.is_empty() {
         let reason = format!("{} has no cluster of this name", engine.kind());
         return Err(Fault::new(FaultKind::Invalid, attempted, reason).hint(format!("`{up}` makes it")));
@@ -56,10 +50,6 @@ pub async fn nodes(engine: &Engine, owner: &Owner, dirs: &Dirs, up: &str) -> Res
     }
     let looks = nodes.iter().map(|node| Node::look(engine, &node.name));
     futures::future::try_join_all(looks).await
-}
-
-fn is_node(container: &Container) -> bool {
-    container.labels.get(ROLE).is_some_and(|role| NODE_ROLES.contains(&role.as_str()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 
+use super::Choices;
 use super::config::Config;
 use super::failure::failed;
 use super::folder::Folder;
@@ -13,7 +14,6 @@ use super::program::Kind;
 use super::silence::Silence;
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
-use super::{CLUSTER_LABEL, Choices};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
@@ -310,8 +310,7 @@ impl Inner {
     }
 
     pub(super) async fn containers(&self, engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
-        let label = format!("{CLUSTER_LABEL}={}", self.config.name);
-        step::patiently(flow, engine.containers_with(&label)).await
+        step::patiently(flow, engine.kind_containers(Some(&self.config.name))).await
     }
 
     /// The access that berth keeps. One that somebody damaged is as good as none: it can be had again.

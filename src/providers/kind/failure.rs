@@ -54,27 +54,62 @@ pub(super) fn failed(command: &str, finished: &Finished, image: Option<&str>) ->
     fault(FaultKind::Invalid, words, "`berth doctor` looks at what kind needs of this machine")
 }
 
-/// What the command that kind ran said last, or what kind said where it ran none.
+/// What the command that kind ran said last, or what kind said where it ran none; never a line of a stack.
 fn last_words(said: &str) -> Option<String> {
+    // With `-v 1` kind ends with the stack of its own error.
+    let said = said.split("\nStack Trace:").next().unwrap_or(said);
     let (before, output) = match said.split_once("Command Output:") {
         Some((before, output)) => (before, Some(output)),
         None => (said, None),
     };
     let tells = |line: &&str| {
-        !line.is_empty() && !line.starts_with("Run 'docker") && !line.starts_with("See 'docker")
+        let is_advice = ["Run 'docker", "See 'docker", "To see the stack trace of this error"];
+        !line.is_empty() && !is_advice.iter().any(|advice| line.starts_with(advice))
     };
-    let lines = || output.into_iter().flat_map(str::lines).map(str::trim).filter(tells);
-    // kubeadm ends with its stack, and says before that what was wrong.
-    let from_output = lines().rfind(|line| line.starts_with("error")).or(lines().next_back());
+    let lines = |text: &str| -> Vec<String> {
+        without_stacks(text).map(str::trim).filter(tells).map(str::to_string).collect()
+    };
+    let from_output = || {
+        let lines = lines(output?);
+        // kubeadm ends with the stacks of an error and of its cause, and says before each what was wrong.
+        let error = lines.iter().rfind(|line| line.starts_with("error"));
+        match (error, root(output?)) {
+            (Some(error), Some(root)) if !error.contains(':') && !error.contains(root) => {
+                Some(format!("{error}: {root}"))
+            }
+            _ => error.or(lines.last()).cloned(),
+        }
+    };
     let from_kind = || {
-        let line = before.lines().rfind(|line| line.starts_with("ERROR: "))?;
+        let line = before.lines().find(|line| line.starts_with("ERROR: "))?;
         // From here on the command stands with its arguments.
         let line = line.trim_start_matches("ERROR: ").split(": command \"").next()?;
-        Some(line.split("command \"").next().unwrap_or(line).trim().trim_end_matches(':'))
+        Some(line.split("command \"").next().unwrap_or(line).trim().trim_end_matches(':').to_string())
     };
-    let line = from_output.or_else(from_kind).or_else(|| before.lines().map(str::trim).rfind(tells))?;
+    let line = from_output().or_else(from_kind).or_else(|| lines(before).pop())?;
     let line = line.trim_start_matches("docker: ").trim_start_matches("Error response from daemon: ");
     Some(line.trim_end_matches('.').to_string()).filter(|line| !line.is_empty())
+}
+
+/// The lines of `text` that are in no Go stack: there, each function stands above its place in a file.
+fn without_stacks(text: &str) -> impl Iterator<Item = &str> {
+    let next = text.lines().skip(1).map(Some).chain([None]);
+    let lines = text.lines().zip(next);
+    lines
+        .filter(|(line, next)| !is_place(line) && !next.is_some_and(is_place))
+        .map(|(line, _)| line)
+        .filter(|line| !line.starts_with("goroutine "))
+}
+
+/// The words above the first stack of `text`: the cause of the errors that follow.
+fn root(text: &str) -> Option<&str> {
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.iter().position(|line| is_place(line))?;
+    lines.get(first.checked_sub(2)?).map(|line| line.trim()).filter(|line| !line.is_empty())
+}
+
+fn is_place(line: &str) -> bool {
+    line.starts_with('\t') && (line.contains(".go:") || line.contains(".s:"))
 }
 
 #[cfg(test)]
@@ -92,6 +127,12 @@ mod tests {
         Run 'docker run --help' for more information\n";
     const EXISTS: &str =
         "ERROR: failed to create cluster: node(s) already exist for a cluster with the name \"lab\"\n";
+    // The same with `-v 1`.
+    const STACK: &str = "\nStack Trace: \nsigs.k8s.io/kind/pkg/errors.WithStack\n\
+        \tsigs.k8s.io/kind@v0.33.0/pkg/errors/errors.go:59\n\
+        sigs.k8s.io/kind/pkg/exec.(*LocalCmd).Run\n\tsigs.k8s.io/kind@v0.33.0/pkg/exec/local.go:124\n\
+        main.main\n\tsigs.k8s.io/kind@v0.33.0/main.go:25\nruntime.main\n\truntime/proc.go:290\n\
+        runtime.goexit\n\truntime/asm_amd64.s:1771\n";
     const NOT_STARTED: &str = "ERROR: failed to create cluster: could not find a log line that matches \
         \"Reached target .*Multi-User System.*|detected cgroup v1\"\n";
 
@@ -132,6 +173,35 @@ mod tests {
             error execution phase kubelet-start: timed out waiting for the condition\n\
             k8s.io/kubernetes/cmd/kubeadm/app.Run\n\truntime/asm_amd64.s:1771\n";
         let told = "kubeadm failed in a node: error execution phase kubelet-start: timed out waiting for the condition";
+        assert_eq!(of(story).reason, told);
+    }
+
+    #[test]
+    fn the_stack_that_kind_itself_ends_with_is_not_told() {
+        assert_eq!(of(&format!("{NO_IMAGE}{STACK}")), of(NO_IMAGE));
+        assert_eq!(of(&format!("{PORT}{STACK}")), of(PORT));
+        assert_eq!(of(&format!("ERROR: failed to list nodes\n{STACK}")).reason, "failed to list nodes");
+        let bare = STACK.split_once(" \n").expect("the stack alone").1;
+        let story = format!(
+            "ERROR: failed to list nodes: command \"docker ps\" failed with error: exit status 1\n\n\
+            Command Output: Cannot connect to the Docker daemon\n{bare}"
+        );
+        assert_eq!(of(&story).reason, "Cannot connect to the Docker daemon");
+    }
+
+    #[test]
+    fn an_error_of_kubeadm_that_says_only_where_is_told_with_its_cause() {
+        let story = "ERROR: failed to create cluster: failed to init node with kubeadm: command \"docker exec\" \
+            failed with error: exit status 1\n\nCommand Output: I1121 init.go:1] x\n\
+            couldn't initialize a Kubernetes cluster\n\
+            k8s.io/kubernetes/cmd/kubeadm/app/cmd/phases/init.runWaitControlPlanePhase\n\
+            \tk8s.io/kubernetes/cmd/kubeadm/app/cmd/phases/init/waitcontrolplane.go:112\n\
+            error execution phase wait-control-plane\n\
+            k8s.io/kubernetes/cmd/kubeadm/app/cmd/phases/workflow.(*Runner).Run.func1\n\
+            \tk8s.io/kubernetes/cmd/kubeadm/app/cmd/phases/workflow/runner.go:262\n\
+            runtime.goexit\n\truntime/asm_amd64.s:1771\n";
+        let told = "kubeadm failed in a node: error execution phase wait-control-plane: couldn't initialize a \
+                    Kubernetes cluster";
         assert_eq!(of(story).reason, told);
     }
 

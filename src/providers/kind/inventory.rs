@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use super::folder::Folder;
 use super::mark::Mark;
+use super::step;
 use super::verdict::whose;
-use super::{CLUSTER_LABEL, step};
 use crate::base::{Fault, Owner};
-use crate::containers::{Container, EngineSearch};
+use crate::containers::{Container, Engine, EngineSearch};
 use crate::flow::Flow;
 use crate::providers::{Dirs, Local};
 
@@ -66,6 +66,6 @@ pub fn stranger(nodes: &[&Container], owner: &Owner, dirs: &Dirs) -> Option<Stri
     others.next().map(|mark| whose(mark.as_ref()))
 }
 
-async fn listed(engine: &crate::containers::Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
-    step::patiently(flow, engine.containers_with(CLUSTER_LABEL)).await
+async fn listed(engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
+    step::patiently(flow, engine.kind_containers(None)).await
 }

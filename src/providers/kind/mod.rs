@@ -24,11 +24,6 @@ pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network};
 pub use nodes::NodeGroups;
 
-/// The label by which kind knows the containers of a cluster; its value is the cluster's name.
-pub const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
-/// The label that says what a container is in its cluster: `control-plane`, `worker` or
-/// `external-load-balancer`, which is no node.
-pub const ROLE_LABEL: &str = "io.x-k8s.kind.role";
 /// The Docker network of all clusters, unless the user chose another one.
 const NETWORK: &str = "kind";
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::NETWORK;
 use super::pools::{self, Neighbour};
-use super::{CLUSTER_LABEL, NETWORK, ROLE_LABEL};
 use crate::base::{AddressRange, Fault, FaultKind, Network, Note, Owner, ResourceId, Subnet};
 use crate::containers::{Container, Engine, EngineNetwork, EngineSearch, Info};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
@@ -91,9 +91,8 @@ pub async fn network(
     own: Vec<(String, AddressRange)>,
     flow: &Flow,
 ) -> Result<Option<(Network, Vec<Note>)>, Fault> {
-    let (containers, info) = futures::try_join!(engine.containers_with(CLUSTER_LABEL), engine.info())?;
-    let nodes =
-        |container: &&Container| container.labels.get(CLUSTER_LABEL).is_some_and(|name| name == cluster);
+    let (containers, info) = futures::try_join!(engine.kind_containers(None), engine.info())?;
+    let nodes = |container: &&Container| container.kind_cluster() == Some(cluster);
     let Some(name) = network_name(containers.iter().filter(nodes)) else { return Ok(None) };
     let Some(found) = engine.network(&name).await? else { return Ok(None) };
     let mut network = Network {
@@ -125,12 +124,12 @@ fn network_name<'a>(nodes: impl Iterator<Item = &'a Container>) -> Option<String
 fn neighbours(containers: &[Container], cluster: &str, name: &str) -> Vec<Neighbour> {
     let mut found: BTreeMap<&str, Neighbour> = BTreeMap::new();
     for container in containers.iter().filter(|container| container.networks.contains_key(name)) {
-        let Some(other) = container.labels.get(CLUSTER_LABEL).filter(|other| *other != cluster) else {
+        let Some(other) = container.kind_cluster().filter(|other| *other != cluster) else {
             continue;
         };
         let neighbour = found.entry(other).or_insert_with(|| Neighbour::new(other));
         neighbour.seed = neighbour.seed.take().or_else(|| pools::seed_of(container));
-        if container.runs() && container.labels.get(ROLE_LABEL).is_some_and(|role| role == "control-plane") {
+        if container.runs() && container.is_kind_control_plane() {
             neighbour.control_plane.get_or_insert_with(|| container.name.clone());
         }
     }
@@ -163,14 +162,13 @@ mod tests {
 
     fn node(name: &str, cluster: &str, role: &str, runs: bool) -> Container {
         let stopped = ContainerState::Stopped { word: "exited".to_string(), code: 137 };
-        let label = |key: &str, value: &str| (key.to_string(), value.to_string());
         Container {
             id: name.to_string(),
             name: name.to_string(),
             state: if runs { ContainerState::Running } else { stopped },
             image: String::new(),
             image_id: String::new(),
-            labels: BTreeMap::from([label(CLUSTER_LABEL, cluster), label(ROLE_LABEL, role)]),
+            labels: Container::kind_labels(cluster, role),
             mounts: Vec::new(),
             networks: BTreeMap::from([("kind".to_string(), Attachment::default())]),
             ports: Vec::new(),

@@ -12,7 +12,7 @@ use crate::flow::Tally;
 use crate::k8s::{Hub, Live, Object, known_kind};
 use crate::profile::schema::KindCluster;
 use crate::profile::{Environment, Taint};
-use crate::providers::nodes::taints;
+use crate::providers::nodes::{taint_text, taints, taints_of};
 
 /// The value of the label `berth.dev/set` on nodes.
 const SET: &str = "node-groups";
@@ -107,7 +107,9 @@ fn wanted(config: &Config) -> Vec<NodeWanted> {
 
 /// Whether every node that should be there says that it is ready. That kind ended well says nothing of it.
 fn state(wanted: &[NodeWanted], live: &[Live]) -> State {
-    let is_up = |node: &NodeWanted| live.iter().any(|live| live.name == node.name && is_ready(live));
+    let is_up = |node: &NodeWanted| {
+        live.iter().any(|live| live.name == node.name && live.why_node_is_not_ready().is_none())
+    };
     let mut tally: Vec<(&str, usize, usize)> = Vec::new();
     for node in wanted {
         let group = node.group.as_deref().unwrap_or("control plane");
@@ -123,15 +125,15 @@ fn state(wanted: &[NodeWanted], live: &[Live]) -> State {
     let behind = tally.iter().filter(|(_, ready, all)| ready < all);
     let behind: Vec<String> =
         behind.map(|(group, ready, all)| format!("{group}: {ready} of {all} ready")).collect();
-    if behind.is_empty() { State::Ready } else { State::Progressing(behind.join(", ")) }
-}
-
-fn is_ready(node: &Live) -> bool {
-    let conditions = node.body["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    if behind.is_empty() {
+        return State::Ready;
+    }
+    // One that has not come yet says nothing.
+    let why = wanted.iter().find_map(|node| {
+        let live = live.iter().find(|live| live.name == node.name)?;
+        Some(format!(": node {}: {}", node.name, live.why_node_is_not_ready()?))
+    });
+    State::Progressing(format!("{}{}", behind.join(", "), why.unwrap_or_default()))
 }
 
 /// What differs, one change for each group, and what has to be done to which node.
@@ -241,28 +243,6 @@ impl NodeWanted {
             body["metadata"]["annotations"] = json!({TAINTS: taints});
         }
         Object::new(body).expect("a node with a name is an object")
-    }
-}
-
-fn taints_of(live: &Live) -> Vec<Taint> {
-    let text = |taint: &Value, key: &str| taint[key].as_str().unwrap_or_default().to_string();
-    let taints = live.body["spec"]["taints"].as_array();
-    taints
-        .into_iter()
-        .flatten()
-        .map(|taint| Taint {
-            key: text(taint, "key"),
-            value: text(taint, "value"),
-            effect: text(taint, "effect"),
-        })
-        .collect()
-}
-
-/// As kubectl writes it.
-fn taint_text(taint: &Taint) -> String {
-    match taint.value.as_str() {
-        "" => format!("{}:{}", taint.key, taint.effect),
-        value => format!("{}={value}:{}", taint.key, taint.effect),
     }
 }
 
@@ -429,8 +409,10 @@ mod tests {
         let mut there = made(&wanted);
         there.pop();
         assert_eq!(state(&wanted, &there), State::Progressing("general: 1 of 2 ready".to_string()));
-        there[0].body["status"]["conditions"][0]["status"] = json!("Unknown");
-        let told = "control plane: 0 of 1 ready, general: 1 of 2 ready";
+        there[0].body["status"]["conditions"][0] = json!({"type": "Ready", "status": "False",
+            "reason": "KubeletNotReady", "message": "container runtime network not ready"});
+        let told = "control plane: 0 of 1 ready, general: 1 of 2 ready: node lab-control-plane: \
+                    KubeletNotReady: container runtime network not ready";
         assert_eq!(state(&wanted, &there), State::Progressing(told.to_string()));
     }
 }

@@ -9,7 +9,6 @@ use super::images;
 use super::inventory::PATIENCE;
 use super::mark::Mark;
 use super::program::Kind;
-use super::verdict::is_node;
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::containers::{Container, ContainerState, Engine};
 use crate::engine::{Cx, Step};
@@ -189,7 +188,7 @@ impl Inner {
             Some(mark) => mark.owner == *owner,
             None => is_adopted,
         };
-        if let Some(foreign) = containers.iter().filter(|one| is_node(one)).find(|one| !is_ours(one)) {
+        if let Some(foreign) = containers.iter().filter(|one| one.is_kind_node()).find(|one| !is_ours(one)) {
             let reason = format!("container `{}` carries another mark or none", foreign.name);
             return Err(Fault::new(FaultKind::Conflict, "remove the kind cluster", reason));
         }

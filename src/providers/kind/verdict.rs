@@ -1,10 +1,6 @@
-use super::ROLE_LABEL;
 use super::config::Config;
 use super::mark::{Digest, Mark};
 use crate::containers::{Container, ContainerState};
-
-/// What kind calls the container that stands before several control planes; it is no node.
-const LOAD_BALANCER: &str = "external-load-balancer";
 
 /// What a look at the containers of a cluster and berth's files of it gave.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +46,7 @@ pub(super) fn judge(sight: &Sight, wanted: &Config) -> Verdict {
     if sight.containers.is_empty() {
         return Verdict::Absent;
     }
-    let nodes: Vec<&Container> = sight.containers.iter().filter(|one| is_node(one)).collect();
+    let nodes: Vec<&Container> = sight.containers.iter().filter(|one| one.is_kind_node()).collect();
     let ours = wanted.mark();
     let adopted = sight.adopted.as_ref().map(|digest| Mark { digest: digest.clone(), ..ours.clone() });
     let marks: Vec<Option<Mark>> = nodes.iter().map(|node| Mark::of(node).or(adopted.clone())).collect();
@@ -81,11 +77,6 @@ pub(super) fn judge(sight: &Sight, wanted: &Config) -> Verdict {
     if stopped.is_empty() { Verdict::Running } else { Verdict::Stopped(stopped) }
 }
 
-/// Whether a container of a cluster is a node of it.
-pub(super) fn is_node(container: &Container) -> bool {
-    container.labels.get(ROLE_LABEL).is_none_or(|role| role != LOAD_BALANCER)
-}
-
 /// Who made a cluster that is not ours.
 pub(super) fn whose(mark: Option<&Mark>) -> String {
     match mark {
@@ -109,7 +100,6 @@ pub(super) fn ended(container: &Container) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::CLUSTER_LABEL;
     use super::super::config::tests::config;
     use super::*;
     use crate::containers::Mount;
@@ -128,9 +118,7 @@ mod tests {
         };
         Container {
             name: name.to_string(),
-            labels: [(CLUSTER_LABEL, "lab"), (ROLE_LABEL, role)]
-                .map(|(key, value)| (key.to_string(), value.to_string()))
-                .into(),
+            labels: Container::kind_labels("lab", role),
             mounts: mark.map(mount).into_iter().collect(),
             id: name.to_string(),
             state: ContainerState::Running,

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::allocatable::allocatable;
+use super::taints::taints;
 use crate::base::{ProviderKind, label};
 use crate::k8s::Object;
 use crate::profile::{Environment, MachineResources, NodeGroup, Taint};
@@ -192,20 +193,6 @@ fn region(provider: ProviderKind, zone: &str) -> Option<&str> {
         ProviderKind::Kind | ProviderKind::Kwok | ProviderKind::Existing => return None,
     };
     (!region.is_empty()).then_some(region)
-}
-
-pub(in crate::providers) fn taints(group: &NodeGroup) -> Vec<Taint> {
-    let mut taints = group.taints.clone();
-    if group.resources.gpus > 0 {
-        taints.push(Taint {
-            key: "nvidia.com/gpu".to_string(),
-            value: "present".to_string(),
-            effect: "NoSchedule".to_string(),
-        });
-    }
-    taints.sort();
-    taints.dedup();
-    taints
 }
 
 fn capacity(group: &NodeGroup) -> BTreeMap<String, String> {

@@ -1,9 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::desired::{GroupWanted, NodeWanted};
+use super::taints::{taint_text, taints_of};
 use crate::base::{Change, ChangeKind, FieldChange, Quantity, label};
 use crate::k8s::{Live, Object};
 use crate::profile::Taint;
@@ -209,20 +208,6 @@ fn newest_first(mut nodes: Vec<&Arc<Live>>) -> Vec<Arc<Live>> {
     nodes.into_iter().map(Arc::clone).collect()
 }
 
-fn taints_of(live: &Live) -> Vec<Taint> {
-    let text = |taint: &Value, key: &str| taint[key].as_str().unwrap_or_default().to_string();
-    let taints = live.body["spec"]["taints"].as_array();
-    taints
-        .into_iter()
-        .flatten()
-        .map(|taint| Taint {
-            key: text(taint, "key"),
-            value: text(taint, "value"),
-            effect: text(taint, "effect"),
-        })
-        .collect()
-}
-
 /// Taints that Kubernetes itself sets by the state of a node.
 fn is_foreign(taint: &Taint) -> bool {
     taint.key.split_once('/').is_some_and(|(domain, _)| domain.ends_with("kubernetes.io"))
@@ -230,13 +215,6 @@ fn is_foreign(taint: &Taint) -> bool {
 
 fn foreign_taints(live: &Live) -> Vec<Taint> {
     taints_of(live).into_iter().filter(is_foreign).collect()
-}
-
-fn taint_text(taint: &Taint) -> String {
-    match taint.value.as_str() {
-        "" => format!("{}:{}", taint.key, taint.effect),
-        value => format!("{}={value}:{}", taint.key, taint.effect),
-    }
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl NodeGroups {
         if live.is_empty() && wanted > 0 {
             return State::Absent;
         }
-        let ready = live.iter().filter(|node| !node.going && is_ready(node)).count();
+        let ready = live.iter().filter(|node| !node.going && node.why_node_is_not_ready().is_none()).count();
         if ready == live.len() {
             return State::Ready;
         }
@@ -97,15 +97,6 @@ impl NodeGroups {
 
 fn node_kind() -> Kind {
     known_kind("v1", "Node").expect("nodes are built in")
-}
-
-/// Whether a live node says that it is ready and offers what it has.
-fn is_ready(node: &Live) -> bool {
-    let conditions = node.body["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 impl Resource for NodeGroups {

@@ -6,27 +6,19 @@ use super::hosts::{FOLDER, leads_to};
 use crate::base::Fault;
 use crate::containers::{Container, Engine};
 
-/// The label of the nodes that kind makes; its value is the name of the cluster.
-pub(super) const CLUSTER: &str = "io.x-k8s.kind.cluster";
-
 /// The nodes of `cluster` that pull images, also those that do not run.
 pub(super) async fn nodes(cluster: &str, engine: &Engine) -> Result<Vec<Container>, Fault> {
-    let mut nodes = engine.containers_with(&format!("{CLUSTER}={cluster}")).await?;
-    nodes.retain(pulls);
+    let mut nodes = engine.kind_containers(Some(cluster)).await?;
+    nodes.retain(Container::is_kind_node);
     Ok(nodes)
-}
-
-/// Whether a node pulls images: what spreads the requests to several control planes does not.
-fn pulls(node: &Container) -> bool {
-    !node.name.ends_with("-external-load-balancer")
 }
 
 /// The clusters whose nodes lead to a container, by the name of that one. Also of nodes that do not run: they
 /// may be started again.
 pub(super) async fn users(engine: &Engine) -> Result<BTreeMap<String, BTreeSet<String>>, Fault> {
-    let nodes = engine.containers_with(CLUSTER).await?;
-    let asked = nodes.iter().filter(|node| pulls(node)).map(|node| async move {
-        let cluster = node.labels.get(CLUSTER).cloned().unwrap_or_default();
+    let nodes = engine.kind_containers(None).await?;
+    let asked = nodes.iter().filter(|node| node.is_kind_node()).map(|node| async move {
+        let cluster = node.kind_cluster().unwrap_or_default().to_string();
         known_to(&node.name, engine).await.map(|names| (cluster, names))
     });
     let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -71,9 +71,8 @@ impl Lab {
             berth = berth.with_variable("BERTH_KIND_IMAGE", image);
         }
         for variable in ["DOCKER_HOST", "DOCKER_CONTEXT"] {
-            if let Ok(value) = std::env::var(variable) {
-                berth = berth.with_variable(variable, &value);
-            }
+            // Without a value, docker finds its daemon where it always is.
+            berth = berth.with_variable(variable, &std::env::var(variable).unwrap_or_default());
         }
         Some(Self { name, berth, ground, programs, ports, remains, _seats: seats })
     }
