@@ -1,11 +1,10 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 use super::fault::Meaning;
 use super::info::Info;
@@ -62,7 +61,7 @@ pub struct EngineSearch {
 }
 
 /// What an engine told of itself, asked for once.
-type Told = Arc<OnceCell<Info>>;
+type Told = Arc<OnceLock<Info>>;
 
 impl EngineSearch {
     /// Looks on `search_path` for the engine that was `chosen`, or for any.
@@ -147,7 +146,11 @@ impl Engine {
     /// What it tells of itself and its machine: asked for once by all that came from the same search, since it
     /// takes the engine longer than anything else that is asked.
     pub async fn info(&self) -> Result<Info, Fault> {
-        self.told.get_or_try_init(|| self.ask_for_info()).await.cloned()
+        if let Some(info) = self.told.get() {
+            return Ok(info.clone());
+        }
+        let info = self.ask_for_info().await?;
+        Ok(self.told.get_or_init(|| info).clone())
     }
 
     async fn ask_for_info(&self) -> Result<Info, Fault> {
