@@ -87,14 +87,18 @@ fn replaced(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(text.to_string(), |text, (from, to)| text.replace(from, to))
 }
 
-/// A docker that finds its images up to date without asking where they come from: here is no registry that
-/// could be asked. All else is the real one's.
+/// A docker that finds its images up to date without asking where they come from, and that tags a copy: here is
+/// no registry that could be asked, and once a kubelet has pulled an image under another name it asks for it
+/// again. All else is the real one's.
 fn pulls_what_is_there(lab: &Lab) {
     let real = &Ground::find("how-to").expect("the lab stands on it").docker;
     let real = real.display();
     let script = format!(
-        "#!/bin/sh\nif [ \"$1\" = pull ] && '{real}' image inspect \"$2\" >/dev/null 2>&1; then exit 0; fi\n\
-         exec '{real}' \"$@\"\n"
+        "#!/bin/sh\ncase $1 in\n\
+         pull) '{real}' image inspect \"$2\" >/dev/null 2>&1 && exit 0 ;;\n\
+         tag) printf 'FROM %s\\nLABEL reader={name}\\n' \"$2\" | '{real}' build --quiet --tag \"$3\" -; exit ;;\n\
+         esac\nexec '{real}' \"$@\"\n",
+        name = lab.name()
     );
     let path = lab.programs().join("docker");
     fs::remove_file(&path).expect("a link to the real one");
@@ -107,7 +111,7 @@ fn bash(lab: &Lab, script: &str) -> Finished {
     // `timeout` ends what the script started too.
     let mut bash = Command::new("timeout");
     bash.env_clear().current_dir(lab.work());
-    bash.args(["--kill-after=10", "280", "bash", "-euxo", "pipefail", "-c", script]);
+    bash.args(["--kill-after=10", "600", "bash", "-euxo", "pipefail", "-c", script]);
     for (name, value) in berth.get_envs() {
         bash.env(name, value.unwrap_or_default());
     }
