@@ -26,6 +26,7 @@ fn the_commands_of_local_lab_work() {
     pulls_what_is_there(&lab);
 
     let finished = bash(&lab, &at_ports(&lab, &shell_blocks(PAGE)));
+    lab.docker(&["rmi", &format!("localhost:{}/checkout/web:1", lab.port(0))]);
     assert_eq!(finished.code, Some(0), "{PAGE}: {}", finished.said());
     assert_eq!(lab.nodes(), [""; 0], "{PAGE} leaves nodes behind: {}", finished.said());
 }
