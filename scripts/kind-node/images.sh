@@ -14,9 +14,12 @@ need_root_and_packages() {
 	[ ${#missing[@]} -eq 0 ] || fail "kind-node: missing: ${missing[*]}; apt-get install --no-install-recommends ${missing[*]}"
 }
 
-# images_there KEY: whether Docker has the node images, made of this.
+# images_there KEY: whether Docker has the node images, made of this, and what tests take from Docker itself.
 images_there() {
 	local image
+	for image in registry:3 registry.k8s.io/e2e-test-images/agnhost localhost/hello; do
+		[ -n "$(docker images -q "$image" 2>/dev/null)" ] || return 1
+	done
 	for image in "$node_image" "$node_image-addons" "$node_image-addons-nopolicy"; do
 		[ "$(docker image inspect --format '{{index .Config.Labels "berth.dev/kind-node"}}' "$image" 2>/dev/null)" = "$1" ] || return 1
 	done
