@@ -15,6 +15,7 @@ mod needs;
 mod options;
 mod places;
 mod pools;
+mod ranges;
 mod rehearsal;
 mod render;
 mod rendered;

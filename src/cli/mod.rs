@@ -21,6 +21,7 @@ mod session;
 mod settings;
 mod signals;
 mod sources;
+mod ways_in;
 mod work;
 mod yaml;
 

@@ -8,10 +8,33 @@ mod wanted;
 use super::{Dirs, kind};
 use crate::base::{Fault, FaultKind, Owner};
 use crate::containers::{Container, Engine};
+use crate::profile::{ClusterSpec, Environment};
 
 pub use batch::{Batch, Landed, batches};
 pub use node::Node;
 pub use wanted::{Source, Wanted, is_file};
+
+/// Whether images can be loaded into the nodes of `environment`: only those of kind are containers of this
+/// machine.
+///
+/// # Errors
+/// `Invalid`, with what to do instead.
+pub fn loadable(environment: &Environment) -> Result<(), Fault> {
+    let provider = environment.cluster.provider();
+    let (reason, hint) = match &environment.cluster {
+        ClusterSpec::Kind(_) => return Ok(()),
+        ClusterSpec::Kwok(_) => (
+            "its nodes are simulated: they run no images",
+            "a profile with `cluster: kind: {}` has nodes that do".to_string(),
+        ),
+        ClusterSpec::Existing(_) | ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => (
+            "its nodes are not on this machine",
+            "push the image to a registry that the cluster pulls from: `docker push`".to_string(),
+        ),
+    };
+    let attempted = format!("load images into `{}`, of provider {provider}", environment.name);
+    Err(Fault::new(FaultKind::Invalid, attempted, reason).hint(hint))
+}
 
 /// The running nodes of the kind cluster of `owner`, each with the images that it has. `dirs` are where it is
 /// known which clusters were adopted.

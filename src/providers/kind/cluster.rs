@@ -92,7 +92,7 @@ impl ClusterResource {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
             }
             Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
-                self.to_adopt(&engine).await?
+                self.to_adopt(&engine, &cx.flow).await?
             }
             Verdict::Foreign { whose, adoptable } => self.in_the_way(&whose, adoptable),
             Verdict::Incomplete(gone) => {
@@ -164,8 +164,8 @@ impl ClusterResource {
     }
 
     /// Takes a cluster as it is: what it was made with is not known, and is taken to be right.
-    async fn to_adopt(&self, engine: &Engine) -> Result<Seen, Fault> {
-        let access = self.inner.access_from_kind(engine).await?;
+    async fn to_adopt(&self, engine: &Engine, flow: &Flow) -> Result<Seen, Fault> {
+        let access = self.inner.access_from_kind(engine, flow).await?;
         let change = Change::new(ChangeKind::Adopt, self.subject()).because("somebody else made it");
         let seen =
             Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
@@ -189,7 +189,7 @@ impl ClusterResource {
         let inner = &self.inner;
         let (access, is_kept) = match inner.kept_access() {
             Some(access) => (access, true),
-            None => match inner.access_from_kind(engine).await {
+            None => match inner.access_from_kind(engine, &cx.flow).await {
                 Ok(access) => (access, false),
                 // kind reads it inside of a node, which has none before its making came that far.
                 Err(_) if !sight.has_kubeconfig && !sight.kind_ended => {
@@ -245,7 +245,7 @@ impl ClusterResource {
     async fn with_access(&self, seen: Seen, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
         let access = match self.inner.kept_access() {
             Some(access) => Some(access),
-            None => self.inner.access_from_kind(engine).await.ok(),
+            None => self.inner.access_from_kind(engine, &cx.flow).await.ok(),
         };
         Ok(match access {
             Some(access) if self.inner.is_ready(&access, &cx.flow).await? => {
@@ -291,7 +291,7 @@ impl Inner {
         if !sight.containers.iter().all(Container::runs) {
             return None;
         }
-        let access = self.access_from_kind(engine).await.ok()?;
+        let access = self.access_from_kind(engine, flow).await.ok()?;
         if !self.is_ready(&access, flow).await.ok()? {
             return None;
         }
@@ -319,9 +319,14 @@ impl Inner {
     }
 
     /// How to reach the cluster, as kind says.
-    pub(super) async fn access_from_kind(&self, engine: &Engine) -> Result<ClusterAccess, Fault> {
+    pub(super) async fn access_from_kind(
+        &self,
+        engine: &Engine,
+        flow: &Flow,
+    ) -> Result<ClusterAccess, Fault> {
         let kind = self.kind(engine)?;
-        let finished = kind.program(["get", "kubeconfig", "--name", &self.config.name]).run().await?;
+        let program = kind.program(["get", "kubeconfig", "--name", &self.config.name]);
+        let finished = step::patiently(flow, program.run()).await?;
         if !finished.succeeded() {
             return Err(failed("get kubeconfig", &finished, None));
         }

@@ -94,7 +94,7 @@ impl Inner {
     async fn make(&self, cx: &Cx) -> Result<(), Fault> {
         let engine = self.engine().map_err(Fault::untouched)?;
         let kind = self.kind(&engine).map_err(Fault::untouched)?;
-        let image = self.image(&kind).await.map_err(Fault::untouched)?;
+        let image = self.image(&kind, &cx.flow).await.map_err(Fault::untouched)?;
         self.folder.make().map_err(Fault::untouched)?;
         let lock = self.lock("create cluster", cx).map_err(Fault::untouched)?;
         files::remove_if_there(&self.folder.kubeconfig())?;
@@ -133,10 +133,10 @@ impl Inner {
     }
 
     /// The node image: of the profile, else of this machine, else of the table.
-    async fn image(&self, kind: &Kind) -> Result<String, Fault> {
+    async fn image(&self, kind: &Kind, flow: &Flow) -> Result<String, Fault> {
         match self.config.image().or(self.choices.image.as_deref()) {
             Some(image) => Ok(image.to_string()),
-            None => images::image_for(self.config.kubernetes, kind.version().await?),
+            None => images::image_for(self.config.kubernetes, patiently(flow, kind.version()).await?),
         }
     }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::{print, print_json};
-use crate::base::{Clock, Fault, FaultKind, ResourceId, RunId, SystemClock};
+use crate::base::{Clock, Fault, ResourceId, RunId, SystemClock};
 use crate::cli::args::ImageLoad;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::settings::Settings;
@@ -12,7 +12,7 @@ use crate::cli::{follow, profiles, runtime};
 use crate::containers::Engine;
 use crate::engine::{EventKind, Events};
 use crate::flow::{Flow, Notice};
-use crate::profile::{ClusterSpec, Environment};
+use crate::profile::Environment;
 use crate::providers::Dirs;
 use crate::providers::images::{self, Batch, Node, Wanted};
 use crate::ui::Complaint;
@@ -21,7 +21,7 @@ use crate::ui::images::{Image, Images, OnNode, Outcome, SCHEMA_VERSION};
 /// `berth image load IMAGE…`
 pub(in crate::cli::commands) fn run(arguments: &ImageLoad, settings: &Settings) -> Result<Exit, Failure> {
     let chosen = profiles::load(&arguments.target(), settings)?;
-    loadable(&chosen.environment)?;
+    images::loadable(&chosen.environment)?;
     let local = settings.local(None)?;
     let engine = local.engine.find()?;
     let dirs = &local.dirs;
@@ -41,24 +41,6 @@ pub(in crate::cli::commands) fn run(arguments: &ImageLoad, settings: &Settings) 
 
 /// What came of each image, by its title, on each node: the names that it has there.
 type Fates = BTreeMap<String, Vec<(String, Result<Vec<String>, Fault>)>>;
-
-/// Only the nodes of kind are containers of this machine.
-fn loadable(environment: &Environment) -> Result<(), Fault> {
-    let provider = environment.cluster.provider();
-    let (reason, hint) = match &environment.cluster {
-        ClusterSpec::Kind(_) => return Ok(()),
-        ClusterSpec::Kwok(_) => (
-            "its nodes are simulated: they run no images",
-            "a profile with `cluster: kind: {}` has nodes that do".to_string(),
-        ),
-        ClusterSpec::Existing(_) | ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => (
-            "its nodes are not on this machine",
-            "push the image to a registry that the cluster pulls from: `docker push`".to_string(),
-        ),
-    };
-    let attempted = format!("load images into `{}`, of provider {provider}", environment.name);
-    Err(Fault::new(FaultKind::Invalid, attempted, reason).hint(hint))
-}
 
 struct Work<'a> {
     arguments: &'a ImageLoad,
