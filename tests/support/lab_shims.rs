@@ -114,7 +114,7 @@ impl LabShims {
                 .replace("@IMAGE@", &fixture("docker-20.10/image-inspect.json").display().to_string())
                 .replace("@GPUS@", &fixture("nvidia-smi-list.txt").display().to_string())
                 .replace("@NO_GPUS@", &fixture("docker-no-nvidia-smi.txt").display().to_string())
-                .replace("@NO_NETWORK@", &fixture("apt-without-network.txt").display().to_string())
+                .replace("@NO_NETWORK@", &fixture("curl-without-network.txt").display().to_string())
                 .replace("@VERSION@", kind);
             fs::write(bin.join(name), text).expect("the folder is ours");
             fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).expect("it is ours");
