@@ -96,7 +96,8 @@ impl NodeSight {
             lacks.push(Lack::Toolkit);
         }
         match &self.runtime {
-            None if self.has_toolkit => return Verdict::Waiting("its containerd does not answer"),
+            // Seen once it answers: it has just been started, most likely.
+            None if self.has_toolkit => {}
             Some(name) if name.starts_with("nvidia") => {}
             _ => lacks.push(Lack::Runtime),
         }
@@ -106,7 +107,11 @@ impl NodeSight {
         if !own(asked).is_empty() && there.len() > asked.len() {
             lacks.push(Lack::Others);
         }
-        if lacks.is_empty() { Verdict::Ready } else { Verdict::Lacking(lacks) }
+        match self.runtime {
+            _ if !lacks.is_empty() => Verdict::Lacking(lacks),
+            Some(_) => Verdict::Ready,
+            None => Verdict::Waiting("its containerd does not answer"),
+        }
     }
 }
 
@@ -169,6 +174,9 @@ mod tests {
     fn a_containerd_that_starts_is_waited_for() {
         let sight = read("toolkit\nmodifies 0\n", one());
         assert!(matches!(sight.judge(&[FIRST]), Verdict::Waiting(_)));
+        // What is known to be missing need not wait.
+        let started = read("toolkit\nmodifies 1\n", one());
+        assert_eq!(started.judge(&[FIRST]), Verdict::Lacking(vec![Lack::Params]));
         let bare = read("modifies 0\n", one());
         assert_eq!(bare.judge(&[FIRST]), Verdict::Lacking(vec![Lack::Toolkit, Lack::Runtime]));
     }

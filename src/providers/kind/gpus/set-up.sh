@@ -19,10 +19,11 @@ if ! command -v nvidia-ctk >/dev/null || ! command -v nvidia-container-runtime >
 	apt-get --quiet --yes --no-install-recommends install nvidia-container-toolkit
 fi >&2
 
-# What runs containers: all of them by NVIDIA's runtime, which leaves alone those that have no GPU.
+# What runs containers: all of them by NVIDIA's runtime, which leaves alone those that have no GPU. A containerd that
+# does not answer is being started, and is looked at again once it does.
 runtime=$(crictl info | sed -n 's/.*"defaultRuntimeName": *"\([^"]*\)".*/\1/p' | head -n 1)
 case $runtime in
-nvidia*) ;;
+nvidia* | '') ;;
 *)
 	nvidia-ctk runtime configure --runtime=containerd --config-source=file --set-as-default >&2
 	systemctl restart containerd
