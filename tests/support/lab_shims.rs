@@ -183,7 +183,7 @@ impl LabShims {
             if self.path("set-up-begun").exists() { "toolkit\nruntime nvidia\n" } else { "runtime runc\n" };
         let listed =
             fs::read_to_string(fixture("nvidia-smi-list.txt")).expect("it belongs to the repository");
-        let listed: String = listed.lines().map(|line| format!("smi {line}\n")).collect();
+        let listed = format!("smi {}\n", listed.trim_end().replace('\n', "\nsmi "));
         fs::write(self.path("gpu-node"), format!("{kept}modifies 1\n{listed}")).expect("the folder is ours");
     }
 
