@@ -10,6 +10,7 @@ mod images;
 mod inventory;
 mod mark;
 mod network;
+mod node;
 mod nodes;
 mod pools;
 pub mod preflight;
