@@ -210,7 +210,7 @@ impl<'a> Session<'a> {
         let journal = Journal::open(&self.folder.join("journal"), &self.run)?;
         let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(journal), Box::new(running.clone())];
         if self.settings.json() {
-            listeners.push(Box::new(Json::new(std::io::stdout())));
+            listeners.push(Box::new(Json::new(std::io::stdout(), self.settings.lost.clone())));
         }
         listeners.extend(follow::on_screen(self.settings, progress));
         Ok(Events::new(Arc::clone(&self.clock), listeners))
