@@ -19,6 +19,11 @@ fn told(finished: &Finished) -> String {
     finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether `text` says `what`, also where it is broken into lines.
+fn told_in(text: &str, what: &str) -> bool {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").contains(what)
+}
+
 fn called(lab: &LabShims, what: &str) -> usize {
     lab.calls().iter().filter(|call| call.starts_with(what)).count()
 }
@@ -199,4 +204,25 @@ fn a_group_with_gpus_is_refused_on_every_machine() {
     assert!(refused.code != Some(0), "{}", refused.said());
     assert!(told(&refused).contains("GPUs") && told(&refused).contains("--rehearse"), "{}", refused.said());
     assert_eq!(called(&lab, "kind create"), 0);
+}
+
+#[test]
+fn one_look_tells_what_may_help_where_the_api_server_is_silent_and_its_containers_are_old() {
+    let lab = lab("shim-silent");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    lab.is_silent();
+    lab.runs_since("2020-01-01T00:00:00Z");
+    let old = lab.berth.run(&["status", lab.name]).expect(1);
+    assert!(told_in(&old.stdout, "all its containers run for"), "{}", old.said());
+    assert!(told_in(&old.stdout, "`docker restart shim-silent-control-plane` may help"), "{}", old.said());
+    let verify = lab.berth.run(&["verify", lab.name]).expect(8);
+    assert!(
+        told_in(&verify.stderr, "`docker restart shim-silent-control-plane` may help"),
+        "{}",
+        verify.said()
+    );
+    lab.runs_since(&jiff::Timestamp::now().to_string());
+    let young = lab.berth.run(&["status", lab.name]).expect(0);
+    assert!(told_in(&young.stdout, "its API server does not answer yet"), "{}", young.said());
+    assert!(!young.stdout.contains("docker restart"), "{}", young.said());
 }

@@ -167,6 +167,22 @@ impl LabShims {
             .expect("the folder is ours");
     }
 
+    /// Lets the containers of the cluster run since `time`.
+    pub fn runs_since(&self, time: &str) {
+        let text = fs::read_to_string(self.path("nodes.json")).expect("the cluster is made");
+        let mut nodes: Vec<Value> = serde_json::from_str(&text).expect("a list of containers");
+        nodes.iter_mut().for_each(|node| node["State"]["StartedAt"] = json!(time));
+        fs::write(self.path("nodes.json"), json!(nodes).to_string()).expect("the folder is ours");
+    }
+
+    /// Lets the API server be one that does not answer.
+    pub fn is_silent(&self) {
+        let path = self.berth.run(&["kubeconfig", self.name]).expect(0).stdout;
+        let text = fs::read_to_string(path.trim()).expect("berth keeps one");
+        let server = text.split_whitespace().find(|word| word.contains("https://")).expect("a server");
+        fs::write(path.trim(), text.replace(server, "https://127.0.0.1:1")).expect("the folder is ours");
+    }
+
     /// Whether the engine has the containers of the cluster.
     pub fn stands(&self) -> bool {
         self.path("nodes.json").exists()

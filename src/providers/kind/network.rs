@@ -166,6 +166,7 @@ mod tests {
             id: name.to_string(),
             name: name.to_string(),
             state: if runs { ContainerState::Running } else { stopped },
+            started: None,
             image: String::new(),
             image_id: String::new(),
             labels: Container::kind_labels(cluster, role),
