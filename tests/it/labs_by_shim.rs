@@ -226,3 +226,27 @@ fn one_look_tells_what_may_help_where_the_api_server_is_silent_and_its_container
     assert!(told_in(&young.stdout, "its API server does not answer yet"), "{}", young.said());
     assert!(!young.stdout.contains("docker restart"), "{}", young.said());
 }
+
+#[test]
+fn a_node_that_somebody_put_into_a_group_is_taken_out_of_it_or_is_in_the_way() {
+    let lab = lab("shim-group");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    let node = format!("{}-control-plane", lab.name);
+    let group = || {
+        let path = "jsonpath={.metadata.labels.berth\\.dev/node-group}";
+        lab.plane.kubectl(&["get", "node", &node, "-o", path]).expect(0).stdout
+    };
+    lab.plane.kubectl(&["label", "node", &node, "berth.dev/node-group=general"]).expect(0);
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    assert_eq!(group(), "");
+
+    let labelled = serde_json::json!({"apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": node, "labels": {"berth.dev/node-group": "general"}}});
+    lab.plane.apply_as("theirs", &labelled.to_string());
+    let refused = lab.berth.run(&["up", lab.name, "--yes"]).expect(8);
+    assert!(told(&refused).contains("`theirs` applies"), "{}", refused.said());
+    assert!(told(&refused).contains("--force-conflicts"), "{}", refused.said());
+    assert_eq!(group(), "general");
+    lab.berth.run(&["up", lab.name, "--yes", "--force-conflicts"]).expect(0);
+    assert_eq!(group(), "");
+}

@@ -28,6 +28,15 @@ pub(super) struct NodeWanted {
     pub(super) takes_pods: bool,
 }
 
+/// How nodes differ from what they should be.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Difference {
+    /// What differs: one change for each group, and one for each node that others hold a part of.
+    pub(super) changes: Vec<Change>,
+    /// What has to be done to which node.
+    pub(super) nodes: Vec<NodeChange>,
+}
+
 /// What has to be done to one node.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct NodeChange {
@@ -61,10 +70,9 @@ pub(super) fn wanted(config: &Config) -> Vec<NodeWanted> {
         .collect()
 }
 
-/// What differs, one change for each group, and what has to be done to which node.
-pub(super) fn diff(wanted: &[NodeWanted], live: &[Live]) -> (Vec<Change>, Vec<NodeChange>) {
-    let mut changes: Vec<Change> = Vec::new();
-    let mut nodes = Vec::new();
+/// How `live` differs from `wanted`. What another program applies is in the way, unless it is to be taken over.
+pub(super) fn diff(wanted: &[NodeWanted], live: &[Live], force_conflicts: bool) -> Difference {
+    let mut found = Difference::default();
     for node in wanted {
         // One that has not come yet is waited for.
         let Some(live) = live.iter().find(|live| live.name == node.name) else { continue };
@@ -72,21 +80,37 @@ pub(super) fn diff(wanted: &[NodeWanted], live: &[Live]) -> (Vec<Change>, Vec<No
         if fields.is_empty() {
             continue;
         }
-        nodes.push(change);
+        if let Some(why) = held_by_others(live, &fields).filter(|_| !force_conflicts) {
+            let conflict = Change::new(ChangeKind::Conflict, live.title());
+            found.changes.push(conflict.fields(fields).because(why));
+            continue;
+        }
+        found.nodes.push(change);
         let subject = match &node.group {
             Some(group) => format!("node group {group}"),
             None => "control plane".to_string(),
         };
-        match changes.iter_mut().find(|change| change.subject == subject) {
+        match found.changes.iter_mut().find(|change| change.subject == subject) {
             Some(change) => {
                 let new: Vec<FieldChange> =
                     fields.into_iter().filter(|field| !change.fields.contains(field)).collect();
                 change.fields.extend(new);
             }
-            None => changes.push(Change::new(ChangeKind::Update, subject).fields(fields)),
+            None => found.changes.push(Change::new(ChangeKind::Update, subject).fields(fields)),
         }
     }
-    (changes, nodes)
+    found
+}
+
+/// Why one of `fields` is not berth's to change: another program applies it.
+fn held_by_others(live: &Live, fields: &[FieldChange]) -> Option<String> {
+    fields.iter().find_map(|field| {
+        let path = format!("metadata.{}", field.path);
+        let manager = live.other_applier(&path)?;
+        Some(format!(
+            "`{manager}` applies `{path}`; let it go there, or take it over with `--force-conflicts`"
+        ))
+    })
 }
 
 fn diff_node(node: &NodeWanted, live: &Live) -> (Vec<FieldChange>, NodeChange) {
@@ -106,8 +130,13 @@ fn diff_node(node: &NodeWanted, live: &Live) -> (Vec<FieldChange>, NodeChange) {
         }
     }
     // A mark that only kind gave was given to a cluster that was adopted by nobody.
+    let mut patch = json!({});
     if live.label(label::NODE_GROUP) != node.group.as_deref() {
         field(format!("labels.{}", label::NODE_GROUP), live.label(label::NODE_GROUP), node.group.as_deref());
+        if node.group.is_none() {
+            // Whoever gave it to a control plane, berth applies nothing there that would take it off.
+            patch["metadata"]["labels"][label::NODE_GROUP] = Value::Null;
+        }
     }
     let there = taints_of(live);
     let ours: Vec<&str> = live.annotation(TAINTS).unwrap_or_default().split(',').collect();
@@ -128,7 +157,6 @@ fn diff_node(node: &NodeWanted, live: &Live) -> (Vec<FieldChange>, NodeChange) {
         keep.push(json!({"key": taint.key, "value": taint.value, "effect": taint.effect}));
         patched = true;
     }
-    let mut patch = json!({});
     if patched {
         patch["spec"]["taints"] = Value::Array(keep);
     }
@@ -218,7 +246,7 @@ pub(super) mod tests {
     #[test]
     fn nodes_without_labels_and_taints_of_the_profile_are_left_as_kind_made_them() {
         let wanted = one_worker(|_| ());
-        assert_eq!(diff(&wanted, &made(&wanted)), (Vec::new(), Vec::new()));
+        assert_eq!(diff(&wanted, &made(&wanted), false), Difference::default());
     }
 
     #[test]
@@ -226,7 +254,7 @@ pub(super) mod tests {
         let wanted = one_worker(|group| {
             group.labels.insert("node-role.kubernetes.io/batch".to_string(), String::new());
         });
-        let (changes, nodes) = diff(&wanted, &made(&wanted));
+        let Difference { changes, nodes } = diff(&wanted, &made(&wanted), false);
         assert_eq!(changes[0].fields[0].path, "labels.node-role.kubernetes.io/batch");
         let object = nodes[0].object.as_ref().expect("to apply");
         assert_eq!(object.body["metadata"]["labels"]["node-role.kubernetes.io/batch"], "");
@@ -238,9 +266,9 @@ pub(super) mod tests {
         let tainted = one_worker(|group| group.taints = vec![taint("team")]);
         let node = &tainted[1];
         let noted = live(node, &[taint("team"), taint("theirs")], &json!({TAINTS: "team:NoSchedule"}));
-        assert_eq!(diff(&tainted[1..], std::slice::from_ref(&noted)).0, Vec::new());
+        assert_eq!(diff(&tainted[1..], std::slice::from_ref(&noted), false), Difference::default());
         let plain = one_worker(|_| ());
-        let (_, nodes) = diff(&plain[1..], &[noted]);
+        let nodes = diff(&plain[1..], &[noted], false).nodes;
         let patch = nodes[0].patch.as_ref().expect("a patch");
         assert_eq!(patch["spec"]["taints"], json!([{"key": "theirs", "value": "", "effect": "NoSchedule"}]));
         assert_eq!(patch["metadata"]["resourceVersion"], "7");
@@ -250,7 +278,7 @@ pub(super) mod tests {
     fn a_taint_that_is_gone_comes_back_beside_those_of_others() {
         let wanted = one_worker(|group| group.taints = vec![taint("team")]);
         let there = live(&wanted[1], &[taint("node.kubernetes.io/not-ready")], &json!({}));
-        let (changes, nodes) = diff(&wanted[1..], &[there]);
+        let Difference { changes, nodes } = diff(&wanted[1..], &[there], false);
         assert_eq!(changes[0].fields[0].to.as_deref(), Some("team:NoSchedule"));
         let patch = nodes[0].patch.as_ref().expect("a patch");
         assert_eq!(patch["spec"]["taints"].as_array().map(Vec::len), Some(2));
@@ -261,11 +289,50 @@ pub(super) mod tests {
         let alone = wanted(&config(&[], KindCluster { control_planes: 3, ..KindCluster::default() }));
         let there: Vec<Live> =
             alone.iter().map(|node| live(node, &[taint(CONTROL_PLANE)], &json!({}))).collect();
-        let (_, nodes) = diff(&alone, &there);
+        let nodes = diff(&alone, &there, false).nodes;
         assert_eq!(nodes.len(), 3);
         assert_eq!(nodes[0].patch.as_ref().expect("a patch")["spec"]["taints"], json!([]));
         let with_worker = one_worker(|_| ());
         let there = live(&with_worker[0], &[taint(CONTROL_PLANE)], &json!({}));
-        assert_eq!(diff(&with_worker[..1], &[there]).0, Vec::new());
+        assert_eq!(diff(&with_worker[..1], &[there], false), Difference::default());
+    }
+
+    /// The only control plane, with a label that makes it one of a node group.
+    fn grouped_control_plane(wanted: &[NodeWanted]) -> Live {
+        let mut there = live(&wanted[0], &[], &json!({}));
+        there.body["metadata"]["labels"][label::NODE_GROUP] = json!("general");
+        there
+    }
+
+    #[test]
+    fn a_control_plane_that_somebody_put_into_a_group_is_taken_out_of_it() {
+        let wanted = one_worker(|_| ());
+        let Difference { changes, nodes } = diff(&wanted[..1], &[grouped_control_plane(&wanted)], false);
+        assert_eq!(changes[0].kind, ChangeKind::Update);
+        let patch = nodes[0].patch.as_ref().expect("a patch");
+        assert_eq!(patch["metadata"]["labels"], json!({label::NODE_GROUP: null}));
+    }
+
+    #[test]
+    fn a_label_that_another_program_applies_is_in_the_way_until_it_is_to_be_taken_over() {
+        let wanted = one_worker(|_| ());
+        let theirs = json!({"f:metadata": {"f:labels": {format!("f:{}", label::NODE_GROUP): {}}}});
+        let control_plane = grouped_control_plane(&wanted).also_applied_by("theirs", &theirs);
+        let mut worker = live(&wanted[1], &[], &json!({})).also_applied_by("theirs", &theirs);
+        worker.body["metadata"]["labels"][label::NODE_GROUP] = json!("other");
+        let there = [control_plane, worker];
+        let Difference { changes, nodes } = diff(&wanted, &there, false);
+        let told: Vec<_> = changes.iter().map(|change| (change.kind, change.subject.as_str())).collect();
+        assert_eq!(
+            told,
+            [(ChangeKind::Conflict, "Node lab-control-plane"), (ChangeKind::Conflict, "Node lab-worker")]
+        );
+        let why = "`theirs` applies `metadata.labels.berth.dev/node-group`; let it go there, or take it over with \
+                   `--force-conflicts`";
+        assert_eq!((changes[1].reason.as_deref(), nodes.len()), (Some(why), 0));
+        let forced = diff(&wanted, &there, true);
+        assert!(
+            forced.nodes.len() == 2 && forced.changes.iter().all(|change| change.kind == ChangeKind::Update)
+        );
     }
 }

@@ -4,8 +4,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::config::Config;
-use super::node::{NodeChange, NodeWanted, diff, wanted};
-use crate::base::{Fault, FaultKind, ResourceId};
+use super::node::{Difference, NodeChange, NodeWanted, diff, wanted};
+use crate::base::{ChangeKind, Fault, FaultKind, ResourceId};
 use crate::engine::{Cx, Need, Resource, Seen, State, Step};
 use crate::flow::Tally;
 use crate::k8s::{Hub, Live, known_kind};
@@ -43,7 +43,14 @@ impl NodeGroups {
         let kind = known_kind("v1", "Node").expect("nodes are built in");
         let live = self.hub.list_all(&kind, &cx.flow).await?;
         let seen = Seen::new(state(&self.wanted, &live));
-        let (changes, nodes) = diff(&self.wanted, &live);
+        let force_conflicts = self.hub.settings().force_conflicts;
+        let Difference { changes, nodes } = diff(&self.wanted, &live, force_conflicts);
+        let conflict = changes.iter().find(|change| change.kind == ChangeKind::Conflict);
+        if let Some(change) = conflict {
+            let why = change.reason.as_deref().unwrap_or_default();
+            let state = State::Broken(format!("{}: {why}", change.subject));
+            return Ok(Seen { changes, ..Seen::new(state) });
+        }
         if changes.is_empty() {
             return Ok(seen);
         }
