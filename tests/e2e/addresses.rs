@@ -95,5 +95,8 @@ fn a_host_is_reached_through_a_port_of_this_machine_where_there_is_no_address() 
     let request = request(&up.stdout);
     assert_eq!(request[1], format!("{HOST}:{}:127.0.0.1", lab.port(0)));
     is_answered(&request);
+    let verified = lab.berth("verify", &[]).expect(0);
+    let at = format!("is served at http://127.0.0.1:{}/", lab.port(0));
+    assert!(verified.stdout.contains(&at), "{}", verified.said());
     lab.berth("down", &["--yes"]).expect(0);
 }
