@@ -12,6 +12,7 @@ mod follow;
 mod kubernetes;
 mod logins;
 mod merge;
+mod networks;
 mod profiles;
 mod prompt;
 mod record;

@@ -207,6 +207,51 @@ fn a_group_with_gpus_is_refused_on_every_machine() {
 }
 
 #[test]
+fn addresses_that_the_network_cannot_give_are_shown_where_they_are_written() {
+    let lab = LabShims::new("shim-pool", "docker", "0.33.0");
+    let text = fs::read_to_string(lab.profile()).expect("it was written");
+    let write = |addresses: &[&str]| {
+        let items: String = addresses.iter().map(|range| format!("      - {range}\n")).collect();
+        let with_pool = format!("{text}addons:\n  metallb:\n    addresses:\n{items}");
+        fs::write(lab.profile(), with_pool).expect("the folder is ours");
+    };
+    write(&["192.0.2.0/28", "172.18.0.1-172.18.0.9"]);
+    for arguments in [&["plan", lab.name][..], &["up", lab.name, "--yes"]] {
+        let refused = lab.berth.run(arguments).expect(3);
+        for told in [
+            "profiles/shim-pool.yaml:12:9: error: 192.0.2.0/28 lies outside of docker network `kind`",
+            "12 |       - 192.0.2.0/28",
+            "profiles/shim-pool.yaml:13:9: error: 172.18.0.1-172.18.0.9 holds 172.18.0.1, the gateway of docker network",
+        ] {
+            assert!(refused.stderr.contains(told), "{told}: {}", refused.said());
+        }
+        assert_eq!(called(&lab, "kind create"), 0);
+    }
+    lab.forget_calls();
+    // What makes nothing asks no engine for that, and a rehearsal has another network.
+    lab.berth.run(&["validate", lab.name]).expect(0);
+    assert_eq!(lab.calls(), Vec::<String>::new());
+    lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    write(&["172.18.200.0/28"]);
+    lab.berth.run(&["plan", lab.name]).expect(0);
+}
+
+#[test]
+fn addresses_of_a_network_that_comes_with_the_cluster_are_shown_where_they_are_written_too() {
+    let lab = lab("shim-first");
+    let text = fs::read_to_string(lab.profile()).expect("it was written");
+    fs::write(lab.profile(), format!("{text}addons:\n  metallb: {{addresses: 192.0.2.0/28}}\n"))
+        .expect("the folder is ours");
+    lab.now("no-network");
+    lab.meanwhile(&format!("rm -f '{}'", lab.path("no-network").display()));
+    lab.berth.run(&["plan", lab.name]).expect(0);
+    let failed = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "60s"]).expect(6);
+    let told_at = "profiles/shim-first.yaml:10:24: error: 192.0.2.0/28 lies outside of docker network `kind`";
+    assert!(failed.stderr.contains(told_at), "{}", failed.said());
+    lab.berth.run(&["plan", lab.name]).expect(3);
+}
+
+#[test]
 fn one_look_tells_what_may_help_where_the_api_server_is_silent_and_its_containers_are_old() {
     let lab = lab("shim-silent");
     lab.berth.run(&["up", lab.name, "--yes"]).expect(0);

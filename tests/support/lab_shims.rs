@@ -16,7 +16,10 @@ printf '@NAME@ %s\n' "$*" >>"$world/calls"
 case "$*" in
 'info '*) cat "$world/info.json" ;;
 'ps --all '*) [ ! -e "$world/nodes.json" ] || echo node ;;
-'network inspect kind') cat '@NETWORK@' ;;
+'network inspect kind')
+	[ ! -e "$world/no-network" ] || { echo 'Error: No such network: kind' >&2; exit 1; }
+	cat '@NETWORK@'
+	;;
 'container inspect '*) cat "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
 'network ls'* | 'ps '* | 'exec '*) ;;

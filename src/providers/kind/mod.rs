@@ -22,7 +22,7 @@ mod verdict;
 pub use cluster::ClusterResource;
 pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
-pub use network::{NetworkResource, network};
+pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;
 
 /// The Docker network of all clusters, unless the user chose another one.

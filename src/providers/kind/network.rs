@@ -91,9 +91,34 @@ pub async fn network(
     own: Vec<(String, AddressRange)>,
     flow: &Flow,
 ) -> Result<Option<(Network, Vec<Note>)>, Fault> {
+    look(engine, cluster, owner, own, None, flow).await
+}
+
+/// The network that the nodes of `cluster` are on, or will be: then the one called `expected`. `None` when there is
+/// none of that name yet. It is not asked which pools `owner` has on it.
+pub async fn network_ahead(
+    engine: &Engine,
+    cluster: &str,
+    owner: &Owner,
+    expected: &str,
+    flow: &Flow,
+) -> Result<Option<Network>, Fault> {
+    let found = look(engine, cluster, owner, Vec::new(), Some(expected), flow).await?;
+    Ok(found.map(|(network, _)| network))
+}
+
+async fn look(
+    engine: &Engine,
+    cluster: &str,
+    owner: &Owner,
+    own: Vec<(String, AddressRange)>,
+    expected: Option<&str>,
+    flow: &Flow,
+) -> Result<Option<(Network, Vec<Note>)>, Fault> {
     let (containers, info) = futures::try_join!(engine.kind_containers(None), engine.info())?;
     let nodes = |container: &&Container| container.kind_cluster() == Some(cluster);
-    let Some(name) = network_name(containers.iter().filter(nodes)) else { return Ok(None) };
+    let name = network_name(containers.iter().filter(nodes)).or(expected.map(str::to_string));
+    let Some(name) = name else { return Ok(None) };
     let Some(found) = engine.network(&name).await? else { return Ok(None) };
     let mut network = Network {
         title: format!("{} network `{name}`", engine.kind()),
