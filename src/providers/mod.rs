@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::base::{Fault, FaultKind, Network, ProviderKind, ResourceId, label};
 use crate::containers::EngineSearch;
-use crate::engine::{Removal, Resource};
+use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
@@ -166,6 +166,22 @@ pub fn network(
         ClusterSpec::Kind(_) if !environment.rehearsal => {
             let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
             Some(Box::new(kind::NetworkResource::new(name, &local.engine, inside, hub)))
+        }
+        _ => None,
+    }
+}
+
+/// What a cluster whose network is known notes of its address pools, once what it `needs` stands.
+pub fn pool_note(
+    environment: &Environment,
+    local: &Local,
+    hub: &Arc<Hub>,
+    needs: Vec<Need>,
+) -> Option<Box<dyn Resource>> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
+            Some(Box::new(kind::PoolNote::new(name, &local.engine, needs, hub)))
         }
         _ => None,
     }

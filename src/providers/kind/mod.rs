@@ -12,6 +12,7 @@ mod mark;
 mod network;
 mod node;
 mod nodes;
+mod note;
 mod pools;
 pub mod preflight;
 mod program;
@@ -24,6 +25,7 @@ pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;
+pub use note::PoolNote;
 
 /// The Docker network of all clusters, unless the user chose another one.
 const NETWORK: &str = "kind";

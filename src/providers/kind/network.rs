@@ -28,20 +28,20 @@ impl NetworkResource {
         let (id, engine) = (ResourceId::new("network"), engine.clone());
         Self { id, inside, hub, cluster: cluster.to_string(), engine }
     }
+}
 
-    /// The pools of this environment that stand in its cluster, by name.
-    async fn own(&self, cx: &Cx) -> Result<Vec<(String, AddressRange)>, Fault> {
-        let Some(access) = cx.outputs.cluster_access() else { return Ok(Vec::new()) };
-        self.hub.connect(access).await?;
-        let served = Served { plural: "ipaddresspools".to_string(), namespaced: true };
-        let kind = Kind::named("metallb.io/v1beta1", "IPAddressPool").served_as(served);
-        let owner = &self.hub.settings().owner;
-        let pools = self.hub.list_owned(&kind, &cx.flow).await?;
-        let own = pools.iter().filter(|pool| pool.is_of(owner));
-        Ok(own
-            .flat_map(|pool| pools::ranges(&pool.body).into_iter().map(|range| (pool.name.clone(), range)))
-            .collect())
-    }
+/// The pools of this environment that stand in its cluster, by name.
+pub(super) async fn own_pools(hub: &Hub, cx: &Cx) -> Result<Vec<(String, AddressRange)>, Fault> {
+    let Some(access) = cx.outputs.cluster_access() else { return Ok(Vec::new()) };
+    hub.connect(access).await?;
+    let served = Served { plural: "ipaddresspools".to_string(), namespaced: true };
+    let kind = Kind::named("metallb.io/v1beta1", "IPAddressPool").served_as(served);
+    let owner = &hub.settings().owner;
+    let pools = hub.list_owned(&kind, &cx.flow).await?;
+    let own = pools.iter().filter(|pool| pool.is_of(owner));
+    Ok(own
+        .flat_map(|pool| pools::ranges(&pool.body).into_iter().map(|range| (pool.name.clone(), range)))
+        .collect())
 }
 
 impl Resource for NetworkResource {
@@ -61,7 +61,7 @@ impl Resource for NetworkResource {
         async move {
             let engine = self.engine.find()?;
             let owner = &self.hub.settings().owner;
-            let own = self.own(cx).await?;
+            let own = own_pools(&self.hub, cx).await?;
             let found = network(&engine, &self.cluster, owner, own, &cx.flow).await?;
             let Some((network, notes)) = found else {
                 let reason = format!("no network that `{}` is on", self.cluster);
@@ -154,8 +154,9 @@ fn neighbours(containers: &[Container], cluster: &str, name: &str) -> Vec<Neighb
         };
         let neighbour = found.entry(other).or_insert_with(|| Neighbour::new(other));
         neighbour.seed = neighbour.seed.take().or_else(|| pools::seed_of(container));
-        if container.runs() && container.is_kind_control_plane() {
-            neighbour.control_plane.get_or_insert_with(|| container.name.clone());
+        if container.is_kind_control_plane() {
+            let place = if container.runs() { &mut neighbour.control_plane } else { &mut neighbour.stopped };
+            place.get_or_insert_with(|| container.name.clone());
         }
     }
     found.into_values().collect()
@@ -224,11 +225,17 @@ mod tests {
         let found = neighbours(&containers, "lab", "kind");
         let told: Vec<_> = found
             .iter()
-            .map(|one| (one.cluster.as_str(), one.control_plane.as_deref(), one.seed.as_deref()))
+            .map(|one| {
+                let (runs, stopped) = (one.control_plane.as_deref(), one.stopped.as_deref());
+                (one.cluster.as_str(), runs, stopped, one.seed.as_deref())
+            })
             .collect();
         assert_eq!(
             told,
-            [("dev", Some("dev-control-plane"), Some("0a1b/dev")), ("old", None, Some("2c3d/old"))]
+            [
+                ("dev", Some("dev-control-plane"), None, Some("0a1b/dev")),
+                ("old", None, Some("old-control-plane"), Some("2c3d/old"))
+            ]
         );
     }
 
