@@ -17,7 +17,10 @@ own=$(sed -n 's/.*"\/var\/run\/nvidia-container-devices\/\([^"]*\)".*/\1/p' "$wo
 case "$*" in
 'info '*) cat "$world/info.json" ;;
 'ps --all '*) [ ! -e "$world/nodes.json" ] || echo node ;;
-'network inspect kind') cat '@NETWORK@' ;;
+'network inspect kind')
+	[ ! -e "$world/no-network" ] || { echo 'Error: No such network: kind' >&2; exit 1; }
+	cat '@NETWORK@'
+	;;
 'container inspect '*) cat "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
 'image inspect '*) cat '@IMAGE@' ;;
@@ -217,6 +220,22 @@ impl LabShims {
         let nodes = fs::read_to_string(self.path("nodes.template")).expect("it was written at the beginning");
         fs::write(self.path("nodes.json"), nodes.replace("@MARK@", "/dev/theirs"))
             .expect("the folder is ours");
+    }
+
+    /// Lets the containers of the cluster run since `time`.
+    pub fn runs_since(&self, time: &str) {
+        let text = fs::read_to_string(self.path("nodes.json")).expect("the cluster is made");
+        let mut nodes: Vec<Value> = serde_json::from_str(&text).expect("a list of containers");
+        nodes.iter_mut().for_each(|node| node["State"]["StartedAt"] = json!(time));
+        fs::write(self.path("nodes.json"), json!(nodes).to_string()).expect("the folder is ours");
+    }
+
+    /// Lets the API server be one that does not answer.
+    pub fn is_silent(&self) {
+        let path = self.berth.run(&["kubeconfig", self.name]).expect(0).stdout;
+        let text = fs::read_to_string(path.trim()).expect("berth keeps one");
+        let server = text.split_whitespace().find(|word| word.contains("https://")).expect("a server");
+        fs::write(path.trim(), text.replace(server, "https://127.0.0.1:1")).expect("the folder is ours");
     }
 
     /// Whether the engine has the containers of the cluster.
