@@ -40,6 +40,7 @@ async fn raise(
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let mut survey = session.survey(signals).await?;
+    let mut has_started = false;
     if survey.is_partial() && saved.is_none() {
         // What is in a stopped cluster is known once it runs: so it is started before anything is decided.
         show(session, &survey)?;
@@ -51,6 +52,7 @@ async fn raise(
             report(session, &outcome)?;
             return Ok(exit);
         }
+        has_started = outcome.changed;
         survey = session.survey(signals).await?;
     }
     // A plan with holes cannot be acted on, so there is nothing to show but what was in the way.
@@ -60,10 +62,11 @@ async fn raise(
         saved.hold(&plan)?;
     }
     allow(&plan, arguments.yes, session, signals).await?;
-    let (outcome, exit) = work(session, "up", &survey, signals, async |graph, run| {
+    let (mut outcome, exit) = work(session, "up", &survey, signals, async |graph, run| {
         if survey.is_clean() { nothing_to_do(&survey) } else { converge(graph, run).await }
     })
     .await?;
+    outcome.changed |= has_started;
     report(session, &outcome)?;
     let notes = survey.resources.iter().flat_map(|seen| &seen.notes);
     for note in notes.filter(|note| note.topic == "provided" && survey.is_clean()) {
