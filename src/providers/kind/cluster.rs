@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use super::Choices;
 use super::config::Config;
@@ -10,6 +11,7 @@ use super::folder::Folder;
 use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
+use super::restart::{Restart, Unpaused};
 use super::silence::{Silence, Silent};
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
@@ -17,7 +19,7 @@ use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, Res
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
-use crate::k8s::{Hub, Server};
+use crate::k8s::{Hub, Server, known_kind};
 use crate::os::{FileLock, files};
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
@@ -40,6 +42,10 @@ pub(super) struct Inner {
     pub(super) wanted: Wanted,
     leave: Leave,
     silence: Silence,
+    /// What this run let go on.
+    pub(super) unpaused: Unpaused,
+    /// The access that kind gave when the kept one led to nobody.
+    newer_access: OnceCell<ClusterAccess>,
     /// Whether the cluster itself says that it was adopted.
     says_adopted: AtomicBool,
 }
@@ -63,6 +69,8 @@ impl ClusterResource {
                 wanted: Wanted::of(environment, spec, local),
                 leave,
                 silence: Silence::default(),
+                unpaused: Unpaused::default(),
+                newer_access: OnceCell::new(),
                 says_adopted: AtomicBool::new(false),
                 hub,
             }),
@@ -185,7 +193,7 @@ impl ClusterResource {
     /// Asks the API server of a cluster whose containers all run.
     async fn ask(&self, sight: &Sight, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
-        let (access, is_kept) = match inner.kept_access() {
+        let (mut access, mut is_kept) = match inner.kept_access() {
             Some(access) => (access, true),
             None => match inner.access_from_kind(engine, &cx.flow).await {
                 Ok(access) => (access, false),
@@ -197,20 +205,51 @@ impl ClusterResource {
                 Err(fault) => return Err(fault),
             },
         };
-        if !inner.is_ready(&access, &cx.flow).await? {
+        let mut answer = inner.is_ready(&access, &cx.flow).await;
+        if is_kept && !matches!(answer, Ok(true)) {
+            // Before a server is called silent: is it the right one?
+            if let Some(newer) = inner.newer_access(&access, engine, &cx.flow).await {
+                (access, is_kept) = (newer, false);
+                answer = inner.is_ready(&access, &cx.flow).await;
+            }
+        }
+        if !answer? {
             return Ok(Seen::new(self.silent(sight, engine, cx)));
         }
         inner.silence.is_over();
         let server = inner.hub.probe(&access, &cx.flow).await?;
+        if let Some(why) = self.is_settling(sight, cx).await? {
+            return Ok(Seen::new(State::Progressing(why)));
+        }
         let mut seen =
             Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
         seen.notes.extend(other_version(&server, inner.config.kubernetes));
         if is_kept && !sight.is_making {
             return Ok(seen);
         }
-        let why = if sight.kind_ended { "kind has made it" } else { "its kubeconfig is gone or damaged" };
+        let why = if sight.kind_ended {
+            "kind has made it"
+        } else if inner.newer_access.initialized() {
+            "its kubeconfig leads elsewhere"
+        } else {
+            "its kubeconfig is gone or damaged"
+        };
         let change = Change::new(ChangeKind::Update, self.subject()).because(why);
         Ok(seen.to_change(vec![change], KeepAccess { inner: Arc::clone(inner), access }))
+    }
+
+    /// Why what the API server says may still be of the time before nodes were started again. Nothing is asked
+    /// where none was, and nothing where the cluster goes anyway.
+    async fn is_settling(&self, sight: &Sight, cx: &Cx) -> Result<Option<String>, Fault> {
+        let inner = &self.inner;
+        let restart = Restart::of(&sight.containers, &inner.unpaused, cx.clock.now());
+        let Some(restart) = restart.filter(|_| !inner.leave.removes) else { return Ok(None) };
+        let kind = |group: &str, name: &str| known_kind(group, name).expect("it is built in");
+        let leases = inner.hub.list_all(&kind("coordination.k8s.io/v1", "Lease"), &cx.flow).await?;
+        if let Some(why) = restart.unrenewed(&leases) {
+            return Ok(Some(why));
+        }
+        Ok(restart.unheard(&inner.hub.list_all(&kind("v1", "Pod"), &cx.flow).await?))
     }
 
     /// Of a cluster whose API server does not answer: it will, or it has not for too long.
@@ -317,6 +356,18 @@ impl Inner {
     /// The access that berth keeps. One that somebody damaged is as good as none: it can be had again.
     fn kept_access(&self) -> Option<ClusterAccess> {
         Kubeconfig::read(&self.folder.kubeconfig()).ok().flatten()?.access().ok()
+    }
+
+    /// How to reach the cluster, as kind says, where that is not `kept`: kind is asked once in a run.
+    async fn newer_access(
+        &self,
+        kept: &ClusterAccess,
+        engine: &Engine,
+        flow: &Flow,
+    ) -> Option<ClusterAccess> {
+        let asked = self.newer_access.get_or_try_init(|| self.access_from_kind(engine, flow)).await;
+        // Without an answer there is nothing that could be better.
+        asked.ok().filter(|newer| *newer != kept).cloned()
     }
 
     /// How to reach the cluster, as kind says.

@@ -16,6 +16,7 @@ mod note;
 mod pools;
 pub mod preflight;
 mod program;
+mod restart;
 mod silence;
 mod step;
 mod verdict;
