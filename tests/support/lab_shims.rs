@@ -24,6 +24,7 @@ case "$*" in
 'container inspect '*) cat "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
 'image inspect '*) cat '@IMAGE@' ;;
+'run --rm '*' /kind/version') cat "$world/kubernetes" ;;
 # What a container lists that asks for all GPUs of the machine as nodes do.
 'run --rm '*':/var/run/nvidia-container-devices/all '*' -L')
 	[ ! -e "$world/no-gpus" ] || { cat '@NO_GPUS@' >&2; exit 127; }
@@ -126,6 +127,7 @@ impl LabShims {
         program("kind", KIND);
         let recorded = if engine == "podman" { "podman-4.3.1" } else { "docker-20.10" };
         fs::copy(fixture(recorded).join("info.json"), lab.path("info.json")).expect("both are there");
+        fs::write(lab.path("kubernetes"), "v1.36.3\n").expect("the folder is ours");
         let nodes = [("control-plane", "control-plane"), ("worker", "worker")]
             .map(|(suffix, role)| lab.container(&format!("{name}-{suffix}"), role));
         fs::write(lab.path("nodes.template"), json!(nodes).to_string()).expect("the folder is ours");

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::Choices;
 use super::config::Config;
+use super::difference::Roles;
 use super::failure::failed;
 use super::folder::Folder;
 use super::mark::Digest;
@@ -14,7 +16,7 @@ use super::program::Kind;
 use super::restart::{Restart, Unpaused};
 use super::silence::{Silence, Silent};
 use super::step::{self, Adopt, KeepAccess, Make, Start};
-use super::verdict::{Sight, Verdict, ended, judge};
+use super::verdict::{Sight, Verdict, asks_for_a_version, ended, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
@@ -25,6 +27,9 @@ use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
 use crate::providers::kubeconfig::Kubeconfig;
 use crate::providers::{Leave, Local};
+
+/// How long an API server may take to say its version.
+const VERSION: Duration = Duration::from_secs(5);
 
 /// The cluster of an environment in containers of this machine.
 pub struct ClusterResource {
@@ -99,16 +104,18 @@ impl ClusterResource {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
             }
             Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
-                self.to_adopt(&engine, &cx.flow).await?
+                match self.misfit(&sight) {
+                    Some(why) => self.not_adopted(&why),
+                    None => self.to_adopt(&engine, &cx.flow).await?,
+                }
             }
             Verdict::Foreign { whose, adoptable } => self.in_the_way(&whose, adoptable),
             Verdict::Incomplete(gone) => {
                 let why = format!("{} gone", listed(&gone));
                 self.needs_a_new_one(State::Broken(why.clone()), &why)
             }
-            Verdict::Differs(sections) => {
-                let why = format!("the profile's {} changed since it was made", sections.join(" and "));
-                let seen = self.needs_a_new_one(State::Ready, &why);
+            Verdict::Differs(differences) => {
+                let seen = self.needs_a_new_one(State::Ready, &differences.join(" and "));
                 // The connection of a run is made once: of a new cluster, if there is to be one.
                 if inner.leave.recreate { seen } else { self.with_access(seen, &engine, cx).await? }
             }
@@ -138,8 +145,9 @@ impl ClusterResource {
     }
 
     fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>) -> Seen {
-        let mut change = Change::new(kind, self.subject());
-        change.reason = why;
+        let outline = self.inner.config.outline(self.inner.choices.image.as_deref());
+        let reason = why.map(|why| format!("{why}; {outline}")).unwrap_or(outline);
+        let change = Change::new(kind, self.subject()).because(reason);
         let mut seen = Seen::new(state).to_change(vec![change], Make { inner: Arc::clone(&self.inner) });
         seen.notes.extend(self.is_frail());
         seen
@@ -166,6 +174,30 @@ impl ClusterResource {
         // Nothing of ours is there: there is nothing to be looked at in it, and nothing to take away.
         let mut seen = Seen::new(State::Absent);
         seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen
+    }
+
+    /// Why a cluster that somebody else made cannot be the one of the profile: none of its nodes would ever come or
+    /// go.
+    fn misfit(&self, sight: &Sight) -> Option<String> {
+        let nodes: Vec<&Container> = sight.containers.iter().filter(|one| one.is_kind_node()).collect();
+        let (there, declared) = (Roles::of(&nodes), Roles::wanted(&self.inner.config));
+        (there != declared).then(|| {
+            format!(
+                "it has {}, and the profile says {}; write `controlPlanes: {}` under `cluster.kind`, and `nodeGroups` \
+                 of {} in all",
+                there.words(),
+                declared.words(),
+                there.control_planes,
+                if there.workers == 1 { "1 node".to_string() } else { format!("{} nodes", there.workers) }
+            )
+        })
+    }
+
+    /// A cluster that is left as it is, though it was asked to be taken over.
+    fn not_adopted(&self, why: &str) -> Seen {
+        let mut seen = Seen::new(State::Absent);
+        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(why)];
         seen
     }
 
@@ -205,6 +237,20 @@ impl ClusterResource {
                 Err(fault) => return Err(fault),
             },
         };
+        // Over a connection of its own: that of the run may be needed for a new cluster.
+        if asks_for_a_version(sight, &inner.config)
+            && let Ok(server) = Server::ask(&access, VERSION, &cx.flow).await
+            && server.version != inner.config.kubernetes
+        {
+            let (major, minor) = inner.config.kubernetes;
+            let why = format!(
+                "image: `{}` with Kubernetes {}, the profile says {major}.{minor}",
+                sight.containers.first().map(|node| node.image.as_str()).unwrap_or_default(),
+                server.full_version
+            );
+            let seen = self.needs_a_new_one(State::Ready, &why);
+            return if inner.leave.recreate { Ok(seen) } else { self.with_access(seen, engine, cx).await };
+        }
         let mut answer = inner.is_ready(&access, &cx.flow).await;
         if is_kept && !matches!(answer, Ok(true)) {
             // Before a server is called silent: is it the right one?

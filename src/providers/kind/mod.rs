@@ -3,6 +3,7 @@
 
 mod cluster;
 mod config;
+mod difference;
 mod failure;
 mod folder;
 mod gpus;

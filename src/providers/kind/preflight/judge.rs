@@ -1,5 +1,5 @@
 use super::sight::{EngineSight, Holder, KindSight, Obstacle, Sight};
-use super::{Finding, Level, Wanted, gpu_finding};
+use super::{Finding, Level, Wanted, gpu_finding, image};
 use crate::base::Fault;
 use crate::containers::EngineKind;
 
@@ -36,7 +36,12 @@ pub fn judge(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
         }
         Err(fault) => findings.push(without_engine(fault)),
     }
+    let before = findings.len();
     kind_findings(&sight.kind, wanted, &mut findings);
+    // Another kind has other images.
+    if findings[before..].iter().all(|finding| finding.level == Level::Warn) {
+        findings.extend(image::finding(&sight.image, wanted));
+    }
     inotify_findings(sight, &mut findings);
     for obstacle in &sight.obstacles {
         findings.extend(port_finding(obstacle, sight));

@@ -1,6 +1,7 @@
 //! What of this machine would make a kind cluster fail, found before anything is made.
 
 mod gpus;
+mod image;
 mod judge;
 mod machine;
 mod proxies;
@@ -12,12 +13,13 @@ mod wanted;
 
 pub(super) use gpus::finding as gpu_finding;
 pub use gpus::{GpuGroup, WantedGpus, check_gpus};
+pub use image::ImageSight;
 pub use judge::{GET_KIND, judge, size};
 pub use machine::{Inotify, Machine};
 pub use proxies::{Proxies, Proxy};
 pub use routes::Route;
 pub use sight::{EngineSight, Holder, KindSight, Obstacle, Sight, sight};
-pub use wanted::{Wanted, WantedPort};
+pub use wanted::{Wanted, WantedImage, WantedPort};
 
 use crate::base::{Change, ChangeKind, Note};
 use crate::flow::Flow;
