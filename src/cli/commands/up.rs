@@ -43,7 +43,9 @@ async fn raise(
     let mut has_started = false;
     if survey.is_partial() && saved.is_none() {
         // What is in a stopped cluster is known once it runs: so it is started before anything is decided.
-        show(session, &survey)?;
+        let plan = show(session, &survey)?;
+        // What stays in the way of all of it is said at once.
+        free(&plan, session)?;
         let started = work(session, "up", &survey, signals, async |graph, run| {
             converge_seen(graph, &survey, run).await
         });
@@ -88,8 +90,8 @@ fn show(session: &Session<'_>, survey: &Survey) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// Refuses when somebody else's things are in the way; asks when something that stands would be lost.
-async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals) -> Result<(), Failure> {
+/// Refuses when something is in the way that a run does not clear.
+fn free(plan: &Plan, session: &Session<'_>) -> Result<(), Failure> {
     let conflicts: Vec<String> = plan
         .resources
         .iter()
@@ -109,6 +111,12 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
             remedy(&conflicts, &session.again("up")),
         ));
     }
+    Ok(())
+}
+
+/// Refuses when somebody else's things are in the way; asks when something that stands would be lost.
+async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals) -> Result<(), Failure> {
+    free(plan, session)?;
     let lost = plan.destructive().count();
     if lost == 0 || yes {
         return Ok(());

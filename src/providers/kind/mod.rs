@@ -22,6 +22,9 @@ mod silence;
 mod step;
 mod verdict;
 
+use crate::profile::Environment;
+use crate::profile::schema::KindCluster;
+
 pub use cluster::ClusterResource;
 pub use gpus::GpuSetup;
 pub use inventory::{remains, standing, stranger};
@@ -29,6 +32,11 @@ pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;
 pub use note::PoolNote;
+
+/// The names of the nodes that the cluster of `environment` has by its profile, which declares `spec`.
+pub fn node_names(environment: &Environment, spec: &KindCluster) -> Vec<String> {
+    config::Config::new(environment, spec).nodes().into_iter().map(|node| node.name).collect()
+}
 
 /// The Docker network of all clusters, unless the user chose another one.
 const NETWORK: &str = "kind";

@@ -53,6 +53,12 @@ pub async fn check(local: &Local, wanted: &Wanted, flow: &Flow) -> Vec<Finding> 
     judge(&sight(local, wanted, flow).await, wanted)
 }
 
+/// What the cluster of one profile stumbles over on a machine of which `seen` is known: its ports and its image.
+pub async fn check_profile(local: &Local, wanted: &Wanted, seen: &Sight, flow: &Flow) -> Vec<Finding> {
+    let sight = sight::of_profile(local, wanted, seen, flow).await;
+    judge::profile_findings(&sight, wanted)
+}
+
 /// What `findings` add to a plan: conflicts of what would fail, and notes of the rest.
 pub fn told(findings: &[Finding]) -> (Vec<Change>, Vec<Note>) {
     let failing = findings.iter().filter(|finding| finding.level == Level::Fail).map(|finding| {

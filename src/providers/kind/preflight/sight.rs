@@ -125,6 +125,13 @@ pub async fn sight(local: &Local, wanted: &Wanted, flow: &Flow) -> Sight {
     }
 }
 
+/// Looks at what one profile asks for besides, on a machine of which `seen` is known.
+pub(super) async fn of_profile(local: &Local, wanted: &Wanted, seen: &Sight, flow: &Flow) -> Sight {
+    let found = local.engine.find().map(|engine| engine.patient(PATIENCE)).ok();
+    let image = image::look(found.as_ref(), wanted, &seen.kind, flow).await;
+    Sight { image, obstacles: obstacles(found.as_ref(), wanted).await, ..seen.clone() }
+}
+
 /// Looks at the GPUs as nodes would see them. Starting a container may take longer than an answer does.
 pub(super) async fn gpu_sight(
     local: &Local,
