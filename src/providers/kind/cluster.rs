@@ -226,7 +226,10 @@ impl ClusterResource {
     async fn ask(&self, sight: &Sight, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
         let (mut access, mut is_kept) = match inner.kept_access() {
-            Some(access) => (access, true),
+            Some(kept) => match inner.newer_access.get().filter(|newer| **newer != kept) {
+                Some(newer) => (newer.clone(), false),
+                None => (kept, true),
+            },
             None => match inner.access_from_kind(engine, &cx.flow).await {
                 Ok(access) => (access, false),
                 // kind reads it inside of a node, which has none before its making came that far.
@@ -237,27 +240,21 @@ impl ClusterResource {
                 Err(fault) => return Err(fault),
             },
         };
-        // Over a connection of its own: that of the run may be needed for a new cluster.
-        if asks_for_a_version(sight, &inner.config)
-            && let Ok(server) = Server::ask(&access, VERSION, &cx.flow).await
-            && server.version != inner.config.kubernetes
-        {
-            let (major, minor) = inner.config.kubernetes;
-            let why = format!(
-                "image: `{}` with Kubernetes {}, the profile says {major}.{minor}",
-                sight.containers.first().map(|node| node.image.as_str()).unwrap_or_default(),
-                server.full_version
-            );
-            let seen = self.needs_a_new_one(State::Ready, &why);
-            return if inner.leave.recreate { Ok(seen) } else { self.with_access(seen, engine, cx).await };
-        }
-        let mut answer = inner.is_ready(&access, &cx.flow).await;
-        if is_kept && !matches!(answer, Ok(true)) {
+        let mut other = self.other_image(sight, &access, cx).await;
+        let mut answer = if other.is_none() { inner.is_ready(&access, &cx.flow).await } else { Ok(true) };
+        if is_kept && other.is_none() && !matches!(answer, Ok(true)) {
             // Before a server is called silent: is it the right one?
             if let Some(newer) = inner.newer_access(&access, engine, &cx.flow).await {
                 (access, is_kept) = (newer, false);
-                answer = inner.is_ready(&access, &cx.flow).await;
+                other = self.other_image(sight, &access, cx).await;
+                if other.is_none() {
+                    answer = inner.is_ready(&access, &cx.flow).await;
+                }
             }
+        }
+        if let Some(why) = other {
+            let seen = self.needs_a_new_one(State::Ready, &why);
+            return if inner.leave.recreate { Ok(seen) } else { self.with_access(seen, engine, cx).await };
         }
         if !answer? {
             return Ok(Seen::new(self.silent(sight, engine, cx)));
@@ -282,6 +279,24 @@ impl ClusterResource {
         };
         let change = Change::new(ChangeKind::Update, self.subject()).because(why);
         Ok(seen.to_change(vec![change], KeepAccess { inner: Arc::clone(inner), access }))
+    }
+
+    /// That the profile, which names a Kubernetes and no image, wants another one than the API server at `access` has.
+    /// It is asked over a connection of its own: that of the run may be needed for a new cluster.
+    async fn other_image(&self, sight: &Sight, access: &ClusterAccess, cx: &Cx) -> Option<String> {
+        let config = &self.inner.config;
+        if !asks_for_a_version(sight, config) {
+            return None;
+        }
+        let server = Server::ask(access, VERSION, &cx.flow).await.ok()?;
+        let (major, minor) = config.kubernetes;
+        (server.version != config.kubernetes).then(|| {
+            format!(
+                "image: `{}` with Kubernetes {}, the profile says {major}.{minor}",
+                sight.containers.first().map(|node| node.image.as_str()).unwrap_or_default(),
+                server.full_version
+            )
+        })
     }
 
     /// Why what the API server says may still be of the time before nodes were started again. Nothing is asked
@@ -329,7 +344,7 @@ impl ClusterResource {
 
     /// What is in a cluster can be looked at as long as its API server answers.
     async fn with_access(&self, seen: Seen, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
-        let access = match self.inner.kept_access() {
+        let access = match self.inner.newer_access.get().cloned().or_else(|| self.inner.kept_access()) {
             Some(access) => Some(access),
             None => self.inner.access_from_kind(engine, &cx.flow).await.ok(),
         };
