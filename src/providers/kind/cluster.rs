@@ -115,7 +115,7 @@ impl ClusterResource {
                 self.needs_a_new_one(State::Broken(why.clone()), &why)
             }
             Verdict::Differs(differences) => {
-                let seen = self.needs_a_new_one(State::Ready, &differences.join(" and "));
+                let seen = self.needs_a_new_one(State::Ready, &differences.join("; "));
                 // The connection of a run is made once: of a new cluster, if there is to be one.
                 if inner.leave.recreate { seen } else { self.with_access(seen, &engine, cx).await? }
             }
