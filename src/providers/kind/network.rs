@@ -94,7 +94,7 @@ pub async fn network(
     let (containers, info) = futures::try_join!(engine.kind_containers(None), engine.info())?;
     let nodes = |container: &&Container| container.kind_cluster() == Some(cluster);
     let Some(name) = network_name(containers.iter().filter(nodes)) else { return Ok(None) };
-    let Some(found) = engine.network(&name).await? else { return Ok(None) };
+    let Some(found) = engine.network_in_use(&name).await? else { return Ok(None) };
     let mut network = Network {
         title: format!("{} network `{name}`", engine.kind()),
         subnets: found.subnets.iter().filter_map(|(range, gateway)| subnet(range, *gateway)).collect(),

@@ -55,15 +55,24 @@ impl Lab {
         Self::seated(name, Seats::take_all(name)?)
     }
 
+    /// A lab of one node in Podman, where this machine has that: `docker` is Podman then.
+    pub fn in_podman(name: &str) -> Option<Self> {
+        let ground = Ground::of_podman(name)?;
+        Some(Self::on(ground, name, Seats::wait_for(1)))
+    }
+
     fn seated(name: &str, seats: Seats) -> Option<Self> {
-        let ground = Ground::find(name)?;
+        Some(Self::on(Ground::find(name)?, name, seats))
+    }
+
+    fn on(ground: &'static Ground, name: &str, seats: Seats) -> Self {
         watches::wait_for_inotify(name, seats.count());
         let name = format!("{name}-{}", seats::checkout());
         let ports = Ports::take();
         let remains = Remains::of(&name, ports.all(), ground);
         // Of a run that was killed.
         remains.remove();
-        let mut berth = Berth::new().with_variable("BERTH_ENGINE", "docker");
+        let mut berth = Berth::new().with_variable("BERTH_ENGINE", ground.engine());
         let programs = berth.home().with_file_name("programs");
         link_programs(&programs, &[&ground.kind, &ground.docker]);
         berth = berth.with_path_first(&programs);
@@ -74,7 +83,7 @@ impl Lab {
             // Without a value, docker finds its daemon where it always is.
             berth = berth.with_variable(variable, &std::env::var(variable).unwrap_or_default());
         }
-        Some(Self { name, berth, ground, programs, ports, remains, _seats: seats })
+        Self { name, berth, ground, programs, ports, remains, _seats: seats }
     }
 
     /// The name of the environment and of its cluster.
