@@ -5,7 +5,7 @@ mod cluster;
 mod config;
 mod failure;
 mod folder;
-mod gpu;
+mod gpus;
 mod images;
 mod inventory;
 mod mark;
@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use crate::containers::EngineKind;
 
 pub use cluster::ClusterResource;
+pub use gpus::GpuSetup;
 pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network};

@@ -3,18 +3,23 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
 
+use super::container::title_elsewhere;
 use super::make;
-use super::store::{LABEL, Store, title, title_of};
+use super::port::{self, Port};
+use super::store::{LABEL, Role, Store, title, title_of};
 use super::users::users;
 use super::volume::{self, Volume};
 use crate::base::{Fault, Note};
 use crate::containers::{Container, Engine};
 use crate::engine::{Seen, State};
+use crate::flow::Flow;
 
 /// What goes with a lab: the registries that no other lab uses.
 pub(super) struct Going {
     /// The cluster of the lab.
     cluster: String,
+    /// The port of the registry that the profile declares.
+    port: Option<u16>,
     /// Whether images go too.
     images: bool,
     /// The registries of the profile, those that the lab's nodes were seen to use, and, when images go too,
@@ -37,15 +42,25 @@ impl Going {
     /// What goes with the lab of `cluster`, whose profile declares `stores`.
     pub(super) fn new(stores: &[Store], cluster: String, images: bool) -> Self {
         let concerned = stores.iter().map(|store| (store.name(), store.mark())).collect();
-        Self { cluster, images, concerned: Mutex::new(concerned) }
+        let port = stores.iter().find_map(|store| match store.role {
+            Role::Own(port) => Some(port),
+            Role::Cache(_) => None,
+        });
+        Self { cluster, port, images, concerned: Mutex::new(concerned) }
     }
 
     /// What is there of it.
-    pub(super) async fn look(&self, engine: &Engine) -> Result<Seen, Fault> {
+    pub(super) async fn look(&self, engine: &Engine, flow: &Flow) -> Result<Seen, Fault> {
         let all = self.find(engine).await?;
         let goes = all.iter().any(|found| found.goes(self.images));
         let mut seen = Seen::new(if goes { State::Ready } else { State::Absent });
         seen.notes = all.iter().filter_map(|found| found.stays(self.images)).collect();
+        if let Some(port) = self.port
+            && let Port::Registry(by) = port::look(port, engine, flow).await?
+        {
+            let text = format!("{}: berth did not start it", title_elsewhere(port, &by));
+            seen.notes.push(Note::new("kept", text));
+        }
         Ok(seen)
     }
 

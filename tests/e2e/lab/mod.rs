@@ -7,7 +7,7 @@ mod seats;
 mod watches;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -75,6 +75,9 @@ impl Lab {
         let mut berth = Berth::new().with_variable("BERTH_ENGINE", ground.engine());
         let programs = berth.home().with_file_name("programs");
         link_programs(&programs, &[&ground.kind, &ground.docker]);
+        if ground.engine() == "podman" {
+            unset_host(&programs.join("podman"), &ground.docker);
+        }
         berth = berth.with_path_first(&programs);
         if let Some(image) = &ground.image {
             berth = berth.with_variable("BERTH_KIND_IMAGE", image);
@@ -209,6 +212,14 @@ impl Lab {
         command.args(arguments).env("HOME", self.home()).current_dir(self.work());
         command
     }
+}
+
+/// Podman as it is without `CONTAINER_HOST`, by which tests keep berth away from it, and which may not be empty.
+fn unset_host(path: &Path, podman: &Path) {
+    fs::remove_file(path).expect("a link to it");
+    let script = format!("#!/bin/sh\nunset CONTAINER_HOST\nexec '{}' \"$@\"\n", podman.display());
+    fs::write(path, script).expect("the folder is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
 /// Links to programs, alone in a folder: what else lies beside them is not found on PATH.
