@@ -39,7 +39,7 @@ case "$*" in
 	{ printf 'toolkit\nruntime nvidia\nmodifies 0\n'; cat "$world/gpu-node.own"; } >"$world/gpu-node.done"
 	mv "$world/gpu-node.done" "$world/gpu-node"
 	;;
-'network ls'* | 'ps '* | 'exec '*) ;;
+'network ls'* | 'ps '* | 'volume ls '* | 'exec '*) ;;
 *) echo "not recorded: $*" >&2; exit 70 ;;
 esac
 "#;
@@ -106,13 +106,14 @@ impl LabShims {
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).expect("the folder is ours");
         let berth = Berth::new().with_path_first(&bin).with_variable("BERTH_ENGINE", engine);
+        let recorded = recorded(engine);
         let lab = Self { folder, engine, plane: ControlPlane::own(), name, berth };
         let program = |name: &str, text: &str| {
             let text = text
                 .replace("@WORLD@", &lab.folder.path().display().to_string())
                 .replace("@NAME@", name)
                 .replace("@GONE@", &fixture("docker-not-running.txt").display().to_string())
-                .replace("@NETWORK@", &fixture("docker-20.10/network-inspect.json").display().to_string())
+                .replace("@NETWORK@", &fixture(recorded).join("network-inspect.json").display().to_string())
                 .replace("@KUBECONFIG@", &lab.plane.kubeconfig().display().to_string())
                 .replace("@IMAGE@", &fixture("docker-20.10/image-inspect.json").display().to_string())
                 .replace("@GPUS@", &fixture("nvidia-smi-list.txt").display().to_string())
@@ -124,7 +125,6 @@ impl LabShims {
         };
         program(engine, ENGINE);
         program("kind", KIND);
-        let recorded = if engine == "podman" { "podman-4.3.1" } else { "docker-20.10" };
         fs::copy(fixture(recorded).join("info.json"), lab.path("info.json")).expect("both are there");
         let nodes = [("control-plane", "control-plane"), ("worker", "worker")]
             .map(|(suffix, role)| lab.container(&format!("{name}-{suffix}"), role));
@@ -141,11 +141,8 @@ impl LabShims {
 
     /// A node as the engine was recorded to show one, under another name.
     fn container(&self, name: &str, role: &str) -> Value {
-        let file = match self.engine {
-            "podman" => "podman-4.3.1/container-inspect.json",
-            _ => "docker-20.10/node-inspect.json",
-        };
-        let text = fs::read_to_string(fixture(file)).expect("it belongs to the repository");
+        let file = fixture(recorded(self.engine)).join("node-inspect.json");
+        let text = fs::read_to_string(file).expect("it belongs to the repository");
         let mut node = serde_json::from_str::<Value>(&text).expect("it was recorded whole")[0].take();
         let old = node["Name"].as_str().expect("a name");
         let slash = if old.starts_with('/') { "/" } else { "" };
@@ -278,6 +275,11 @@ impl Drop for LabShims {
         let names = ["control-plane", "worker"].map(|suffix| format!("node/{}-{suffix}", self.name));
         self.plane.kubectl(&["delete", "--ignore-not-found", &names[0], &names[1]]);
     }
+}
+
+/// The folder of what was recorded of `engine`.
+fn recorded(engine: &str) -> &'static str {
+    if engine == "podman" { "podman-4.3.1" } else { "docker-20.10" }
 }
 
 fn fixture(name: &str) -> PathBuf {

@@ -148,7 +148,7 @@ impl Batch {
         finished: &Finished,
     ) -> Result<Vec<String>, Fault> {
         if !finished.succeeded() {
-            return Err(self.refused(node, finished));
+            return Err(self.refused(engine, node, finished));
         }
         let given = given_names(&finished.stdout);
         let mut names: Vec<String> = self.wanted.iter().flat_map(|image| image.names.clone()).collect();
@@ -179,7 +179,7 @@ impl Batch {
             .hint(format!("`{} exec {} crictl images` shows what it has", engine.kind(), node.name)))
     }
 
-    fn refused(&self, node: &Node, finished: &Finished) -> Fault {
+    fn refused(&self, engine: &Engine, node: &Node, finished: &Finished) -> Fault {
         let said =
             finished.stderr.lines().filter(|line| !line.starts_with("time=")).collect::<Vec<_>>().join("\n");
         let reason = said.trim().trim_start_matches("ctr: ").to_string();
@@ -187,7 +187,13 @@ impl Batch {
         let attempted = format!("load `{}` into node `{}`", self.title(), node.name);
         let archive = matches!(self.wanted[0].source, Source::Archive { .. });
         let (kind, hint) = if reason.contains("no space left on device") {
-            (FaultKind::Quota, "its disk is the engine's: `docker system df` shows what takes it, `docker system prune` removes what is unused".to_string())
+            let engine = engine.kind();
+            (
+                FaultKind::Quota,
+                format!(
+                    "its disk is the engine's: `{engine} system df` shows what takes it, `{engine} system prune` removes what is unused"
+                ),
+            )
         } else if ["unexpected EOF", "unrecognized image format", "invalid tar header", "short read"]
             .iter()
             .any(|word| reason.contains(word))

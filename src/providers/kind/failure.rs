@@ -1,10 +1,11 @@
 use crate::base::{Fault, FaultKind};
+use crate::containers::EngineKind;
 use crate::os::Finished;
 
-/// The fault of a kind that failed at `command`, with the node image that it was given: what it stumbled
-/// over in words that help, or else its own last words. Its own first words name the command of the engine
+/// The fault of a kind that failed at `command` with `engine`, and with the node image that it was given: what it
+/// stumbled over in words that help, or else its own last words. Its own first words name the command of the engine
 /// with all arguments, and those may hold a proxy's password: they are never shown.
-pub(super) fn failed(command: &str, finished: &Finished, image: Option<&str>) -> Fault {
+pub(super) fn failed(command: &str, finished: &Finished, image: Option<&str>, engine: EngineKind) -> Fault {
     let said = &finished.stderr;
     let attempted = format!("run `kind {command}`");
     let fault = |kind, reason: String, hint: &str| Fault::new(kind, attempted.clone(), reason).hint(hint);
@@ -17,24 +18,28 @@ pub(super) fn failed(command: &str, finished: &Finished, image: Option<&str>) ->
         return fault(FaultKind::Transient, words, "run the same command again");
     }
     if said.contains("no space left on device") {
-        let hint = "make room on the disk of the container engine (`docker system df` shows what is on it) and \
-                    run the same command again";
-        return fault(FaultKind::Quota, "no space left on device".to_string(), hint);
+        let hint = format!(
+            "make room on the disk of the container engine (`{engine} system df` shows what is on it) and run the \
+             same command again"
+        );
+        return fault(FaultKind::Quota, "no space left on device".to_string(), &hint);
     }
     if said.contains("failed to pull image") {
         let image = image.unwrap_or("its node image");
         let reason = format!("the image `{image}` is not on this machine and cannot be pulled: {words}");
-        let hint = "name an image that is here or can be pulled: `cluster.kind.image` in the profile, or \
-                    BERTH_KIND_IMAGE for all clusters of this machine; without a network, load one first with \
-                    `docker load`";
-        return fault(FaultKind::Invalid, reason, hint);
+        let hint = format!(
+            "name an image that is here or can be pulled: `cluster.kind.image` in the profile, or BERTH_KIND_IMAGE for \
+             all clusters of this machine; without a network, load one first with `{engine} load`"
+        );
+        return fault(FaultKind::Invalid, reason, &hint);
     }
     if said.contains("could not find a log line that matches") {
-        let hint = "raise the limits: `sudo sysctl fs.inotify.max_user_instances=512 \
-                    fs.inotify.max_user_watches=524288`; if that was not it, `docker run --privileged IMAGE` shows \
-                    how far the image comes";
+        let hint = format!(
+            "raise the limits: `sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`; if \
+             that was not it, `{engine} run --privileged IMAGE` shows how far the image comes"
+        );
         let reason = "a node did not start: most often this machine has too few inotify instances or watches";
-        return fault(FaultKind::Quota, reason.to_string(), hint);
+        return fault(FaultKind::Quota, reason.to_string(), &hint);
     }
     if ["address already in use", "port is already allocated", "permission denied"]
         .iter()
@@ -88,6 +93,7 @@ fn last_words(said: &str) -> Option<String> {
     };
     let line = from_output().or_else(from_kind).or_else(|| lines(before).pop())?;
     let line = line.trim_start_matches("docker: ").trim_start_matches("Error response from daemon: ");
+    let line = line.trim_start_matches("Error: ");
     Some(line.trim_end_matches('.').to_string()).filter(|line| !line.is_empty())
 }
 
@@ -138,7 +144,7 @@ mod tests {
 
     fn of(stderr: &str) -> Fault {
         let finished = Finished { code: Some(1), stdout: String::new(), stderr: stderr.to_string() };
-        failed("create cluster", &finished, Some("localhost/nope:v1"))
+        failed("create cluster", &finished, Some("localhost/nope:v1"), EngineKind::Docker)
     }
 
     #[test]

@@ -64,12 +64,6 @@ pub(super) async fn look(port: u16, engine: &Engine, flow: &Flow) -> Result<Port
 
 /// The running container that has `port` of this machine.
 async fn container(port: u16, engine: &Engine) -> Result<Option<Container>, Fault> {
-    let filter = format!("publish={port}");
-    let listed =
-        engine.call("list containers", ["ps", "--quiet", "--no-trunc", "--filter", filter.as_str()]).await?;
-    let ids: Vec<&str> = listed.stdout.split_whitespace().collect();
-    let has_it = |container: &Container| {
-        container.runs() && container.ports.iter().any(|published| published.host == port)
-    };
-    Ok(engine.inspect(&ids).await?.into_iter().find(has_it))
+    let has_it = |container: &Container| container.ports.iter().any(|published| published.host == port);
+    Ok(engine.running().await?.into_iter().find(has_it))
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use super::WantedGpus;
 use crate::base::AddressRange;
+use crate::containers::EngineKind;
 use crate::profile::Environment;
 use crate::profile::schema::{KindCluster, KindIpFamily};
 use crate::providers::Local;
@@ -51,7 +52,7 @@ impl Wanted {
     pub fn usual() -> Self {
         Self {
             cluster: String::new(),
-            network: Choices::default().network().to_string(),
+            network: Choices::default().network(EngineKind::Docker).to_string(),
             kubernetes: crate::profile::NEWEST,
             control_planes: 1,
             workers: 0,
@@ -71,9 +72,11 @@ impl Wanted {
                 protocol: port.protocol.as_str().to_string(),
             })
         });
+        // Without any it does not come so far.
+        let engine = local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind());
         Self {
             cluster: environment.name.clone(),
-            network: local.kind.network().to_string(),
+            network: local.kind.network(engine).to_string(),
             kubernetes: environment.kubernetes,
             control_planes: u64::from(spec.control_planes),
             workers: environment.node_groups.iter().map(|group| u64::from(count(group))).sum(),
