@@ -70,15 +70,12 @@ impl Session<'_> {
 
     /// A request for a host of the environment at the port of this machine that leads to `port` of the nodes.
     fn request_at_port(&self, port: u16) -> Option<String> {
-        let ClusterSpec::Kind(kind) = &self.environment.cluster else { return None };
-        let mapped = kind.ports.iter().find(|mapped| mapped.node == port)?;
-        let address = match mapped.listen.parse::<IpAddr>().ok()? {
-            IpAddr::V4(any) if any.is_unspecified() => "127.0.0.1".to_string(),
+        let mapped = plan::mapped_port(&self.environment, port)?;
+        let address = match mapped.ip() {
             IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(any) if any.is_unspecified() => "[::1]".to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
         };
-        let (host, port) = (self.host(), mapped.host);
+        let (host, port) = (self.host(), mapped.port());
         Some(format!("curl --resolve {host}:{port}:{address} http://{host}:{port}/"))
     }
 

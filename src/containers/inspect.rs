@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// A container.
@@ -12,6 +13,8 @@ pub struct Container {
     pub name: String,
     /// Whether it runs.
     pub state: ContainerState,
+    /// Since when it runs, as far as the engine says it.
+    pub started: Option<Timestamp>,
     /// The reference that it was made from.
     pub image: String,
     /// The id of its image.
@@ -98,6 +101,7 @@ impl Container {
         } else {
             ContainerState::Stopped { word, code: value["State"]["ExitCode"].as_i64().unwrap_or_default() }
         };
+        let started = value["State"]["StartedAt"].as_str().and_then(|text| text.parse().ok());
         let image_id = match text(&value["Image"]) {
             // Podman leaves out which hash it is.
             hash if hash.len() == 64 && !hash.contains(':') => format!("sha256:{hash}"),
@@ -113,6 +117,7 @@ impl Container {
         Self {
             id: text(&value["Id"]),
             name: text(&value["Name"]).trim_start_matches('/').to_string(),
+            started: started.filter(|_| state == ContainerState::Running),
             state,
             image: text(&value["Config"]["Image"]),
             image_id,
@@ -224,13 +229,24 @@ mod tests {
 
     #[test]
     fn a_stopped_container_is_told_with_its_exit_code() {
-        let value = json!({"Id": "1f", "Name": "/lab-control-plane", "State": {"Status": "exited", "ExitCode": 137},
+        let value = json!({"Id": "1f", "Name": "/lab-control-plane",
+            "State": {"Status": "exited", "ExitCode": 137, "StartedAt": "2026-11-21T07:56:43.940671304Z"},
             "Config": {"Image": "kindest/node:v1.36.4", "Labels": {"io.x-k8s.kind.cluster": "lab"}},
             "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}}});
         let container = Container::of(&value);
-        assert!(!container.runs());
+        assert!(!container.runs() && container.started.is_none());
         assert_eq!(container.name, "lab-control-plane");
         assert_eq!(container.ports[0].host, 8080);
+    }
+
+    #[test]
+    fn a_container_that_runs_is_told_with_its_beginning() {
+        let text = include_str!("../../tests/fixtures/engines/docker-20.10/node-inspect.json");
+        let values: Value = serde_json::from_str(text).expect("JSON");
+        let container = Container::of(&values[0]);
+        assert_eq!(container.started, "2026-11-21T07:56:43.940671304Z".parse().ok());
+        let without = json!({"Name": "/lab-worker", "State": {"Status": "running", "StartedAt": "soon"}});
+        assert_eq!(Container::of(&without).started, None);
     }
 
     #[test]

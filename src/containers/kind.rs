@@ -54,6 +54,7 @@ mod tests {
             id: String::new(),
             name: format!("lab-{role}"),
             state: ContainerState::Running,
+            started: None,
             image: String::new(),
             image_id: String::new(),
             labels: Container::kind_labels("lab", role),

@@ -15,6 +15,7 @@ mod addresses;
 mod cluster;
 mod daemon;
 mod full_disk;
+mod gpus;
 mod harness;
 mod how_to;
 mod images;

@@ -28,6 +28,7 @@ mod documents;
 mod floors;
 mod image_load;
 mod labs_by_shim;
+mod labs_with_gpus;
 mod laws;
 mod laws_addons;
 mod laws_addons_alone;
@@ -51,6 +52,7 @@ mod reference_addons;
 mod registry;
 mod rendering;
 mod stage;
+mod standard_output;
 #[path = "../support/mod.rs"]
 mod support;
 mod verify;

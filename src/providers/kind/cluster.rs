@@ -7,11 +7,10 @@ use super::Choices;
 use super::config::Config;
 use super::failure::failed;
 use super::folder::Folder;
-use super::gpu;
 use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
-use super::silence::Silence;
+use super::silence::{Silence, Silent};
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
@@ -38,7 +37,7 @@ pub(super) struct Inner {
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
     local: Local,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     leave: Leave,
     silence: Silence,
     /// Whether the cluster itself says that it was adopted.
@@ -116,8 +115,7 @@ impl ClusterResource {
         let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
         if self.inner.leave.makes && seen.step.is_some() && seen.changes.iter().any(is_made) {
             let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
-            let (mut conflicts, notes) = preflight::told(&findings);
-            conflicts.extend(gpu::in_the_way(self.inner.config.groups()));
+            let (conflicts, notes) = preflight::told(&findings);
             seen.notes.extend(notes);
             if !conflicts.is_empty() {
                 seen.changes.extend(conflicts);
@@ -200,7 +198,7 @@ impl ClusterResource {
             },
         };
         if !inner.is_ready(&access, &cx.flow).await? {
-            return Ok(Seen::new(self.silent(engine, cx)));
+            return Ok(Seen::new(self.silent(sight, engine, cx)));
         }
         inner.silence.is_over();
         let server = inner.hub.probe(&access, &cx.flow).await?;
@@ -216,16 +214,19 @@ impl ClusterResource {
     }
 
     /// Of a cluster whose API server does not answer: it will, or it has not for too long.
-    fn silent(&self, engine: &Engine, cx: &Cx) -> State {
-        if !self.inner.silence.lasts_too_long(cx.clock.now()) {
-            return State::Progressing("its API server is not ready yet".to_string());
-        }
+    fn silent(&self, sight: &Sight, engine: &Engine, cx: &Cx) -> State {
         let name = &self.inner.config.name;
-        State::Broken(format!(
-            "all its containers run, and its API server does not answer: `{} restart {name}-control-plane` may help, \
-             `berth up {name} --recreate` makes the cluster anew, with all that is in it lost",
+        let remedy = format!(
+            "`{} restart {name}-control-plane` may help, `berth up {name} --recreate` makes the cluster anew, with all \
+             that is in it lost",
             engine.kind()
-        ))
+        );
+        self.inner.silence.judge(&Silent {
+            containers: &sight.containers,
+            now: cx.clock.now(),
+            waits: self.inner.leave.makes,
+            remedy: &remedy,
+        })
     }
 
     /// That several control planes do not find each other again: their etcd knows them by addresses that

@@ -5,12 +5,14 @@ mod cluster;
 mod config;
 mod failure;
 mod folder;
-mod gpu;
+mod gpus;
 mod images;
 mod inventory;
 mod mark;
 mod network;
+mod node;
 mod nodes;
+mod note;
 mod pools;
 pub mod preflight;
 mod program;
@@ -19,10 +21,12 @@ mod step;
 mod verdict;
 
 pub use cluster::ClusterResource;
+pub use gpus::GpuSetup;
 pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
-pub use network::{NetworkResource, network};
+pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;
+pub use note::PoolNote;
 
 /// The Docker network of all clusters, unless the user chose another one.
 const NETWORK: &str = "kind";

@@ -82,6 +82,7 @@ mod tests {
             id: "1f".to_string(),
             name: "berth-registry".to_string(),
             state: ContainerState::Running,
+            started: None,
             image: "registry:3".to_string(),
             image_id: String::new(),
             labels: BTreeMap::from([(LABEL.to_string(), "localhost:5001".to_string())]),

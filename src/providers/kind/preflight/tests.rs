@@ -39,6 +39,7 @@ fn good() -> Sight {
         obstacles: Vec::new(),
         missing_mounts: Vec::new(),
         proxies: Proxies::default(),
+        gpus: None,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::WantedGpus;
 use crate::base::AddressRange;
 use crate::profile::Environment;
 use crate::profile::schema::{KindCluster, KindIpFamily};
@@ -32,6 +33,8 @@ pub struct Wanted {
     pub subnets: Vec<(&'static str, AddressRange)>,
     /// Folders of this machine that nodes are to see.
     pub mounts: Vec<PathBuf>,
+    /// GPUs of this machine.
+    pub gpus: Option<WantedGpus>,
 }
 
 /// A port of this machine that a node is to have.
@@ -55,6 +58,7 @@ impl Wanted {
             ports: Vec::new(),
             subnets: subnets(&KindCluster::default()),
             mounts: Vec::new(),
+            gpus: None,
         }
     }
 
@@ -76,6 +80,7 @@ impl Wanted {
             ports: ports.collect(),
             subnets: subnets(spec),
             mounts: spec.mounts.iter().map(|mount| mount.host.0.clone()).collect(),
+            gpus: WantedGpus::of(environment, spec, local),
         }
     }
 }
