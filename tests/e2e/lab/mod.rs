@@ -214,10 +214,14 @@ impl Lab {
     }
 }
 
-/// Podman as it is without `CONTAINER_HOST`, by which tests keep berth away from it, and which may not be empty.
+/// Podman as it is without `CONTAINER_HOST`, by which tests keep berth away from it, and which may not be empty. It
+/// looks for iptables itself.
 fn unset_host(path: &Path, podman: &Path) {
     fs::remove_file(path).expect("a link to it");
-    let script = format!("#!/bin/sh\nunset CONTAINER_HOST\nexec '{}' \"$@\"\n", podman.display());
+    let script = format!(
+        "#!/bin/sh\nunset CONTAINER_HOST\nPATH=$PATH:/usr/sbin:/sbin exec '{}' \"$@\"\n",
+        podman.display()
+    );
     fs::write(path, script).expect("the folder is ours");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
