@@ -195,8 +195,8 @@ fn addresses_that_the_network_cannot_give_are_shown_where_they_are_written() {
     let lab = LabShims::new("shim-pool", "docker", "0.33.0");
     let text = fs::read_to_string(lab.profile()).expect("it was written");
     let write = |addresses: &[&str]| {
-        let items: String = addresses.iter().map(|range| format!("      - {range}\n")).collect();
-        let with_pool = format!("{text}addons:\n  metallb:\n    addresses:\n{items}");
+        let items = addresses.join("\n      - ");
+        let with_pool = format!("{text}addons:\n  metallb:\n    addresses:\n      - {items}\n");
         fs::write(lab.profile(), with_pool).expect("the folder is ours");
     };
     write(&["192.0.2.0/28", "172.18.0.1-172.18.0.9"]);

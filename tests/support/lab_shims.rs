@@ -223,7 +223,9 @@ impl LabShims {
     pub fn runs_since(&self, time: &str) {
         let text = fs::read_to_string(self.path("nodes.json")).expect("the cluster is made");
         let mut nodes: Vec<Value> = serde_json::from_str(&text).expect("a list of containers");
-        nodes.iter_mut().for_each(|node| node["State"]["StartedAt"] = json!(time));
+        for node in &mut nodes {
+            node["State"]["StartedAt"] = json!(time);
+        }
         fs::write(self.path("nodes.json"), json!(nodes).to_string()).expect("the folder is ours");
     }
 
