@@ -171,6 +171,30 @@ fn a_node_that_refuses_is_named_with_its_reason() {
     assert!(failed.stderr.contains("no space left on device"), "{}", failed.said());
 }
 
+/// The last event of a run that was told as JSON.
+fn last_event(finished: &Finished) -> Value {
+    let events = finished.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event["type"].is_string()).last().unwrap_or_default()
+}
+
+#[test]
+fn one_node_that_refuses_keeps_the_image_from_no_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lab = engine_with_lab("docker", "docker-20.10", folder.path())
+        .prints("image inspect *", &inspected("docker-20.10", &["hello:ld"], folder.path()))
+        .does("save *", "printf archive");
+    let shim = EngineShim::new("docker")
+        .fails("exec --interactive lab-worker *", "ctr: no space left on device", 1)
+        .prints("exec lab-worker sh *", &folder.path().join("empty-node.txt"))
+        .followed_by(lab);
+    let partly = load(&stage(&shim), &["hello:ld", "--progress", "json"]).expect(6);
+    assert!(partly.stderr.contains("into node `lab-worker`"), "{}", partly.said());
+    assert!(partly.stdout.contains("FAILED on 1 node"), "{}", partly.said());
+    let last = last_event(&partly);
+    assert_eq!((&last["type"], &last["exit_code"]), (&json!("run_finished"), &json!(6)), "{last}");
+    assert_eq!((&last["done"], &last["failed"]), (&json!(0), &json!(1)), "{last}");
+}
+
 #[test]
 fn an_engine_with_images_for_several_platforms_is_asked_for_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
