@@ -112,3 +112,97 @@ impl Found {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::containers::EngineKind;
+    use crate::profile::schema::LocalRegistry;
+    use crate::registry::local::store::stores;
+
+    /// An engine with the registry and a cache of Docker Hub in containers and volumes, and the node of `lab`, which
+    /// uses both; where `dev` stands, its node uses the registry too. The volume of the cache is somebody else's.
+    fn engine(folder: &Path, dev_stands: bool) -> Engine {
+        let container = |name: &str, labels: &str| {
+            format!(r#"{{"Id": "{name}", "Name": "/{name}", "Config": {{"Labels": {{{labels}}}}}}}"#)
+        };
+        let registries = [
+            container("berth-registry", r#""berth.dev/registry": "localhost:5001""#),
+            container("berth-cache-docker-io", r#""berth.dev/registry": "docker.io""#),
+        ];
+        let node = |cluster: &str| {
+            container(
+                &format!("{cluster}-control-plane"),
+                &format!(r#""io.x-k8s.kind.cluster": "{cluster}", "io.x-k8s.kind.role": "control-plane""#),
+            )
+        };
+        let nodes: Vec<String> =
+            ["lab", "dev"].into_iter().filter(|name| *name == "lab" || dev_stands).map(node).collect();
+        let script = format!(
+            r#"cd '{folder}'
+echo "$*" >>calls
+case "$*" in
+*--filter\ label=berth.dev/registry) echo registries ;;
+*--filter\ label=io.x-k8s.kind.cluster) echo nodes ;;
+'container inspect registries') echo '[{registries}]' ;;
+'container inspect nodes') echo '[{nodes}]' ;;
+'container inspect berth-registry') echo '[{registry}]' ;;
+'container inspect berth-cache-docker-io') echo '[{cache}]' ;;
+'cp lab-control-plane:'*) printf '[host."http://berth-registry:5000"]\n[host."http://berth-cache-docker-io:5000"]\n' ;;
+'cp dev-control-plane:'*) printf '[host."http://berth-registry:5000"]\n' ;;
+'volume inspect berth-registry') echo '[{{"Labels": {{"berth.dev/registry": "localhost:5001"}}}}]' ;;
+'volume inspect '*) echo '[{{"Labels": null}}]' ;;
+rm\ *|volume\ rm\ *) ;;
+*) echo "not played: $*" >&2; exit 70 ;;
+esac"#,
+            folder = folder.display(),
+            registry = registries[0],
+            cache = registries[1],
+            registries = registries.join(","),
+            nodes = nodes.join(","),
+        );
+        Engine::played(EngineKind::Docker, folder, &script)
+    }
+
+    /// What `down` of `lab` removes, with its images if `images`, and what it says that stays.
+    async fn removed(images: bool, dev_stands: bool) -> (Vec<String>, Vec<String>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), dev_stands);
+        let declared =
+            LocalRegistry { pull_through: vec!["docker.io".to_string()], ..LocalRegistry::default() };
+        let going = Going::new(&stores(&declared), "lab".to_string(), images);
+        let stays = going.look(&engine).await.expect("it answers").notes;
+        going.remove(&engine).await.expect("it answers");
+        let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
+        let removals = calls.lines().filter(|call| call.starts_with("rm ") || call.starts_with("volume rm "));
+        (removals.map(str::to_string).collect(), stays.into_iter().map(|note| note.text).collect())
+    }
+
+    #[tokio::test]
+    async fn the_last_lab_takes_its_registries_and_leaves_the_images() {
+        let (removed, stays) = removed(false, false).await;
+        assert_eq!(removed, ["rm --force berth-cache-docker-io", "rm --force berth-registry"]);
+        assert_eq!(
+            stays,
+            ["images of registry `localhost:5001`: volume `berth-registry`; `--registries` removes it"]
+        );
+    }
+
+    #[tokio::test]
+    async fn images_go_when_that_was_asked_for_and_a_volume_of_somebody_else_never() {
+        let (removed, stays) = removed(true, false).await;
+        let gone =
+            ["rm --force berth-cache-docker-io", "rm --force berth-registry", "volume rm berth-registry"];
+        assert_eq!((removed, stays), (gone.map(str::to_string).to_vec(), Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn what_another_lab_uses_stays_with_its_images() {
+        let (removed, stays) = removed(true, true).await;
+        assert_eq!(removed, ["rm --force berth-cache-docker-io"]);
+        assert_eq!(stays, ["registry `localhost:5001`: `dev` uses it too"]);
+    }
+}

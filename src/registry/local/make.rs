@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -8,6 +10,9 @@ use crate::containers::{Engine, EngineKind};
 use crate::engine::{Cx, Step};
 use crate::flow::Tally;
 use crate::os::Finished;
+
+/// How long a container may take to start: pulling its image over a slow line is most of it.
+const LONGEST_START: Duration = Duration::from_hours(2);
 
 /// Makes and starts containers of registries.
 pub(super) struct Make {
@@ -91,8 +96,8 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
 
 async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
     let is_new = volume::make(&store.name(), &store.mark(), engine).await?;
-    // Its image may have to be pulled first, which takes as long as it takes.
-    let finished = engine.program().args(store.run()).run().await?;
+    let attempted = format!("start {}", store.title());
+    let finished = engine.patient(LONGEST_START).run(&attempted, store.run()).await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
     if finished.succeeded() || is_name_taken(&finished) {
         return Ok(());

@@ -3,7 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::http;
 use super::store::LABEL;
 use crate::base::Fault;
-use crate::containers::{Container, Engine};
+use crate::containers::{Container, Engine, Publisher};
 use crate::flow::Flow;
 use crate::os::ports::{Vacancy, listener, vacancy};
 
@@ -42,14 +42,48 @@ pub(super) async fn look(port: u16, engine: &Engine, flow: &Flow) -> Result<Port
     }))
 }
 
-/// The running container that has `port` of this machine.
+/// The running container that has `port` of 127.0.0.1.
 async fn holder(port: u16, engine: &Engine) -> Result<Option<Container>, Fault> {
-    let filter = format!("publish={port}");
-    let listed =
-        engine.call("list containers", ["ps", "--quiet", "--no-trunc", "--filter", filter.as_str()]).await?;
-    let ids: Vec<&str> = listed.stdout.split_whitespace().collect();
-    let has_it = |container: &Container| {
-        container.runs() && container.ports.iter().any(|published| published.host == port)
-    };
-    Ok(engine.inspect(&ids).await?.into_iter().find(has_it))
+    let publishers = engine.publishers().await?;
+    let has_it = |one: &&Publisher| one.holds(Ipv4Addr::LOCALHOST.into(), port, "tcp");
+    let Some(found) = publishers.iter().find(has_it) else { return Ok(None) };
+    Ok(engine.inspect(&[&found.container]).await?.pop())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::containers::EngineKind;
+    use crate::flow::Cancel;
+
+    /// What is said of a port that a container has which answers nothing, by an engine that knows no filters
+    /// for ports: podman and nerdctl do not.
+    async fn found_by(kind: EngineKind) -> Result<Port, Fault> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = format!(
+            r#"case "$*" in
+            *publish=*) echo 'Error: publish is an invalid filter' >&2; exit 125 ;;
+            'ps --no-trunc --format '*) printf 'web\t\t0.0.0.0:{port}->80/tcp\n' ;;
+            'container inspect web') echo '[{{"Id": "1f", "Name": "web", "State": {{"Status": "running"}}}}]' ;;
+            *) exit 70 ;;
+            esac"#
+        );
+        let engine = Engine::played(kind, folder.path(), &script);
+        let flow = Flow::new(Cancel::default());
+        let (found, asked) =
+            tokio::join!(look(port, &engine, &flow), async { listener.accept().await.map(drop) });
+        asked.expect("somebody asks");
+        found
+    }
+
+    #[tokio::test]
+    async fn the_container_that_has_the_port_is_named_by_every_engine() {
+        for kind in EngineKind::ALL {
+            assert_eq!(found_by(kind).await, Ok(Port::Taken("container `web`".to_string())), "{kind}");
+        }
+    }
 }
