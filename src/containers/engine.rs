@@ -41,6 +41,19 @@ impl EngineKind {
             Self::Nerdctl => "nerdctl",
         }
     }
+
+    /// What helps when the disk is full on which it keeps images and containers.
+    pub fn how_to_make_room(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "make room: `docker system df` shows what takes it, `docker system prune` removes what is unused"
+            }
+            Self::Podman => {
+                "make room: `podman system df` shows what takes it, `podman system prune` removes what is unused"
+            }
+            Self::Nerdctl => "make room: `nerdctl system prune` removes what is unused",
+        }
+    }
 }
 
 impl fmt::Display for EngineKind {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::node::Node;
 use super::wanted::{Source, Wanted};
 use crate::base::{Fault, FaultKind};
-use crate::containers::Engine;
+use crate::containers::{Engine, EngineKind};
 use crate::flow::{Flow, Notice};
 use crate::os::{Finished, Pipe, Piped, Program, Source as From, files};
 
@@ -148,7 +148,7 @@ impl Batch {
         finished: &Finished,
     ) -> Result<Vec<String>, Fault> {
         if !finished.succeeded() {
-            return Err(self.refused(node, finished));
+            return Err(self.refused(engine.kind(), node, finished));
         }
         let given = given_names(&finished.stdout);
         let mut names: Vec<String> = self.wanted.iter().flat_map(|image| image.names.clone()).collect();
@@ -179,7 +179,7 @@ impl Batch {
             .hint(format!("`{} exec {} crictl images` shows what it has", engine.kind(), node.name)))
     }
 
-    fn refused(&self, node: &Node, finished: &Finished) -> Fault {
+    fn refused(&self, engine: EngineKind, node: &Node, finished: &Finished) -> Fault {
         let said =
             finished.stderr.lines().filter(|line| !line.starts_with("time=")).collect::<Vec<_>>().join("\n");
         let reason = said.trim().trim_start_matches("ctr: ").to_string();
@@ -187,7 +187,7 @@ impl Batch {
         let attempted = format!("load `{}` into node `{}`", self.title(), node.name);
         let archive = matches!(self.wanted[0].source, Source::Archive { .. });
         let (kind, hint) = if reason.contains("no space left on device") {
-            (FaultKind::Quota, "its disk is the engine's: `docker system df` shows what takes it, `docker system prune` removes what is unused".to_string())
+            (FaultKind::Quota, format!("its disk is that of {engine}: {}", engine.how_to_make_room()))
         } else if ["unexpected EOF", "unrecognized image format", "invalid tar header", "short read"]
             .iter()
             .any(|word| reason.contains(word))
@@ -195,7 +195,7 @@ impl Batch {
             let hint = if archive { WRITE_ANEW } else { "run the same command again" };
             (FaultKind::Invalid, hint.to_string())
         } else if reason.contains("not found") && reason.contains("digest") {
-            (FaultKind::Invalid, "a part of it is not here: pull it anew for this platform, or save an archive of it with `docker save --platform`".to_string())
+            (FaultKind::Invalid, "a part of it is not here: pull it anew for this platform, or save an archive of it for that platform alone".to_string())
         } else {
             (FaultKind::Transient, "run the same command again: nodes that have it are skipped".to_string())
         };
