@@ -7,7 +7,7 @@ use crate::providers::kind::preflight::{self, EngineSight, Finding, KindSight, S
 
 /// The checks of the lab: what is in order, and what the preflight of a usual cluster finds.
 pub(super) async fn checks(local: &Local, flow: &Flow) -> Vec<Check> {
-    let wanted = Wanted::usual();
+    let wanted = Wanted::usual(&local.kind);
     let sight = preflight::sight(local, &wanted, flow).await;
     merged(good(&sight), judge(&sight, &wanted))
 }
