@@ -89,7 +89,8 @@ fn an_image_is_saved_once_and_sent_only_to_nodes_that_lack_it() {
         .prints("image inspect *", &inspected("docker-20.10", &["hello:ld"], folder.path()))
         .does("save docker.io/library/hello:ld", "printf archive");
     let berth = stage(&shim);
-    let done = load(&berth, &["hello:ld", "--output", "json"]).expect(0);
+    // Typed twice is wanted once.
+    let done = load(&berth, &["hello:ld", "hello:ld", "--output", "json"]).expect(0);
     let told: Value = serde_json::from_str(&done.stdout).expect("JSON");
     let outcome = |index: usize| told["images"][0]["nodes"][index]["outcome"].as_str().map(str::to_string);
     assert_eq!(
@@ -98,6 +99,7 @@ fn an_image_is_saved_once_and_sent_only_to_nodes_that_lack_it() {
         "{}",
         done.said()
     );
+    assert_eq!(told["images"].as_array().map(Vec::len), Some(1), "{}", done.said());
     assert_eq!(told["images"][0]["id"], HELLO);
     assert_eq!(
         told["images"][0]["nodes"].as_array().map(Vec::len),

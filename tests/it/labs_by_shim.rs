@@ -208,7 +208,7 @@ fn containers_that_stopped_are_started_again_each_in_its_own_way() {
     lab.is_now("control-plane", "exited");
     lab.is_now("worker", "paused");
     lab.forget_calls();
-    let status = lab.berth.run(&["status", lab.name]).expect(0);
+    let status = lab.berth.run(&["status", lab.name]).expect(1);
     assert!(status.stdout.contains("shim-stopped-worker (paused"), "{}", status.said());
     lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
     let started: Vec<String> = lab

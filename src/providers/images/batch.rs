@@ -211,7 +211,58 @@ fn given_names(stdout: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::flow::Cancel;
+
+    const ID: &str = "sha256:8c76";
+
+    fn wanted(name: &str) -> Wanted {
+        Wanted {
+            names: vec![name.to_string()],
+            ids: vec![ID.to_string()],
+            size: 7,
+            note: None,
+            source: Source::Engine { saved_as: vec![name.to_string()], platform: None },
+        }
+    }
+
+    /// An engine whose node shows what stands in the file `shown` of `folder`, and calls what it is sent by a name of
+    /// its own.
+    fn engine(folder: &std::path::Path, kind: EngineKind) -> Engine {
+        let script = format!(
+            r#"cd '{}'
+echo "$*" >>calls
+case "$*" in
+'save '*) printf archive ;;
+'exec --interactive lab '*) cat >/dev/null; echo 'unpacking import-1@{ID} ({ID})...done' ;;
+*' import-1@{ID} '*) echo '{{"images": [{{"id": "{ID}", "repoTags": ["app@{ID}"]}}]}}' >shown ;;
+'exec lab sh '*) cat shown; printf '\n>\nREF\n>\n' ;;
+*) exit 70 ;;
+esac"#,
+            folder.display()
+        );
+        fs::write(folder.join("shown"), r#"{"images": []}"#).expect("the folder is ours");
+        Engine::played(kind, folder, &script)
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_asked_for_by_digest_goes_alone_and_gets_its_name_on_the_node() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), EngineKind::Docker);
+        let node = Node::look(&engine, "lab").await.expect("it answers");
+        let all = [
+            wanted(&format!("app@{ID}")),
+            wanted("docker.io/library/app:v1"),
+            wanted("docker.io/library/b:v1"),
+        ];
+        let batches = batches(&all, std::slice::from_ref(&node));
+        let sizes: Vec<usize> = batches.iter().map(|batch| batch.wanted.len()).collect();
+        assert_eq!(sizes, [1, 2]);
+        let landed = batches[0].send(&engine, &Flow::new(Cancel::default())).await.expect("it is read");
+        assert_eq!(landed[0].result, Ok(vec![format!("app@{ID}")]));
+    }
 
     #[test]
     fn what_a_node_took_is_told_by_its_words() {

@@ -237,7 +237,7 @@ pub(super) mod tests {
             mounts: vec![KindMount {
                 host: ProfilePath("/src".into()),
                 node: "/src".to_string(),
-                read_only: true,
+                read_only: false,
             }],
             pod_subnet: Some("10.1.0.0/16".to_string()),
             feature_gates: BTreeMap::from([("SomeGate".to_string(), true)]),
@@ -277,7 +277,7 @@ pub(super) mod tests {
         let rendered = config.render();
         for node in rendered["nodes"].as_array().expect("nodes") {
             let mark = json!({"hostPath": "/dev/null", "containerPath": config.mark().destination(), "readOnly": true});
-            let own = json!({"hostPath": "/src", "containerPath": "/src", "readOnly": true});
+            let own = json!({"hostPath": "/src", "containerPath": "/src", "readOnly": false});
             assert_eq!(node["extraMounts"], json!([mark, own]));
             assert_eq!(node["labels"][label::OWNER], "7f3k2q9d");
         }
@@ -331,8 +331,9 @@ pub(super) mod tests {
         assert_eq!(changed(|config| config.spec.image = Some("own".to_string())), ["image"]);
         assert_eq!(changed(|config| config.kubernetes = (1, 35)), ["image"]);
         assert_eq!(changed(|config| config.groups[0].min = 1), ["nodes"]);
+        assert_eq!(changed(|config| config.groups[0].resources.gpus = 1), ["nodes"]);
         assert_eq!(changed(|config| config.spec.ports[0].host = 1), ["ports"]);
-        assert_eq!(changed(|config| config.spec.mounts[0].read_only = false), ["mounts"]);
+        assert_eq!(changed(|config| config.spec.mounts[0].read_only = true), ["mounts"]);
         assert_eq!(changed(|config| config.spec.pod_subnet = None), ["networking"]);
         assert_eq!(changed(|config| config.spec.feature_gates.clear()), ["features"]);
         assert_eq!(changed(|config| config.spec.kubeadm_patches.push("kind: x".to_string())), ["patches"]);

@@ -200,6 +200,29 @@ esac"#,
     }
 
     #[tokio::test]
+    async fn images_alone_are_nothing_that_goes_unasked() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = r#"case "$*" in
+            'volume inspect '*) echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]' ;;
+            esac"#;
+        let engine = Engine::played(EngineKind::Docker, folder.path(), script);
+        let stores = stores(&LocalRegistry::default());
+        for (images, state) in [(false, State::Absent), (true, State::Ready)] {
+            let seen = Going::new(&stores, "lab".to_string(), images).look(&engine).await;
+            assert_eq!(seen.expect("it answers").state, state);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_the_lab_neither_declares_nor_uses_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), true);
+        Going::new(&[], "other".to_string(), false).remove(&engine).await.expect("it answers");
+        let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
+        assert!(!calls.contains("rm "), "{calls}");
+    }
+
+    #[tokio::test]
     async fn what_another_lab_uses_stays_with_its_images() {
         let (removed, stays) = removed(true, true).await;
         assert_eq!(removed, ["rm --force berth-cache-docker-io"]);

@@ -152,6 +152,42 @@ fn refused(store: &Store, finished: &Finished, kind: EngineKind) -> Fault {
 mod tests {
     use super::*;
 
+    /// What is asked of an engine on which a registry cannot be started: its volume is there if `has_images`, and
+    /// the container of its name is somebody else's.
+    async fn calls_when_a_start_fails(has_images: bool) -> String {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let volume = if has_images {
+            r#"echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]'"#
+        } else {
+            r#"[ -e made ] && echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]' || { echo 'no such volume' >&2; exit 1; }"#
+        };
+        let script = format!(
+            r#"cd '{}'
+echo "$*" >>calls
+case "$*" in
+'volume inspect '*) {volume} ;;
+'volume create '*) : >made ;;
+'container inspect '*) echo '[{{"Id": "1f", "Name": "/berth-registry", "Config": {{"Labels": {{}}}}}}]' ;;
+run\ *) echo 'docker: Error response from daemon: Bind for 127.0.0.1:5001 failed: port is already allocated.' >&2; exit 125 ;;
+esac"#,
+            folder.path().display()
+        );
+        let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+        let store = Store { role: Role::Own(5001), image: None };
+        let fault = make(&store, &engine).await.expect_err("its port is taken");
+        assert_eq!(fault.kind, FaultKind::Conflict);
+        std::fs::read_to_string(folder.path().join("calls")).expect("it was called")
+    }
+
+    #[tokio::test]
+    async fn a_start_that_failed_leaves_nothing_new_and_takes_nothing_old() {
+        let with_images = calls_when_a_start_fails(true).await;
+        assert!(!with_images.contains("volume rm"), "{with_images}");
+        let new = calls_when_a_start_fails(false).await;
+        assert!(new.contains("volume rm berth-registry"), "{new}");
+        assert!(!with_images.contains("rm --force") && !new.contains("rm --force"), "{new}");
+    }
+
     fn fault(stderr: &str) -> Fault {
         let store = Store { role: Role::Own(5001), image: Some("registry.invalid/registry:3".to_string()) };
         let finished = Finished { code: Some(125), stdout: String::new(), stderr: stderr.to_string() };

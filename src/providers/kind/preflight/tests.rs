@@ -87,6 +87,7 @@ fn old_cgroups_are_a_warning_only_where_the_kubelet_minds_and_fatal_without_root
         told(&sight, wanted)
     };
     assert!(old(&usual(), false)[0].starts_with("warn cgroups: version 1: the kubelet of Kubernetes 1.37"));
+    assert_eq!(old(&Wanted { kubernetes: (1, 35), ..usual() }, false).len(), 1);
     assert_eq!(old(&Wanted { kubernetes: (1, 34), ..usual() }, false), [""; 0]);
     assert!(old(&usual(), true)[0].starts_with("fail cgroups: version 1"));
 }
