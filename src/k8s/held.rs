@@ -1,7 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
+use serde_json::Value;
 
 use super::assess::Assessment;
 use super::client::Client;
@@ -23,16 +24,61 @@ pub(super) enum Gate {
     Refused(String),
 }
 
-/// What the custom resources of a set wait for among its other objects. Pure.
-///
-/// A webhook is answered by the workloads of its set, so those come first where there is one.
-pub(super) fn waits_for(found: &Assessment, has_webhooks: bool, readiness: Readiness) -> Option<String> {
+/// What tells an object from all others of its set.
+type Place<'a> = (&'a str, Option<&'a str>, &'a str);
+
+/// The workloads of a set that answer its webhooks: those behind the Services that the webhooks name, or any of
+/// them where a webhook names none of the set. Pure.
+pub(super) fn answering(wanted: &[Arc<Object>]) -> BTreeSet<Place<'_>> {
+    let behind: Vec<_> = webhooks(wanted).map(|webhook| service_behind(webhook, wanted)).collect();
+    let answers = |object: &&Arc<Object>| {
+        behind.iter().any(|service| service.is_none_or(|service| selects(service, object)))
+    };
+    let workloads = wanted.iter().filter(|object| object.kind.wave() == Wave::Workloads);
+    let found = workloads.filter(answers);
+    found.map(|object| (&*object.kind.kind, object.namespace.as_deref(), &*object.name)).collect()
+}
+
+/// What is said of each webhook of admission and conversion.
+fn webhooks(wanted: &[Arc<Object>]) -> impl Iterator<Item = &Value> {
+    wanted.iter().flat_map(|object| {
+        let admission = object.body["webhooks"].as_array().into_iter().flatten();
+        admission.chain(object.body.pointer("/spec/conversion/webhook"))
+    })
+}
+
+/// The Service of the set that `webhook` is asked by.
+fn service_behind<'a>(webhook: &Value, wanted: &'a [Arc<Object>]) -> Option<&'a Object> {
+    let named = &webhook["clientConfig"]["service"];
+    let is_it = |object: &&Arc<Object>| {
+        object.kind.kind == "Service"
+            && named["name"] == *object.name
+            && named["namespace"].as_str() == object.namespace.as_deref()
+    };
+    wanted.iter().find(is_it).map(|service| &**service)
+}
+
+/// Whether the pods of `workload` are behind `service`.
+fn selects(service: &Object, workload: &Object) -> bool {
+    let labels = &workload.body["spec"]["template"]["metadata"]["labels"];
+    let selector = service.body["spec"]["selector"].as_object();
+    service.namespace == workload.namespace
+        && selector.is_some_and(|selector| selector.iter().all(|(key, value)| labels[key] == *value))
+}
+
+/// What the custom resources of a set wait for among its other objects, whose webhooks the workloads at
+/// `answering` answer. Pure.
+pub(super) fn waits_for(
+    found: &Assessment,
+    answering: &BTreeSet<Place<'_>>,
+    readiness: Readiness,
+) -> Option<String> {
     if let Some(live) = found.going.first() {
         return Some(live.awaited());
     }
     let comes_first = |live: &&Arc<Live>| match live.kind.wave() {
         Wave::Definitions => true,
-        Wave::Workloads => has_webhooks,
+        Wave::Workloads => answering.contains(&(&*live.kind.kind, live.namespace.as_deref(), &*live.name)),
         _ => false,
     };
     found.standing.iter().filter(comes_first).find_map(|live| match readiness.of(live) {
@@ -156,18 +202,60 @@ mod tests {
     }
 
     #[test]
-    fn only_where_there_is_a_webhook_are_the_workloads_waited_for() {
+    fn only_the_workloads_that_answer_a_webhook_are_waited_for() {
+        let of = |body: Value| Arc::new(Object::new(body).expect("an object"));
+        let workload = |kind: &str, namespace: &str, name: &str| {
+            of(
+                json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace},
+                      "spec": {"template": {"metadata": {"labels": {"app": name, "of": "pools"}}}}}),
+            )
+        };
+        let wanted = [
+            of(
+                json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hooks", "namespace": "n"},
+                      "spec": {"selector": {"app": "controller", "of": "pools"}}}),
+            ),
+            of(
+                json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other", "namespace": "n"},
+                      "spec": {"selector": {"app": "speaker"}}}),
+            ),
+            workload("Deployment", "n", "controller"),
+            workload("Deployment", "m", "controller"),
+            workload("DaemonSet", "n", "speaker"),
+            of(
+                json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+                      "metadata": {"name": "pools"},
+                      "webhooks": [{"name": "a", "clientConfig": {"service": {"namespace": "n", "name": "hooks"}}}]}),
+            ),
+        ];
+        assert_eq!(answering(&wanted), BTreeSet::from([("Deployment", Some("n"), "controller")]));
+        assert_eq!(answering(&wanted[..5]), BTreeSet::new());
+        // One that is asked elsewhere may be answered by any of them.
+        let elsewhere = json!({"apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration", "metadata": {"name": "other"},
+            "webhooks": [{"name": "b", "clientConfig": {"url": "https://192.0.2.1"}}]});
+        let with_it: Vec<Arc<Object>> = wanted.iter().cloned().chain([of(elsewhere)]).collect();
+        assert_eq!(answering(&with_it).len(), 3);
+        let converted = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "widgets.example.org"}, "spec": {"conversion": {"webhook":
+            {"clientConfig": {"service": {"namespace": "n", "name": "other"}}}}}});
+        let converted: Vec<Arc<Object>> = wanted[..5].iter().cloned().chain([of(converted)]).collect();
+        assert_eq!(answering(&converted), BTreeSet::from([("DaemonSet", Some("n"), "speaker")]));
+
         let deployment = known_kind("apps/v1", "Deployment").expect("built in");
-        let live = Arc::new(Live::new(&deployment, json!({"metadata": {"name": "hook", "namespace": "n"}})));
+        let live = |namespace: &str| {
+            let body = json!({"metadata": {"name": "controller", "namespace": namespace}});
+            let live = Arc::new(Live::new(&deployment, body));
+            Assessment { standing: vec![live], ..Assessment::default() }
+        };
         let readiness = Readiness { addresses: false };
-        let standing = |live| Assessment { standing: vec![live], ..Assessment::default() };
-        let found = standing(live);
-        let told = |has_webhooks| waits_for(&found, has_webhooks, readiness);
-        assert_eq!(told(false), None);
-        assert_eq!(told(true), Some("Deployment n/hook: not looked at yet".to_string()));
+        let told = |namespace: &str| waits_for(&live(namespace), &answering(&wanted), readiness);
+        assert_eq!(told("m"), None);
+        assert_eq!(told("n"), Some("Deployment n/controller: not looked at yet".to_string()));
         let definition = known_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition").expect("built in");
         let live = Arc::new(Live::new(&definition, json!({"metadata": {"name": "widgets.example.org"}})));
-        assert!(waits_for(&standing(live), false, readiness).is_some());
+        let found = Assessment { standing: vec![live], ..Assessment::default() };
+        assert!(waits_for(&found, &BTreeSet::new(), readiness).is_some());
     }
 
     #[test]

@@ -200,8 +200,7 @@ impl SetResource {
         if found.held.is_empty() || !found.apply.is_empty() || !found.remove.is_empty() {
             return Ok(());
         }
-        let has_webhooks = self.wanted.iter().any(|object| object.kind.wave() == Wave::Webhooks);
-        let waiting = held::waits_for(found, has_webhooks, self.set.readiness);
+        let waiting = held::waits_for(found, &held::answering(&self.wanted), self.set.readiness);
         found.gate = match waiting {
             Some(why) => Some(Gate::Closed(why)),
             // A run that only looks tries nothing out.

@@ -138,6 +138,11 @@ pub fn assemble(
     graph.add(Box::new(records), inner);
     let mut needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
+    // What runs containers is started again for them: pods better come behind.
+    if let Some(gpus) = providers::gpus(environment, &settings.local, cluster_id.clone()) {
+        needs.push(Need::Ready(gpus.id().clone()));
+        graph.add(gpus, inner);
+    }
     if has_machines(environment) {
         let ready = Need::Ready(ResourceId::new("node-groups"));
         let needs = needs.iter().cloned().chain([ready]).collect();

@@ -168,6 +168,18 @@ pub fn network(
     }
 }
 
+/// What sets up the nodes of the cluster `inside` for the GPUs that they were given, where a provider does that
+/// itself.
+pub fn gpus(environment: &Environment, local: &Local, inside: ResourceId) -> Option<Box<dyn Resource>> {
+    match &environment.cluster {
+        ClusterSpec::Kind(spec) if !environment.rehearsal => {
+            let setup = kind::GpuSetup::new(environment, spec, &local.engine, inside)?;
+            Some(Box::new(setup))
+        }
+        _ => None,
+    }
+}
+
 fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
     let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
     let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));

@@ -33,7 +33,10 @@ pub fn answer(verb: Option<&str>, input: &str) -> Answer {
         Some("get") if input.trim().is_empty() => Answer::bad("no credentials server URL"),
         Some("get") => Answer::bad(NOT_FOUND),
         // What cannot be kept must not look as if it were.
-        Some("store") => Answer::bad("berth keeps no passwords: its registries need no `docker login`"),
+        Some("store") => Answer::bad(
+            "berth keeps no passwords: its registries need no `docker login`. For one that berth did not start, take \
+             its line out of `credHelpers` in the configuration of docker",
+        ),
         // There is nothing to forget: so `docker logout` has done its work.
         Some("erase") => Answer::good(""),
         Some("list") => Answer::good("{}"),

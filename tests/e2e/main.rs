@@ -15,11 +15,14 @@ mod addresses;
 mod cluster;
 mod daemon;
 mod full_disk;
+mod gpus;
 mod harness;
 mod how_to;
+mod images;
 mod kills;
 mod lab;
 mod registry;
+mod registry_elsewhere;
 mod side_by_side;
 #[allow(unused_imports, reason = "the stage is for the tests of both targets")]
 #[path = "../support/mod.rs"]

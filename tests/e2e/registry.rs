@@ -107,8 +107,15 @@ fn what_is_pushed_runs_in_both_labs_and_the_registry_goes_with_the_last() {
     assert!(down.said().contains("--registries"), "{}", down.said());
     assert!(!is_there(&two, "container", &registry));
     assert!(is_there(&two, "volume", &registry));
-    two.berth("down", &["--yes", "--registries"]).expect(0);
-    assert!(!is_there(&two, "volume", &registry));
+
+    // A lab that is made later finds what was pushed.
+    one.berth("up", &["--yes"]).expect(0);
+    forget_image(&one);
+    let listed = one.berth("registry list", &[]).expect(0).stdout;
+    assert!(listed.contains(&format!("localhost:{port}/team/hello")), "{listed}");
+    run_pod(&one, "fifth", &reference);
+    one.berth("down", &["--yes", "--registries"]).expect(0);
+    assert!(!is_there(&one, "container", &registry) && !is_there(&one, "volume", &registry));
 }
 
 #[test]

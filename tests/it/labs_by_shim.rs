@@ -186,22 +186,6 @@ fn the_network_that_all_labs_share_is_no_row_of_what_goes() {
 }
 
 #[test]
-fn a_group_with_gpus_is_refused_on_every_machine() {
-    let lab = LabShims::new("shim-gpu", "docker", "0.33.0");
-    let text = fs::read_to_string(lab.profile()).expect("it was written");
-    let with_gpus = text.replace("{name: general, nodes: 1}", "{name: gpu, machine: g6.xlarge, nodes: 1}");
-    fs::write(lab.profile(), with_gpus).expect("the folder is ours");
-    let recorded = fs::read_to_string(lab.path("info.json")).expect("it was copied");
-    let able = recorded.replace("\"DefaultRuntime\": \"runc\"", "\"DefaultRuntime\": \"nvidia\"");
-    assert!(able != recorded);
-    fs::write(lab.path("info.json"), able).expect("the folder is ours");
-    let refused = lab.berth.run(&["up", lab.name, "--yes"]);
-    assert!(refused.code != Some(0), "{}", refused.said());
-    assert!(told(&refused).contains("GPUs") && told(&refused).contains("--rehearse"), "{}", refused.said());
-    assert_eq!(called(&lab, "kind create"), 0);
-}
-
-#[test]
 fn containers_that_stopped_are_started_again_each_in_its_own_way() {
     let lab = lab("shim-stopped");
     lab.berth.run(&["up", lab.name, "--yes"]).expect(0);

@@ -13,6 +13,7 @@ world='@WORLD@'
 printf '@NAME@ %s\n' "$*" >>"$world/calls"
 [ ! -e "$world/engine-is-gone" ] || { cat '@GONE@' >&2; exit 1; }
 [ ! -e "$world/engine-hangs" ] || exec tail -f /dev/null
+own=$(sed -n 's/.*"\/var\/run\/nvidia-container-devices\/\([^"]*\)".*/\1/p' "$world/nodes.json" 2>/dev/null)
 case "$*" in
 'info '*) cat "$world/info.json" ;;
 'ps --all '*) [ ! -e "$world/nodes.json" ] || echo node ;;
@@ -21,6 +22,22 @@ case "$*" in
 'rm --force '*) rm -f "$world/nodes.json" ;;
 'start '*) sed -i 's/"exited"/"running"/g' "$world/nodes.json" ;;
 'unpause '*) sed -i 's/"paused"/"running"/g' "$world/nodes.json" ;;
+'image inspect '*) cat '@IMAGE@' ;;
+# What a container lists that asks for all GPUs of the machine as nodes do.
+'run --rm '*':/var/run/nvidia-container-devices/all '*' -L')
+	[ ! -e "$world/no-gpus" ] || { cat '@NO_GPUS@' >&2; exit 127; }
+	cat '@GPUS@'
+	;;
+# A look into a node with GPUs, and its set-up: played alone, since the node is.
+'exec '*'nvidia-smi -L '*) cat "$world/gpu-node" ;;
+'exec '*'/run/berth-gpus.lock'*)
+	: >"$world/set-up-begun"
+	while [ -e "$world/set-up-waits" ]; do sleep 0.05; done
+	[ ! -e "$world/no-network" ] || { cat '@NO_NETWORK@' >&2; exit 6; }
+	sed -n "s/.*(UUID: $own).*/smi &/p" '@GPUS@' >"$world/gpu-node.own"
+	{ printf 'toolkit\nruntime nvidia\nmodifies 0\n'; cat "$world/gpu-node.own"; } >"$world/gpu-node.done"
+	mv "$world/gpu-node.done" "$world/gpu-node"
+	;;
 'network ls'* | 'ps '* | 'exec '*) ;;
 *) echo "not recorded: $*" >&2; exit 70 ;;
 esac
@@ -48,7 +65,9 @@ case $verb in
 version*) echo "kind v@VERSION@ go1.26.8 linux/amd64" | if [ "$2" = --quiet ]; then cut -d' ' -f2 | cut -c2-; else cat; fi ;;
 'create cluster')
 	mark=$(grep -o '/etc/berth/[^"]*' "$config" | head -1)
-	sed "s#@MARK@#$mark#g" "$world/nodes.template" >"$world/nodes.json"
+	gpu=$(grep -o '/var/run/nvidia-container-devices/[^"]*' "$config" | head -1)
+	sed "s#@MARK@#$mark#g; s#@GPU@#$gpu#g" "$world/nodes.template" >"$world/nodes.json"
+	cp "$config" "$world/kind.yaml"
 	[ ! -e "$world/meanwhile" ] || . "$world/meanwhile"
 	fail_without_engine 'create cluster'
 	cp '@KUBECONFIG@' "$kubeconfig"
@@ -94,6 +113,10 @@ impl LabShims {
                 .replace("@GONE@", &fixture("docker-not-running.txt").display().to_string())
                 .replace("@NETWORK@", &fixture("docker-20.10/network-inspect.json").display().to_string())
                 .replace("@KUBECONFIG@", &lab.plane.kubeconfig().display().to_string())
+                .replace("@IMAGE@", &fixture("docker-20.10/image-inspect.json").display().to_string())
+                .replace("@GPUS@", &fixture("nvidia-smi-list.txt").display().to_string())
+                .replace("@NO_GPUS@", &fixture("docker-no-nvidia-smi.txt").display().to_string())
+                .replace("@NO_NETWORK@", &fixture("curl-without-network.txt").display().to_string())
                 .replace("@VERSION@", kind);
             fs::write(bin.join(name), text).expect("the folder is ours");
             fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -135,6 +158,35 @@ impl LabShims {
             .expect("it was recorded with a mark");
         marked["Destination"] = json!("@MARK@");
         node
+    }
+
+    /// Has the profile's worker have a GPU, and Docker what nodes get GPUs by: its default runtime is NVIDIA's, and the
+    /// machine has the four GPUs of the recording. The worker is as kind makes it: it sees all of them.
+    pub fn has_gpus(&self) {
+        let profile = fs::read_to_string(self.profile()).expect("it was written");
+        let group = "{name: general, nodes: 1, resources: {nvidia.com/gpu: 1}}";
+        fs::write(self.profile(), profile.replace("{name: general, nodes: 1}", group))
+            .expect("the folder is ours");
+        let recorded = fs::read_to_string(self.path("info.json")).expect("it was copied");
+        let able = recorded.replace("\"DefaultRuntime\": \"runc\"", "\"DefaultRuntime\": \"nvidia\"");
+        assert!(able != recorded);
+        fs::write(self.path("info.json"), able).expect("the folder is ours");
+        let nodes = fs::read_to_string(self.path("nodes.template")).expect("it was written");
+        let mut nodes: Value = serde_json::from_str(&nodes).expect("it was written as JSON");
+        let mount = json!({"Type": "bind", "Source": "/dev/null", "Destination": "@GPU@", "RW": true});
+        nodes[1]["Mounts"].as_array_mut().expect("a list").push(mount);
+        fs::write(self.path("nodes.template"), nodes.to_string()).expect("the folder is ours");
+        self.is_started_anew();
+    }
+
+    /// Leaves of the worker's set-up for GPUs what a start of its container leaves, or before any set-up nothing.
+    pub fn is_started_anew(&self) {
+        let kept =
+            if self.path("set-up-begun").exists() { "toolkit\nruntime nvidia\n" } else { "runtime runc\n" };
+        let listed =
+            fs::read_to_string(fixture("nvidia-smi-list.txt")).expect("it belongs to the repository");
+        let listed: String = listed.lines().map(|line| format!("smi {line}\n")).collect();
+        fs::write(self.path("gpu-node"), format!("{kept}modifies 1\n{listed}")).expect("the folder is ours");
     }
 
     /// The file of its profile.

@@ -7,7 +7,6 @@ use super::Choices;
 use super::config::Config;
 use super::failure::failed;
 use super::folder::Folder;
-use super::gpu;
 use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
@@ -38,7 +37,7 @@ pub(super) struct Inner {
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
     local: Local,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     leave: Leave,
     silence: Silence,
     /// Whether the cluster itself says that it was adopted.
@@ -116,8 +115,7 @@ impl ClusterResource {
         let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
         if self.inner.leave.makes && seen.step.is_some() && seen.changes.iter().any(is_made) {
             let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
-            let (mut conflicts, notes) = preflight::told(&findings);
-            conflicts.extend(gpu::in_the_way(self.inner.config.groups()));
+            let (conflicts, notes) = preflight::told(&findings);
             seen.notes.extend(notes);
             if !conflicts.is_empty() {
                 seen.changes.extend(conflicts);

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::gpus::{self, Shares};
 use super::mark::{Digest, Mark};
 use crate::base::{Owner, label};
 use crate::profile::schema::KindCluster;
@@ -75,6 +76,17 @@ impl Config {
         control_planes.chain(workers).collect()
     }
 
+    /// The names of the nodes that have GPUs, and how many each has.
+    pub(super) fn nodes_with_gpus(&self) -> Vec<(String, u32)> {
+        let gpus = |node: NodePlan| Some((node.name, self.groups[node.group?].resources.gpus));
+        self.nodes().into_iter().filter_map(gpus).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Whose it is.
+    pub(super) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     /// The mark that every node carries.
     pub(super) fn mark(&self) -> Mark {
         Mark { owner: self.owner.clone(), digest: self.digest() }
@@ -100,10 +112,13 @@ impl Config {
         ])
     }
 
-    /// The configuration that kind reads. JSON is YAML, and kind reads it as such.
-    pub(super) fn render(&self) -> Value {
-        let nodes: Vec<Value> =
-            self.nodes().iter().enumerate().map(|(index, node)| self.node(index, node)).collect();
+    /// The configuration that kind reads, with the GPUs of this machine given out as `shares` say. JSON is YAML, and
+    /// kind reads it as such.
+    pub(super) fn render(&self, shares: &Shares) -> Value {
+        let nodes = self.nodes();
+        let nodes =
+            nodes.iter().enumerate().map(|(index, node)| self.node(index, node, shares.of(&node.name)));
+        let nodes: Vec<Value> = nodes.collect();
         let mut config = json!({
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
@@ -137,10 +152,10 @@ impl Config {
         networking
     }
 
-    fn node(&self, index: usize, plan: &NodePlan) -> Value {
+    fn node(&self, index: usize, plan: &NodePlan, gpus: &[String]) -> Value {
         let role = if plan.group.is_some() { "worker" } else { "control-plane" };
         let mut labels = json!({label::OWNER: self.owner.id, label::ENVIRONMENT: self.owner.environment});
-        let mut node = json!({"role": role, "extraMounts": self.mounts()});
+        let mut node = json!({"role": role, "extraMounts": self.mounts(gpus)});
         if index == 0 && !self.spec.ports.is_empty() {
             node["extraPortMappings"] = self.port_mappings();
         }
@@ -155,8 +170,8 @@ impl Config {
         node
     }
 
-    /// What the profile mounts, and the mark.
-    fn mounts(&self) -> Vec<Value> {
+    /// The mark, what the profile mounts, and the GPUs that the node asks for.
+    fn mounts(&self, gpus: &[String]) -> Vec<Value> {
         let mark = json!({
             "hostPath": "/dev/null",
             "containerPath": self.mark().destination(),
@@ -169,7 +184,8 @@ impl Config {
                 "readOnly": mount.read_only,
             })
         });
-        std::iter::once(mark).chain(declared).collect()
+        let gpus = gpus.iter().map(|id| json!({"hostPath": "/dev/null", "containerPath": gpus::mount(id)}));
+        std::iter::once(mark).chain(declared).chain(gpus).collect()
     }
 
     /// A port of the machine leads to one container alone: the first control plane. Node ports are the same
@@ -264,7 +280,7 @@ pub(super) mod tests {
 
     #[test]
     fn ports_lead_to_the_first_control_plane_and_stay_on_this_machine() {
-        let rendered = full().render();
+        let rendered = full().render(&Shares::default());
         let mapping =
             json!({"containerPort": 80, "hostPort": 8080, "listenAddress": "127.0.0.1", "protocol": "UDP"});
         assert_eq!(rendered["nodes"][0]["extraPortMappings"], json!([mapping]));
@@ -274,7 +290,7 @@ pub(super) mod tests {
     #[test]
     fn every_node_carries_the_mark_and_the_mounts_of_the_profile() {
         let config = full();
-        let rendered = config.render();
+        let rendered = config.render(&Shares::default());
         for node in rendered["nodes"].as_array().expect("nodes") {
             let mark = json!({"hostPath": "/dev/null", "containerPath": config.mark().destination(), "readOnly": true});
             let own = json!({"hostPath": "/src", "containerPath": "/src", "readOnly": false});
@@ -293,7 +309,7 @@ pub(super) mod tests {
         };
         let mut group = sample_group("gpu", 1, 1, 0);
         group.taints = vec![taint("team", "ml"), taint("example.com/slow", "")];
-        let rendered = config(&[group], KindCluster::default()).render();
+        let rendered = config(&[group], KindCluster::default()).render(&Shares::default());
         let patch = rendered["nodes"][1]["kubeadmConfigPatches"][0].as_str().expect("a patch");
         let patch: Value = serde_json::from_str(patch).expect("JSON");
         let taints = &patch["nodeRegistration"]["kubeletExtraArgs"]["register-with-taints"];
@@ -310,7 +326,7 @@ pub(super) mod tests {
             kubeadm_patches: vec!["kind: KubeletConfiguration".to_string()],
             ..full().spec
         };
-        let rendered = config(&[], spec).render();
+        let rendered = config(&[], spec).render(&Shares::default());
         assert_eq!(
             rendered["networking"],
             json!({"apiServerAddress": "127.0.0.1", "podSubnet": "10.1.0.0/16", "serviceSubnet": "10.2.0.0/16",

@@ -5,7 +5,7 @@ mod cluster;
 mod config;
 mod failure;
 mod folder;
-mod gpu;
+mod gpus;
 mod images;
 mod inventory;
 mod mark;
@@ -19,6 +19,7 @@ mod step;
 mod verdict;
 
 pub use cluster::ClusterResource;
+pub use gpus::GpuSetup;
 pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network};

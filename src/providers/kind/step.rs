@@ -5,9 +5,11 @@ use futures::future::BoxFuture;
 
 use super::cluster::Inner;
 use super::failure::failed;
+use super::gpus::{self, GpuSight, Shares};
 use super::images;
 use super::inventory::PATIENCE;
 use super::mark::Mark;
+use super::preflight::{Level, gpu_finding};
 use super::program::Kind;
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::containers::{Container, ContainerState, Engine};
@@ -96,12 +98,13 @@ impl Inner {
         let engine = self.engine().map_err(Fault::untouched)?;
         let kind = self.kind(&engine).map_err(Fault::untouched)?;
         let image = self.image(&kind, &cx.flow).await.map_err(Fault::untouched)?;
+        let shares = self.shares(&engine, &image, &cx.flow).await.map_err(Fault::untouched)?;
         self.folder.make().map_err(Fault::untouched)?;
         let lock = leftover::lock(&self.folder.lock(), "kind create cluster", &self.config.name, cx)
             .map_err(Fault::untouched)?;
         files::remove_if_there(&self.folder.kubeconfig())?;
         files::remove_if_there(&self.folder.kind_kubeconfig())?;
-        files::write_private(&self.folder.making(), self.config.render().to_string().as_bytes())?;
+        files::write_private(&self.folder.making(), self.config.render(&shares).to_string().as_bytes())?;
         let create = || self.create(&engine, &kind, &image, &lock, &cx.flow);
         cx.flow.retry(Patience::BRIEF, "create the kind cluster", create).await?;
         let Some(kubeconfig) = Kubeconfig::read(&self.folder.kind_kubeconfig())? else {
@@ -143,6 +146,33 @@ impl Inner {
             Some(image) => Ok(image.to_string()),
             None => images::image_for(self.config.kubernetes, patiently(flow, kind.version()).await?),
         }
+    }
+
+    /// The GPUs of this machine for the nodes that want some: looked at just before the cluster is made, with its own
+    /// image. None are taken for less than what is wanted.
+    async fn shares(&self, engine: &Engine, image: &str, flow: &Flow) -> Result<Shares, Fault> {
+        let Some(wanted) = &self.wanted.gpus else { return Ok(Shares::default()) };
+        let attempted = "find the GPUs of this machine";
+        let mut sight = gpus::look(engine, self.config.owner(), Some(image)).await?;
+        if sight == GpuSight::NoImage {
+            // kind would pull it too.
+            let pull = engine.program().args(["pull", "--quiet", image]).run();
+            let finished = flow.within(LONGEST_CREATE, "pull the node image", pull).await?;
+            if !finished.succeeded() {
+                return Err(engine.failed(&format!("pull the node image `{image}`"), &finished));
+            }
+            sight = gpus::look(engine, self.config.owner(), Some(image)).await?;
+        }
+        if let Some(found) = gpu_finding(&sight, wanted).filter(|found| found.level == Level::Fail) {
+            return Err(Fault::new(FaultKind::Invalid, attempted, found.found).hint(found.remedy));
+        }
+        let shares = match &sight {
+            GpuSight::Given { gpus, held } => {
+                gpus::split(&self.config.nodes_with_gpus(), &gpus::free(gpus, held))
+            }
+            _ => None,
+        };
+        shares.ok_or_else(|| Fault::new(FaultKind::Bug, attempted, "too few were taken for enough"))
     }
 
     /// Control planes come first: workers that find none start again and again.

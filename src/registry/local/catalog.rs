@@ -62,6 +62,13 @@ pub async fn repositories(port: u16, flow: &Flow) -> Result<Vec<Repository>, Fau
     .await
 }
 
+/// Whether the registry at `port` of this machine lets nobody in without a login: one that berth started
+/// never does that. One that does not answer does not, either.
+pub async fn wants_login(port: u16, flow: &Flow) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    http::get(address, "/v2/", flow).await.is_ok_and(|answer| answer.status == 401)
+}
+
 fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect()
 }

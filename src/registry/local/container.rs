@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::going::Going;
 use super::http;
 use super::make::{Act, Make, Task};
-use super::port::{self, Port};
-use super::store::{Role, Store, stores};
+use super::port::{self, Holder, Port};
+use super::store::{Role, Store, host, stores};
 use super::verdict::{Differs, Verdict, judge};
 use crate::base::{Change, ChangeKind, Fault, FieldChange, Note, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
@@ -117,7 +117,7 @@ impl LocalRegistry {
                 Port::Free => {}
                 Port::Registry(by) => {
                     findings.there += 1;
-                    findings.notes.push(not_ours(number, by.as_deref()));
+                    findings.notes.push(not_ours(number, &by));
                     return Ok(());
                 }
                 Port::Taken(by) => {
@@ -252,12 +252,20 @@ impl Findings {
 }
 
 /// That a registry is used which berth did not start.
-fn not_ours(port: u16, by: Option<&Container>) -> Note {
-    let whose = by.map_or_else(String::new, |container| format!(" in container `{}`", container.name));
+fn not_ours(port: u16, by: &Holder) -> Note {
     let text = format!(
-        "registry at localhost:{port}{whose}: berth did not start it, uses it as it is, and leaves it on `down`"
+        "{}: berth did not start it, uses it as it is, and leaves it on `down`",
+        title_elsewhere(port, by)
     );
     Note::new("not ours", text)
+}
+
+/// A registry that berth did not start, for messages.
+pub(super) fn title_elsewhere(port: u16, by: &Holder) -> String {
+    match by {
+        Holder::Unseen => format!("registry at {}", host(port)),
+        by => format!("registry at {} ({by})", host(port)),
+    }
 }
 
 /// What a container said last.
@@ -285,7 +293,7 @@ impl Resource for LocalRegistry {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             match &self.going {
-                Some(going) => going.look(&self.search.find()?).await,
+                Some(going) => going.look(&self.search.find()?, &cx.flow).await,
                 None => self.look(cx).await,
             }
         }

@@ -3,18 +3,23 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
 
+use super::container::title_elsewhere;
 use super::make;
-use super::store::{LABEL, Store, title, title_of};
+use super::port::{self, Port};
+use super::store::{LABEL, Role, Store, title, title_of};
 use super::users::users;
 use super::volume::{self, Volume};
 use crate::base::{Fault, Note};
 use crate::containers::{Container, Engine};
 use crate::engine::{Seen, State};
+use crate::flow::Flow;
 
 /// What goes with a lab: the registries that no other lab uses.
 pub(super) struct Going {
     /// The cluster of the lab.
     cluster: String,
+    /// The port of the registry that the profile declares.
+    port: Option<u16>,
     /// Whether images go too.
     images: bool,
     /// The registries of the profile, those that the lab's nodes were seen to use, and, when images go too,
@@ -37,15 +42,25 @@ impl Going {
     /// What goes with the lab of `cluster`, whose profile declares `stores`.
     pub(super) fn new(stores: &[Store], cluster: String, images: bool) -> Self {
         let concerned = stores.iter().map(|store| (store.name(), store.mark())).collect();
-        Self { cluster, images, concerned: Mutex::new(concerned) }
+        let port = stores.iter().find_map(|store| match store.role {
+            Role::Own(port) => Some(port),
+            Role::Cache(_) => None,
+        });
+        Self { cluster, port, images, concerned: Mutex::new(concerned) }
     }
 
     /// What is there of it.
-    pub(super) async fn look(&self, engine: &Engine) -> Result<Seen, Fault> {
+    pub(super) async fn look(&self, engine: &Engine, flow: &Flow) -> Result<Seen, Fault> {
         let all = self.find(engine).await?;
         let goes = all.iter().any(|found| found.goes(self.images));
         let mut seen = Seen::new(if goes { State::Ready } else { State::Absent });
         seen.notes = all.iter().filter_map(|found| found.stays(self.images)).collect();
+        if let Some(port) = self.port
+            && let Port::Registry(by) = port::look(port, engine, flow).await?
+        {
+            let text = format!("{}: berth did not start it", title_elsewhere(port, &by));
+            seen.notes.push(Note::new("kept", text));
+        }
         Ok(seen)
     }
 
@@ -120,17 +135,18 @@ mod tests {
 
     use super::*;
     use crate::containers::EngineKind;
+    use crate::flow::Cancel;
     use crate::profile::schema::LocalRegistry;
     use crate::registry::local::store::stores;
 
-    /// An engine with the registry and a cache of Docker Hub in containers and volumes, and the node of `lab`, which
+    /// An engine with the registry, at a port that nobody has, and a cache of Docker Hub in containers and volumes, and the node of `lab`, which
     /// uses both; where `dev` stands, its node uses the registry too. The volume of the cache is somebody else's.
     fn engine(folder: &Path, dev_stands: bool) -> Engine {
         let container = |name: &str, labels: &str| {
             format!(r#"{{"Id": "{name}", "Name": "/{name}", "Config": {{"Labels": {{{labels}}}}}}}"#)
         };
         let registries = [
-            container("berth-registry", r#""berth.dev/registry": "localhost:5001""#),
+            container("berth-registry-1", r#""berth.dev/registry": "localhost:1""#),
             container("berth-cache-docker-io", r#""berth.dev/registry": "docker.io""#),
         ];
         let node = |cluster: &str| {
@@ -149,11 +165,11 @@ case "$*" in
 *--filter\ label=io.x-k8s.kind.cluster) echo nodes ;;
 'container inspect registries') echo '[{registries}]' ;;
 'container inspect nodes') echo '[{nodes}]' ;;
-'container inspect berth-registry') echo '[{registry}]' ;;
+'container inspect berth-registry-1') echo '[{registry}]' ;;
 'container inspect berth-cache-docker-io') echo '[{cache}]' ;;
-'cp lab-control-plane:'*) printf '[host."http://berth-registry:5000"]\n[host."http://berth-cache-docker-io:5000"]\n' ;;
-'cp dev-control-plane:'*) printf '[host."http://berth-registry:5000"]\n' ;;
-'volume inspect berth-registry') echo '[{{"Labels": {{"berth.dev/registry": "localhost:5001"}}}}]' ;;
+'cp lab-control-plane:'*) printf '[host."http://berth-registry-1:5000"]\n[host."http://berth-cache-docker-io:5000"]\n' ;;
+'cp dev-control-plane:'*) printf '[host."http://berth-registry-1:5000"]\n' ;;
+'volume inspect berth-registry-1') echo '[{{"Labels": {{"berth.dev/registry": "localhost:1"}}}}]' ;;
 'volume inspect '*) echo '[{{"Labels": null}}]' ;;
 rm\ *|volume\ rm\ *) ;;
 *) echo "not played: $*" >&2; exit 70 ;;
@@ -171,10 +187,13 @@ esac"#,
     async fn removed(images: bool, dev_stands: bool) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let engine = engine(folder.path(), dev_stands);
-        let declared =
-            LocalRegistry { pull_through: vec!["docker.io".to_string()], ..LocalRegistry::default() };
+        let declared = LocalRegistry {
+            port: 1,
+            pull_through: vec!["docker.io".to_string()],
+            ..LocalRegistry::default()
+        };
         let going = Going::new(&stores(&declared), "lab".to_string(), images);
-        let stays = going.look(&engine).await.expect("it answers").notes;
+        let stays = going.look(&engine, &Flow::new(Cancel::default())).await.expect("it answers").notes;
         going.remove(&engine).await.expect("it answers");
         let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
         let removals = calls.lines().filter(|call| call.starts_with("rm ") || call.starts_with("volume rm "));
@@ -184,10 +203,10 @@ esac"#,
     #[tokio::test]
     async fn the_last_lab_takes_its_registries_and_leaves_the_images() {
         let (removed, stays) = removed(false, false).await;
-        assert_eq!(removed, ["rm --force berth-cache-docker-io", "rm --force berth-registry"]);
+        assert_eq!(removed, ["rm --force berth-cache-docker-io", "rm --force berth-registry-1"]);
         assert_eq!(
             stays,
-            ["images of registry `localhost:5001`: volume `berth-registry`; `--registries` removes it"]
+            ["images of registry `localhost:1`: volume `berth-registry-1`; `--registries` removes it"]
         );
     }
 
@@ -195,7 +214,7 @@ esac"#,
     async fn images_go_when_that_was_asked_for_and_a_volume_of_somebody_else_never() {
         let (removed, stays) = removed(true, false).await;
         let gone =
-            ["rm --force berth-cache-docker-io", "rm --force berth-registry", "volume rm berth-registry"];
+            ["rm --force berth-cache-docker-io", "rm --force berth-registry-1", "volume rm berth-registry-1"];
         assert_eq!((removed, stays), (gone.map(str::to_string).to_vec(), Vec::new()));
     }
 
@@ -203,12 +222,14 @@ esac"#,
     async fn images_alone_are_nothing_that_goes_unasked() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let script = r#"case "$*" in
-            'volume inspect '*) echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]' ;;
+            'volume inspect '*) echo '[{"Labels": {"berth.dev/registry": "localhost:1"}}]' ;;
             esac"#;
         let engine = Engine::played(EngineKind::Docker, folder.path(), script);
-        let stores = stores(&LocalRegistry::default());
+        let stores = stores(&LocalRegistry { port: 1, ..LocalRegistry::default() });
         for (images, state) in [(false, State::Absent), (true, State::Ready)] {
-            let seen = Going::new(&stores, "lab".to_string(), images).look(&engine).await;
+            let seen = Going::new(&stores, "lab".to_string(), images)
+                .look(&engine, &Flow::new(Cancel::default()))
+                .await;
             assert_eq!(seen.expect("it answers").state, state);
         }
     }
@@ -226,6 +247,6 @@ esac"#,
     async fn what_another_lab_uses_stays_with_its_images() {
         let (removed, stays) = removed(true, true).await;
         assert_eq!(removed, ["rm --force berth-cache-docker-io"]);
-        assert_eq!(stays, ["registry `localhost:5001`: `dev` uses it too"]);
+        assert_eq!(stays, ["registry `localhost:1`: `dev` uses it too"]);
     }
 }

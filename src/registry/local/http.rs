@@ -57,16 +57,6 @@ pub(super) async fn get(address: SocketAddr, path: &str, flow: &Flow) -> Result<
     flow.within(PATIENCE, &attempted, asked).await
 }
 
-/// Whether something listens at `address`.
-pub(super) async fn listens(address: SocketAddr, flow: &Flow) -> bool {
-    let tried = async {
-        TcpStream::connect(address).await.map(drop).map_err(|error| {
-            Fault::new(FaultKind::Transient, format!("reach {address}"), error.to_string().to_lowercase())
-        })
-    };
-    flow.within(PATIENCE, "reach a port", tried).await.is_ok()
-}
-
 fn parse(text: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let (first, headers) = head.split_once("\r\n").unwrap_or((head, ""));

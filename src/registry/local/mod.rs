@@ -3,6 +3,7 @@
 
 mod catalog;
 mod container;
+mod elsewhere;
 mod going;
 mod hosting;
 mod hosts;
@@ -15,7 +16,7 @@ mod users;
 mod verdict;
 mod volume;
 
-pub use catalog::{Repository, repositories};
+pub use catalog::{Repository, repositories, wants_login};
 pub use container::{LocalRegistry, Purpose};
 pub use hosting::hosting;
 pub use nodes::Nodes;

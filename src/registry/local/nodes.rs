@@ -1,14 +1,12 @@
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 
 use super::container::LocalRegistry;
+use super::elsewhere::elsewhere;
 use super::hosts::{self, Difference, Hosts};
-use super::http;
-use super::port::{self, Port};
-use super::store::{INNER_PORT, LABEL, Role, Store, stores};
+use super::store::{LABEL, Role, Store, stores};
 use super::users::nodes;
 use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
@@ -80,8 +78,13 @@ impl Nodes {
         let ours = |name: &str| {
             containers.iter().find(|found| found.name == name && found.labels.contains_key(LABEL))
         };
-        let elsewhere = match self.stores.first() {
-            Some(own) if ours(&own.name()).is_none() => elsewhere(own, &networks, engine, flow).await?,
+        let running: Vec<&Container> = nodes.iter().filter(|node| node.runs()).collect();
+        let elsewhere = match (self.stores.first(), running.first()) {
+            (Some(Store { role: Role::Own(port), .. }), Some(node))
+                if ours(&self.stores[0].name()).is_none() =>
+            {
+                elsewhere(*port, node, &networks, engine, flow).await?
+            }
             _ => None,
         };
         let mut joins = Vec::new();
@@ -102,7 +105,6 @@ impl Nodes {
             }
         }
         let wanted = hosts::wanted(&self.stores, elsewhere.as_deref());
-        let running: Vec<&Container> = nodes.iter().filter(|node| node.runs()).collect();
         let found = try_join_all(running.iter().map(|node| read(&node.name, engine))).await?;
         let is_new = found.iter().all(|found| !found.values().any(|text| hosts::is_ours(text)));
         let nodes = running.iter().zip(found);
@@ -136,50 +138,6 @@ impl Sight {
         };
         Seen::new(state).to_change(changes, Tell { sight: self, engine })
     }
-}
-
-/// Where nodes reach a registry that berth did not start, if there is one at the port.
-async fn elsewhere(
-    own: &Store,
-    networks: &BTreeSet<&str>,
-    engine: &Engine,
-    flow: &Flow,
-) -> Result<Option<String>, Fault> {
-    let Role::Own(port) = own.role else { return Ok(None) };
-    let Port::Registry(container) = port::look(port, engine, flow).await? else { return Ok(None) };
-    let attempted = format!("find a way from the nodes to the registry at localhost:{port}");
-    if let Some(container) = container {
-        let inner = container.ports.iter().find(|published| published.host == port);
-        let inner = inner.map_or(INNER_PORT, |published| published.container);
-        if networks.iter().any(|network| container.networks.contains_key(*network)) {
-            return Ok(Some(format!("http://{}:{inner}", container.name)));
-        }
-        let network = networks.first().copied().unwrap_or_default();
-        let why = format!(
-            "it runs in container `{}`, which is not on the nodes' network `{network}`",
-            container.name
-        );
-        return Err(Fault::new(FaultKind::Conflict, attempted, why).hint(format!(
-            "connect it: `{} network connect {network} {}`; or remove it, and berth runs its own",
-            engine.kind(),
-            container.name
-        )));
-    }
-    for network in networks {
-        let found = engine.network(network).await?;
-        let gateways = found.into_iter().flat_map(|network| network.subnets);
-        for gateway in gateways.filter_map(|(_, gateway)| gateway).filter(IpAddr::is_ipv4) {
-            let address = SocketAddr::from((gateway, port));
-            if http::listens(address, flow).await {
-                return Ok(Some(format!("http://{address}")));
-            }
-        }
-    }
-    let why = "it listens on 127.0.0.1 alone, and nodes reach this machine by the gateway of their network";
-    Err(Fault::new(FaultKind::Conflict, attempted, why).hint(
-        "let it listen on the gateway's address too, or end it or choose another `registry.local.port`: berth then \
-         runs its own",
-    ))
 }
 
 async fn read(node: &str, engine: &Engine) -> Result<Hosts, Fault> {

@@ -1,3 +1,4 @@
+use std::fmt::{Display, Formatter};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::http;
@@ -5,17 +6,38 @@ use super::store::LABEL;
 use crate::base::Fault;
 use crate::containers::{Container, Engine, Publisher};
 use crate::flow::Flow;
-use crate::os::ports::{Vacancy, listener, vacancy};
+use crate::os::ports::{Listener, Vacancy, listener, vacancy};
 
 /// What is at a port of this machine that a registry is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Port {
     /// Nothing.
     Free,
-    /// A registry that berth did not start, in this container if in any.
-    Registry(Option<Box<Container>>),
-    /// Something else; the text says what.
-    Taken(String),
+    /// A registry that berth did not start.
+    Registry(Holder),
+    /// Something else.
+    Taken(Holder),
+}
+
+/// Who has a port of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A container.
+    Container(Box<Container>),
+    /// A program beside the containers.
+    Program(Listener),
+    /// Somebody whom this user may not look at.
+    Unseen,
+}
+
+impl Display for Holder {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Container(container) => write!(formatter, "container `{}`", container.name),
+            Self::Program(program) => write!(formatter, "`{}`, process {}", program.name, program.process),
+            Self::Unseen => write!(formatter, "a program that cannot be seen from here"),
+        }
+    }
 }
 
 /// Looks at `port` of 127.0.0.1.
@@ -26,24 +48,22 @@ pub(super) async fn look(port: u16, engine: &Engine, flow: &Flow) -> Result<Port
         // Whether the engine may listen there is seen when it tries.
         _ => return Ok(Port::Free),
     }
-    let holder = holder(port, engine).await?;
+    let container = container(port, engine).await?;
     // Another one of ours is never used for this: it has a port of its own.
-    let is_ours = holder.as_ref().is_some_and(|holder| holder.labels.contains_key(LABEL));
+    let is_ours = container.as_ref().is_some_and(|container| container.labels.contains_key(LABEL));
+    let holder = match container {
+        Some(container) => Holder::Container(Box::new(container)),
+        None => listener(address, "tcp").map_or(Holder::Unseen, Holder::Program),
+    };
     let answer = http::get(address, "/v2/", flow).await;
     if !is_ours && answer.is_ok_and(|answer| answer.is_of_a_registry()) {
-        return Ok(Port::Registry(holder.map(Box::new)));
+        return Ok(Port::Registry(holder));
     }
-    Ok(Port::Taken(match holder {
-        Some(container) => format!("container `{}`", container.name),
-        None => match listener(address, "tcp") {
-            Some(program) => format!("`{}`, process {}", program.name, program.process),
-            None => "a program that cannot be seen from here".to_string(),
-        },
-    }))
+    Ok(Port::Taken(holder))
 }
 
 /// The running container that has `port` of 127.0.0.1.
-async fn holder(port: u16, engine: &Engine) -> Result<Option<Container>, Fault> {
+async fn container(port: u16, engine: &Engine) -> Result<Option<Container>, Fault> {
     let publishers = engine.publishers().await?;
     let has_it = |one: &&Publisher| one.holds(Ipv4Addr::LOCALHOST.into(), port, "tcp");
     let Some(found) = publishers.iter().find(has_it) else { return Ok(None) };
@@ -88,7 +108,11 @@ mod tests {
     #[tokio::test]
     async fn the_container_that_has_the_port_is_named_by_every_engine() {
         for kind in EngineKind::ALL {
-            assert_eq!(found_by(kind).await, Ok(Port::Taken("container `web`".to_string())), "{kind}");
+            let found = found_by(kind).await.expect("it answers");
+            assert!(
+                matches!(&found, Port::Taken(holder) if holder.to_string() == "container `web`"),
+                "{kind}: {found:?}"
+            );
         }
     }
 }

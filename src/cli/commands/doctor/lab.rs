@@ -1,15 +1,57 @@
 //! What a lab on kind needs of this machine. Nobody has to have it: rehearsals need no containers.
 
+use std::path::Path;
+
+use super::super::super::args::Target;
+use super::super::super::profiles;
+use super::super::super::settings::Settings;
 use super::{Check, Level};
 use crate::flow::Flow;
+use crate::os::files;
+use crate::profile::ClusterSpec;
 use crate::providers::Local;
-use crate::providers::kind::preflight::{self, EngineSight, Finding, KindSight, Sight, Wanted, judge};
+use crate::providers::kind::preflight::{
+    self, EngineSight, Finding, KindSight, Sight, Wanted, WantedGpus, check_gpus, judge,
+};
 
-/// The checks of the lab: what is in order, and what the preflight of a usual cluster finds.
-pub(super) async fn checks(local: &Local, flow: &Flow) -> Vec<Check> {
+/// GPUs that the cluster of a profile wants, and its Kubernetes.
+pub(super) type Gpus = (WantedGpus, (u32, u32));
+
+/// What the profiles here want of this machine's GPUs. What is wrong with a profile is told by `berth validate`.
+pub(super) fn gpus(local: &Local, settings: &Settings) -> Vec<Gpus> {
+    let folder = Path::new(Target::PROFILES);
+    // A folder that cannot be listed has no profiles that could be used.
+    let names = files::names_in(folder).unwrap_or_default();
+    let names = names.iter().filter_map(|name| name.strip_suffix(".yaml"));
+    let wanted = |name: &str| {
+        let target =
+            Target { environment: Some(name.to_string()), profiles: folder.to_path_buf(), rehearse: false };
+        let environment = profiles::load_quietly(&target, settings).ok()?.ok()?.environment;
+        match &environment.cluster {
+            ClusterSpec::Kind(spec) => {
+                Some((WantedGpus::of(&environment, spec, local)?, environment.kubernetes))
+            }
+            _ => None,
+        }
+    };
+    names.filter_map(wanted).collect()
+}
+
+/// The checks of the lab: what is in order, what the preflight of a usual cluster finds, and the GPUs that profiles
+/// want.
+pub(super) async fn checks(local: &Local, gpus: &[Gpus], flow: &Flow) -> Vec<Check> {
     let wanted = Wanted::usual(&local.kind);
     let sight = preflight::sight(local, &wanted, flow).await;
-    merged(good(&sight), judge(&sight, &wanted))
+    let mut checks = merged(good(&sight), judge(&sight, &wanted));
+    for (wanted, kubernetes) in gpus.iter().filter(|_| sight.engine.is_ok()) {
+        let what = format!("GPUs for {}", wanted.owner.environment);
+        checks.extend(match check_gpus(local, wanted, *kubernetes, &sight.kind).await {
+            Some(Ok(found)) => Some(Check::ok(what, found)),
+            Some(Err(finding)) => Some(Check::wrong(what, Level::Warn, finding.found, finding.remedy)),
+            None => None,
+        });
+    }
+    checks
 }
 
 /// What is in order, unless there is a finding about it; findings about other things behind.

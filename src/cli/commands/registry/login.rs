@@ -7,15 +7,28 @@ use super::chosen;
 use crate::base::{Fault, FaultKind};
 use crate::cli::args::RegistryLogin;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::runtime::{self, reading};
 use crate::cli::settings::Settings;
+use crate::flow::Flow;
 use crate::os::find_on_path;
 use crate::registry::{DockerConfig, Entry, credentials::HELPER, local};
 
 /// `berth registry login [ENV]`
 pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit, Failure> {
     let (_, port) = chosen(&arguments.target, "log in to the registry", settings)?;
-    let helper = helper(settings)?;
     let host = local::host(port);
+    let wants_login = runtime::run(|signals| async move {
+        let flow = Flow::new(signals.cancel().clone());
+        reading(&signals, local::wants_login(port, &flow)).await
+    })?;
+    if wants_login {
+        let why = "it wants a user and a password: berth did not start it, and has no login for it";
+        let hint =
+            format!("`docker login {host}`; pods pull from it by `registry.pullSecrets: [\"{host}\"]`");
+        let attempted = format!("log in to the registry {host}");
+        return Err(Fault::new(FaultKind::Invalid, attempted, why).hint(hint).into());
+    }
+    let helper = helper(settings)?;
     let config = DockerConfig::new(settings.docker_config()?);
     let entry = config.use_helper(&host)?;
     let path = config.path().display();

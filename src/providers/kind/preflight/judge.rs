@@ -1,5 +1,5 @@
 use super::sight::{EngineSight, Holder, KindSight, Obstacle, Sight};
-use super::{Finding, Level, Wanted};
+use super::{Finding, Level, Wanted, gpu_finding};
 use crate::base::Fault;
 use crate::containers::EngineKind;
 
@@ -48,6 +48,9 @@ pub fn judge(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
             format!("`mkdir -p {}`", folder.display()),
         )
     }));
+    if let Some((sight, wanted)) = sight.gpus.as_ref().zip(wanted.gpus.as_ref()) {
+        findings.extend(gpu_finding(sight, wanted));
+    }
     proxy_findings(sight, &mut findings);
     findings.sort_by_key(|finding| finding.level);
     findings

@@ -1,5 +1,6 @@
 //! What of this machine would make a kind cluster fail, found before anything is made.
 
+mod gpus;
 mod judge;
 mod machine;
 mod proxies;
@@ -9,6 +10,8 @@ mod sight;
 mod tests;
 mod wanted;
 
+pub(super) use gpus::finding as gpu_finding;
+pub use gpus::{GpuGroup, WantedGpus, check_gpus};
 pub use judge::{GET_KIND, judge, size};
 pub use machine::{Inotify, Machine};
 pub use proxies::{Proxies, Proxy};

@@ -5,13 +5,14 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::machine::{self, Machine};
-use super::{Proxies, Wanted, WantedPort};
+use super::{Proxies, Wanted, WantedGpus, WantedPort};
 use crate::base::{AddressRange, Fault};
 use crate::containers::{Engine, EngineKind, Info, Publisher};
 use crate::flow::Flow;
 use crate::os::ports::{Listener, Vacancy, listener, vacancy};
 use crate::os::{Program, find_on_path};
 use crate::providers::Local;
+use crate::providers::kind::gpus::{self, GpuSight};
 use crate::providers::kind::images;
 
 /// An engine or a kind that does not answer within this time hangs.
@@ -32,6 +33,8 @@ pub struct Sight {
     pub missing_mounts: Vec<PathBuf>,
     /// The proxies that nodes would get.
     pub proxies: Proxies,
+    /// The GPUs, where some are wanted and there is an engine.
+    pub gpus: Option<GpuSight>,
 }
 
 /// An engine that answers.
@@ -103,6 +106,10 @@ pub async fn sight(local: &Local, wanted: &Wanted, flow: &Flow) -> Sight {
     let look_at_engine = async { engine_sight(found.clone()?, search_path, flow).await };
     let look_at_ports = obstacles(found.as_ref().ok(), wanted);
     let (engine, kind, obstacles) = tokio::join!(look_at_engine, kind(search_path, flow), look_at_ports);
+    let gpus = match &wanted.gpus {
+        Some(gpus) if engine.is_ok() => gpu_sight(local, gpus, wanted.kubernetes, &kind).await,
+        _ => None,
+    };
     Sight {
         engine,
         kind,
@@ -110,7 +117,24 @@ pub async fn sight(local: &Local, wanted: &Wanted, flow: &Flow) -> Sight {
         obstacles,
         missing_mounts: wanted.mounts.iter().filter(|folder| !folder.exists()).cloned().collect(),
         proxies: local.proxies.clone(),
+        gpus,
     }
+}
+
+/// Looks at the GPUs as nodes would see them. Starting a container may take longer than an answer does.
+pub(super) async fn gpu_sight(
+    local: &Local,
+    wanted: &WantedGpus,
+    kubernetes: (u32, u32),
+    kind: &KindSight,
+) -> Option<GpuSight> {
+    let engine = local.engine.find().ok()?;
+    let image = wanted.image.clone().or_else(|| {
+        let KindSight::Found { version, .. } = kind else { return None };
+        images::image_for(kubernetes, images::version(version)?).ok()
+    });
+    let looked = gpus::look(&engine, &wanted.owner, image.as_deref()).await;
+    Some(looked.unwrap_or_else(|fault| GpuSight::NotGiven(fault.reason)))
 }
 
 async fn engine_sight(engine: Engine, search_path: &OsStr, flow: &Flow) -> Result<EngineSight, Fault> {

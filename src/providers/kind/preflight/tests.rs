@@ -44,6 +44,7 @@ fn good() -> Sight {
         obstacles: Vec::new(),
         missing_mounts: Vec::new(),
         proxies: Proxies::default(),
+        gpus: None,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::WantedGpus;
 use crate::base::AddressRange;
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
@@ -27,6 +28,8 @@ pub struct Wanted {
     pub subnets: Vec<(&'static str, AddressRange)>,
     /// Folders of this machine that nodes are to see.
     pub mounts: Vec<PathBuf>,
+    /// GPUs of this machine.
+    pub gpus: Option<WantedGpus>,
 }
 
 /// A port of this machine that a node is to have.
@@ -51,6 +54,7 @@ impl Wanted {
             ports: Vec::new(),
             subnets: subnets(&KindCluster::default()),
             mounts: Vec::new(),
+            gpus: None,
         }
     }
 
@@ -72,6 +76,7 @@ impl Wanted {
             ports: ports.collect(),
             subnets: subnets(spec),
             mounts: spec.mounts.iter().map(|mount| mount.host.0.clone()).collect(),
+            gpus: WantedGpus::of(environment, spec, local),
         }
     }
 }

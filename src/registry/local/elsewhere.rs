@@ -1,0 +1,74 @@
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use super::port::{self, Holder, Port};
+use super::store::{INNER_PORT, host};
+use crate::base::{Fault, FaultKind};
+use crate::containers::{Container, Engine};
+use crate::flow::Flow;
+
+/// Where nodes reach the registry at `port` of this machine that berth did not start, if there is one: `node`
+/// is asked for all of them, `networks` are theirs.
+pub(super) async fn elsewhere(
+    port: u16,
+    node: &Container,
+    networks: &BTreeSet<&str>,
+    engine: &Engine,
+    flow: &Flow,
+) -> Result<Option<String>, Fault> {
+    let Port::Registry(holder) = port::look(port, engine, flow).await? else { return Ok(None) };
+    if let Holder::Container(container) = &holder
+        && networks.iter().any(|network| container.networks.contains_key(*network))
+    {
+        let inner = container.ports.iter().find(|published| published.host == port);
+        let inner = inner.map_or(INNER_PORT, |published| published.container);
+        return Ok(Some(format!("http://{}:{inner}", container.name)));
+    }
+    let mut gateways = Vec::new();
+    for network in networks {
+        let subnets = engine.network(network).await?.into_iter().flat_map(|network| network.subnets);
+        gateways.extend(subnets.filter_map(|(_, gateway)| gateway).filter(IpAddr::is_ipv4));
+    }
+    for gateway in &gateways {
+        let address = SocketAddr::from((*gateway, port));
+        if answers(node, address, engine).await? {
+            return Ok(Some(format!("http://{address}")));
+        }
+    }
+    let network = networks.first().copied().unwrap_or_default();
+    let attempted = format!("find a way from the nodes to the registry at {}", host(port));
+    let nowhere = match gateways.first() {
+        Some(gateway) => {
+            format!("nothing answers the nodes at {gateway}:{port}, where they reach this machine")
+        }
+        None => "the nodes have no way to this machine".to_string(),
+    };
+    Err(match holder {
+        Holder::Container(container) => {
+            let name = &container.name;
+            let why = format!(
+                "it runs in container `{name}`, which is not on their network `{network}`, and {nowhere}"
+            );
+            Fault::new(FaultKind::Conflict, attempted, why).hint(format!(
+                "connect it: `{} network connect {network} {name}`; or remove it, and berth runs its own",
+                engine.kind()
+            ))
+        }
+        holder => {
+            let why = format!("it is {holder}, and {nowhere}");
+            let too = gateways.first().map_or_else(String::new, |gateway| {
+                format!("let it listen at {gateway}:{port} too, not at 127.0.0.1 alone; or ")
+            });
+            Fault::new(FaultKind::Conflict, attempted, why).hint(format!(
+                "{too}end it, or choose another `registry.local.port`: berth then runs its own"
+            ))
+        }
+    })
+}
+
+/// Whether something takes a connection of `node` at `address`. Asked from there: a firewall may let this
+/// machine through and nodes not.
+async fn answers(node: &Container, address: SocketAddr, engine: &Engine) -> Result<bool, Fault> {
+    let script = format!("</dev/tcp/{}/{}", address.ip(), address.port());
+    Ok(engine.exec(&node.name, ["timeout", "3", "bash", "-c", script.as_str()], None).await?.succeeded())
+}
