@@ -3,11 +3,11 @@ use serde_json::{Value, json};
 use super::catalog::{Addon, Catalog, path};
 use super::definition::{Download, Minor, MinorRange, Rehearsal, Version, Way};
 use super::error::AddonError;
-use super::pools::Settled;
+use super::pools::{Pools, Settled};
 use super::rendered::Offered;
 use super::rules::evaluate;
 use super::template::problem;
-use crate::base::{Capability, Platform};
+use crate::base::{Capability, Network, Platform, ProviderKind};
 use crate::profile::{AddonSource, AddonSpec, NEWEST, OLDEST};
 
 /// An addon of a profile as far as it can be told without its manifests.
@@ -59,6 +59,30 @@ impl Catalog {
             return Ok(());
         }
         self.draft(spec, all, platform).map(drop)
+    }
+
+    /// Whether the profile says in the options of `spec` which addresses are announced.
+    pub fn has_ranges(&self, spec: &AddonSpec, provider: ProviderKind) -> bool {
+        self.pools_of(spec, provider).is_ok_and(|pools| pools.has_ranges())
+    }
+
+    /// What is wrong with these addresses on `network`. That something is wrong with them anywhere is told by
+    /// [`check`](Self::check).
+    pub fn misplaced_ranges(
+        &self,
+        spec: &AddonSpec,
+        provider: ProviderKind,
+        network: &Network,
+    ) -> Vec<AddonError> {
+        self.pools_of(spec, provider).map(|pools| pools.misplaced(network)).unwrap_or_default()
+    }
+
+    fn pools_of(&self, spec: &AddonSpec, provider: ProviderKind) -> Result<Pools, AddonError> {
+        if spec.source != AddonSource::Catalog {
+            return Ok(Pools::default());
+        }
+        let (addon, path) = (self.get(&spec.name)?, path(spec));
+        addon.pools(&path, &addon.definition.options.complete(&path, &spec.options)?, provider)
     }
 
     /// The addon of `spec`, one of the catalog, before its manifests are rendered.

@@ -186,11 +186,12 @@ impl AddonError {
 
 impl From<AddonError> for Fault {
     fn from(error: AddonError) -> Self {
-        let (hint, reason) = (error.hint(), error.to_string());
+        let (hint, reason, path) = (error.hint(), error.to_string(), error.path());
         let fault = match error {
             AddonError::Unreadable(fault) => return fault,
             _ => Fault::new(FaultKind::Invalid, "render the addons", reason),
         };
+        let fault = Fault { in_profile: path, ..fault };
         match hint {
             Some(hint) => fault.hint(hint),
             None => fault,

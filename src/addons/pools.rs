@@ -95,6 +95,17 @@ impl Pools {
         Ok(Self(pools))
     }
 
+    /// Whether the profile says of any of them where it lies.
+    pub(super) fn has_ranges(&self) -> bool {
+        self.0.iter().any(|pool| !pool.ranges.is_empty())
+    }
+
+    /// Everything that is wrong with what the profile says of them on `network`. Those of `auto` are no part of it.
+    pub(super) fn misplaced(&self, network: &Network) -> Vec<AddonError> {
+        let ranges = self.0.iter().flat_map(|pool| pool.ranges.iter().map(|range| (range, pool.avoids_ends)));
+        ranges.filter_map(|(range, avoids_ends)| check_on(network, range, avoids_ends).err()).collect()
+    }
+
     /// The pools on `network`; without it, those of `auto` stay open.
     pub(super) fn settle(self, network: Option<&Network>) -> Result<Settled, AddonError> {
         let mut given: Vec<AddressRange> =

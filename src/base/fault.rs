@@ -17,6 +17,8 @@ pub struct Fault {
     pub hint: Option<String>,
     /// Whether it arose before anything was changed, in a step that was meant to change something.
     pub untouched: bool,
+    /// Where in the profile its cause stands, if it does: `addons.metallb.addresses`.
+    pub in_profile: Option<String>,
     /// How long the other side asked to be left alone (`Retry-After`).
     pub retry_after: Option<Duration>,
 }
@@ -57,6 +59,7 @@ impl Fault {
             reason: reason.into(),
             hint: None,
             untouched: false,
+            in_profile: None,
             retry_after: None,
         }
     }
@@ -72,6 +75,13 @@ impl Fault {
     #[must_use]
     pub fn untouched(mut self) -> Self {
         self.untouched = true;
+        self
+    }
+
+    /// The same fault, caused by what stands at `path` in the profile.
+    #[must_use]
+    pub fn in_profile(mut self, path: impl Into<String>) -> Self {
+        self.in_profile = Some(path.into());
         self
     }
 

@@ -12,6 +12,7 @@ mod follow;
 mod kubernetes;
 mod logins;
 mod merge;
+mod networks;
 mod profiles;
 mod prompt;
 mod record;
@@ -25,6 +26,7 @@ mod ways_in;
 mod work;
 mod yaml;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,24 +36,39 @@ pub use credentials::credential_helper;
 use exit::{Exit, Failure};
 use settings::{Settings, Surroundings};
 
+use crate::ui::Complaint;
+
 /// Runs the command that was typed; the exit code says how it went.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Nobody is left to tell when this cannot be written.
-            error.print().ok();
-            let exit = if error.use_stderr() { Exit::Invalid } else { Exit::Done };
+            let printed = error.print();
+            let exit = match printed {
+                _ if error.use_stderr() => Exit::Invalid,
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => Exit::Failed,
+                _ => Exit::Done,
+            };
             return ExitCode::from(exit.code());
         }
     };
     let settings = Settings::new(&arguments.global, Surroundings::read());
     trace(settings.verbose);
-    let exit = commands::run(arguments.command, &settings).unwrap_or_else(|failure| {
+    let heard = |exit| unheard(exit, &settings).map_or(Ok(exit), Err);
+    let exit = commands::run(arguments.command, &settings).and_then(heard).unwrap_or_else(|failure| {
         complain(&failure, &settings);
         failure.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// That a run which ended with `exit` could not tell its events: who waits for them must not take it for done.
+fn unheard(exit: Exit, settings: &Settings) -> Option<Failure> {
+    let why = settings.lost.why()?;
+    let complaint = Complaint::new("cannot write the events to standard output").because(why);
+    let complaint = complaint.next("the run went on without them: `berth status` says how it is");
+    let exit = if exit == Exit::Done { Exit::Failed } else { exit };
+    Some(Failure::new(exit, complaint).answered())
 }
 
 fn complain(failure: &Failure, settings: &Settings) {

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::args::Target;
 use super::exit::{Exit, Failure};
+use super::networks;
 use super::settings::Settings;
 use crate::os::files;
-use crate::profile::{self, Diagnostic, Environment, LoadOptions, ProfileError};
+use crate::profile::{self, Diagnostic, Environment, LoadOptions, Loaded, Misfit, Places, ProfileError};
 use crate::ui::{Complaint, words};
 
 /// The profile that was asked for, valid.
@@ -15,6 +16,8 @@ pub(super) struct Chosen {
     pub(super) environment: Environment,
     /// The whole profile with its defaults.
     pub(super) resolved: Value,
+    /// Where its parts stand.
+    pub(super) places: Places,
     /// What is odd.
     pub(super) warnings: Vec<Diagnostic>,
     /// The name or path that finds it again from here.
@@ -25,7 +28,19 @@ pub(super) struct Chosen {
 
 /// Finds and loads the profile of `target`, and tells its warnings.
 pub(super) fn load(target: &Target, settings: &Settings) -> Result<Chosen, Failure> {
-    let chosen = load_quietly(target, settings)?.map_err(|error| failure(&error))?;
+    told(load_quietly(target, settings)?, settings)
+}
+
+/// As [`load`], for who makes something of it: what does not fit this machine is told with all else that is wrong.
+pub(super) fn load_to_make(target: &Target, settings: &Settings) -> Result<Chosen, Failure> {
+    let misfits = |environment: &Environment| {
+        if target.rehearse { Ok(Vec::new()) } else { networks::misfits(environment, settings) }
+    };
+    told(load_with(target, settings, misfits)?, settings)
+}
+
+fn told(loaded: Result<Chosen, ProfileError>, settings: &Settings) -> Result<Chosen, Failure> {
+    let chosen = loaded.map_err(|error| failure(&error))?;
     for warning in &chosen.warnings {
         settings.printer.talk(&format!("{}\n\n", warning.render("warning")));
     }
@@ -37,6 +52,14 @@ pub(super) fn load_quietly(
     target: &Target,
     settings: &Settings,
 ) -> Result<Result<Chosen, ProfileError>, Failure> {
+    load_with(target, settings, |_| Ok(Vec::new()))
+}
+
+fn load_with(
+    target: &Target,
+    settings: &Settings,
+    misfits: impl FnOnce(&Environment) -> Result<Vec<Misfit>, Failure>,
+) -> Result<Result<Chosen, ProfileError>, Failure> {
     let typed = match &target.environment {
         Some(typed) => typed.clone(),
         None => only_profile(&target.profiles)?,
@@ -44,18 +67,21 @@ pub(super) fn load_quietly(
     let found = profile::find(&typed, &target.profiles)
         .map_err(|error| Failure::new(Exit::Invalid, Complaint::new(error.to_string()).next(error.hint)))?;
     let options = LoadOptions { home: settings.home(), known_addons: crate::addons::shipped_names() };
-    let checked = profile::check(&found, &options).and_then(|mut checked| {
-        checked.add(crate::plan::misfits(checked.environment()));
-        checked.finish()
-    });
-    let loaded = match checked {
+    let mut checked = match profile::check(&found, &options) {
+        Ok(checked) => checked,
+        Err(error) => return Ok(Err(error)),
+    };
+    checked.add(crate::plan::misfits(checked.environment()));
+    checked.add(misfits(checked.environment())?);
+    let loaded = match checked.finish() {
         Ok(loaded) => loaded,
         Err(error) => return Ok(Err(error)),
     };
-    let environment = if target.rehearse { loaded.environment.rehearse() } else { loaded.environment };
+    let Loaded { environment, resolved, warnings, places, .. } = loaded;
+    let environment = if target.rehearse { environment.rehearse() } else { environment };
     let path =
         found.path().map_or_else(|| typed.clone(), |path| settings.folder.join(path).display().to_string());
-    Ok(Ok(Chosen { environment, resolved: loaded.resolved, warnings: loaded.warnings, typed, path }))
+    Ok(Ok(Chosen { environment, resolved, places, warnings, typed, path }))
 }
 
 /// Says which Kubernetes the cluster is taken for, where neither the profile nor the cluster said it.

@@ -13,13 +13,13 @@ use super::settings::Settings;
 use super::signals::Signals;
 use super::{follow, kubernetes, logins, sources};
 use crate::addons::Sources;
-use crate::base::{Clock, Layer, Note, ResourceId, RunId, SystemClock};
-use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Removal, State, Survey};
+use crate::base::{Clock, Fault, Layer, Note, ResourceId, RunId, SystemClock};
+use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
 use crate::k8s::Remains;
 use crate::os::{FileLock, files};
 use crate::plan::{self, About, Assembly};
-use crate::profile::Environment;
+use crate::profile::{Diagnostic, Environment, Misfit, Places};
 use crate::providers::{self, Local};
 use crate::ui::progress::Json;
 use crate::ui::{Complaint, words};
@@ -69,6 +69,8 @@ pub(super) struct Session<'a> {
     /// The profile as it can be found from any folder.
     pub(super) profile: String,
     pub(super) local: Local,
+    /// Where the parts of the profile stand.
+    places: Places,
     /// How the environment was typed behind the command.
     typed: String,
     /// The flags that only `up` takes, as they were given, each with a space before it.
@@ -81,7 +83,10 @@ impl<'a> Session<'a> {
     /// cluster and no cloud, but for the question which Kubernetes somebody else's cluster runs.
     pub(super) fn open(asked: &Asked<'_>, settings: &'a Settings) -> Result<Self, Failure> {
         let Asked { target, scope, leave, purpose } = *asked;
-        let chosen = profiles::load(target, settings)?;
+        let chosen = match purpose {
+            Purpose::Bring => profiles::load_to_make(target, settings)?,
+            Purpose::Look | Purpose::TakeAway { .. } => profiles::load(target, settings)?,
+        };
         let mut environment = chosen.environment;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let began = clock.now();
@@ -141,6 +146,7 @@ impl<'a> Session<'a> {
             began,
             folder: local.dirs.environment(&environment.owner),
             profile: chosen.path,
+            places: chosen.places,
             local,
             typed: typed(target, &chosen.typed),
             limits: limits(scope, leave),
@@ -210,7 +216,7 @@ impl<'a> Session<'a> {
         let journal = Journal::open(&self.folder.join("journal"), &self.run)?;
         let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(journal), Box::new(running.clone())];
         if self.settings.json() {
-            listeners.push(Box::new(Json::new(std::io::stdout())));
+            listeners.push(Box::new(Json::new(std::io::stdout(), self.settings.lost.clone())));
         }
         listeners.extend(follow::on_screen(self.settings, progress));
         Ok(Events::new(Arc::clone(&self.clock), listeners))
@@ -225,6 +231,19 @@ impl<'a> Session<'a> {
     /// What the user should know that concerns no single resource.
     pub(super) fn left_out(&self) -> Vec<Note> {
         self.assembly.notes.clone()
+    }
+
+    /// What lies in the profile of what failed, where it stands.
+    pub(super) fn misfits(&self, outcome: &Outcome) -> Vec<Diagnostic> {
+        let faults = outcome.failed.iter().map(|(_, fault)| fault);
+        let misfit = |fault: &Fault| {
+            let path = fault.in_profile.clone()?;
+            let told = format!("`{path}`: ");
+            let message = fault.reason.strip_prefix(&told).unwrap_or(&fault.reason).to_string();
+            let help = fault.hint.clone().unwrap_or_else(|| "correct it there".to_string());
+            self.places.tell(Misfit { path, is_key: false, message, help })
+        };
+        faults.filter_map(misfit).collect()
     }
 
     /// How long this run has taken so far.

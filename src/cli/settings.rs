@@ -10,6 +10,7 @@ use crate::base::{Fault, FaultKind};
 use crate::containers::{EngineKind, EngineSearch};
 use crate::os::files;
 use crate::providers::{Dirs, Local, Proxies, ToolSearch, kind};
+use crate::ui::progress::Lost;
 use crate::ui::{Paint, Printer};
 
 /// How wide lines are where there is no terminal to ask.
@@ -63,7 +64,10 @@ impl Surroundings {
             engine: ENGINE_VARIABLES.into_iter().find_map(|name| Some((name, text(name)?))),
             kind: kind::Choices {
                 image: text("BERTH_KIND_IMAGE"),
-                network: text("KIND_EXPERIMENTAL_DOCKER_NETWORK"),
+                networks: kind::Choices::NETWORK_VARIABLES
+                    .into_iter()
+                    .filter_map(|(engine, name)| Some((engine, text(name)?)))
+                    .collect(),
             },
             docker_config: folder("DOCKER_CONFIG"),
             proxies: proxies(&text),
@@ -91,6 +95,8 @@ pub(super) struct Settings {
     pub(super) printer: Printer,
     /// What standard output carries.
     pub(super) output: Output,
+    /// Whether a stream of events to standard output broke off.
+    pub(super) lost: Lost,
     /// How progress is shown; never [`Progress::Auto`].
     pub(super) progress: Progress,
     /// Whether the terminal shows more than ASCII.
@@ -139,6 +145,7 @@ impl Settings {
                 talk_width,
             },
             output: global.output,
+            lost: Lost::default(),
             progress: match global.progress {
                 Progress::Auto if global.output == Output::Json => Progress::Quiet,
                 Progress::Auto if live => Progress::Tty,

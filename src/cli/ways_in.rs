@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
+use crate::containers::EngineKind;
 use crate::engine::Outcome;
 use crate::plan;
 use crate::profile::ClusterSpec;
@@ -23,7 +24,8 @@ impl Session<'_> {
             }
         }
         if let Some(host) = plan::registry_host(&self.environment) {
-            line(format!("docker push {host}/NAME:TAG"), "an image for its pods");
+            let engine = self.local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind());
+            line(format!("{} {host}/NAME:TAG", engine.push()), "an image for its pods");
         }
         lines.extend(self.ways_in(outcome));
         let mut line = |command: String, purpose: &str| lines.push((command, purpose.to_string()));
@@ -70,15 +72,12 @@ impl Session<'_> {
 
     /// A request for a host of the environment at the port of this machine that leads to `port` of the nodes.
     fn request_at_port(&self, port: u16) -> Option<String> {
-        let ClusterSpec::Kind(kind) = &self.environment.cluster else { return None };
-        let mapped = kind.ports.iter().find(|mapped| mapped.node == port)?;
-        let address = match mapped.listen.parse::<IpAddr>().ok()? {
-            IpAddr::V4(any) if any.is_unspecified() => "127.0.0.1".to_string(),
+        let mapped = plan::mapped_port(&self.environment, port)?;
+        let address = match mapped.ip() {
             IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(any) if any.is_unspecified() => "[::1]".to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
         };
-        let (host, port) = (self.host(), mapped.host);
+        let (host, port) = (self.host(), mapped.port());
         Some(format!("curl --resolve {host}:{port}:{address} http://{host}:{port}/"))
     }
 

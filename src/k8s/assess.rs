@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::compare::{differing_fields, holds, is_left_out, removed_fields};
+use super::compare::{differing_fields, is_left_out, removed_fields};
 use super::held::Gate;
 use super::hub::HubSettings;
 use super::live::{Key, Live};
@@ -115,10 +115,8 @@ pub(super) fn compare_one(
 
 /// The manager, and the path, that applies one of `fields` besides berth.
 fn foreign_holder(live: &Live, fields: &[FieldChange]) -> Option<(String, String)> {
-    live.others.iter().find_map(|(manager, held)| {
-        let field = fields.iter().find(|field| field.to.is_some() && holds(held, &field.path, &live.body))?;
-        Some((manager.clone(), field.path.clone()))
-    })
+    let mut wanted = fields.iter().filter(|field| field.to.is_some());
+    wanted.find_map(|field| Some((live.other_applier(&field.path)?.to_string(), field.path.clone())))
 }
 
 /// Live objects of a set that are wanted no more, and what decides about them.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::client::MANAGER;
+use super::compare::holds;
 use super::object::Kind;
 use crate::base::{Owner, label};
 
@@ -108,6 +109,13 @@ impl Live {
             .collect()
     }
 
+    /// The manager besides berth that applies the field at `path`, such as `metadata.labels.team`. Who only
+    /// edited it is none.
+    pub fn other_applier(&self, path: &str) -> Option<&str> {
+        let mut others = self.others.iter();
+        others.find(|(_, fields)| holds(fields, path, &self.body)).map(|(manager, _)| manager.as_str())
+    }
+
     /// Whether berth made it for `owner`: it carries the mark *and* berth applied it. People copy
     /// objects together with their labels, so the label alone proves nothing.
     pub fn is_of(&self, owner: &Owner) -> bool {
@@ -173,5 +181,11 @@ impl Live {
             {"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": labels}}}
         ]);
         Self::new(&object.kind, body)
+    }
+
+    /// The same, with `fields` (in the form of `fieldsV1`) that `manager` applies.
+    pub(crate) fn also_applied_by(mut self, manager: &str, fields: &Value) -> Self {
+        self.others.insert(manager.to_string(), fields.to_string());
+        self
     }
 }

@@ -151,7 +151,7 @@ pub fn assemble(
     }
     // What is pulled should find the way that the nodes are told of.
     needs.extend(nodes_of_registry.map(Need::Ready));
-    let network = providers::network(environment, &settings.local, &hub, cluster_id)
+    let network = providers::network(environment, &settings.local, &hub, cluster_id.clone())
         .filter(|_| sets.iter().any(|set| set.late.is_some()));
     let network_id = network.as_ref().map(|network| network.id().clone());
     if let Some(network) = network {
@@ -160,6 +160,7 @@ pub fn assemble(
     let names: BTreeSet<String> =
         sets.iter().map(|set| set.name.clone()).chain(["node-groups".to_string()]).collect();
     let mut leftover_needs = needs.clone();
+    let mut note_needs = vec![Need::Inside(cluster_id)];
     for set in in_order(sets, &behind) {
         let id = id_of(&set.name);
         let before = behind.get(&set.name).into_iter().flatten().map(|other| Need::Ready(id_of(other)));
@@ -169,7 +170,14 @@ pub fn assemble(
         let network = network.map(|id| Need::Output { from: id.clone(), key: Outputs::CLUSTER_NETWORK });
         let needs = needs.iter().cloned().chain(before).chain(network).collect();
         leftover_needs.push(Need::Ready(id.clone()));
+        note_needs.extend(set.late.is_some().then(|| Need::Ready(id.clone())));
         graph.add(Box::new(SetResource::new(id, needs, Arc::clone(&hub), set)), inner);
+    }
+    if network_id.is_some() {
+        let note = providers::pool_note(environment, &settings.local, &hub, note_needs);
+        if let Some(note) = note {
+            graph.add(note, Removal::LookedAt);
+        }
     }
     for (addon, path) in brought {
         let id = ResourceId::new(format!("addon/{addon}"));

@@ -1,4 +1,5 @@
 use crate::addons::{AddonError, Catalog};
+use crate::base::Network;
 use crate::profile::{Environment, Misfit};
 use crate::providers;
 
@@ -15,6 +16,23 @@ pub fn misfits(environment: &Environment) -> Vec<Misfit> {
     let platform = providers::platform(environment);
     let specs = environment.addons.iter();
     let refused = specs.filter_map(|spec| catalog.check(spec, &environment.addons, &platform).err());
+    refused.map(|error| misfit(&error)).collect()
+}
+
+/// Whether the profile of `environment` says which addresses of the network of its nodes are announced.
+pub fn has_ranges(environment: &Environment) -> bool {
+    let provider = environment.cluster.provider();
+    Catalog::load(&environment.addons_from)
+        .is_ok_and(|catalog| environment.addons.iter().any(|spec| catalog.has_ranges(spec, provider)))
+}
+
+/// What is wrong with these addresses on `network`.
+pub fn misfits_on(environment: &Environment, network: &Network) -> Vec<Misfit> {
+    let provider = environment.cluster.provider();
+    // What is wrong with the catalog itself is told by `misfits`.
+    let Ok(catalog) = Catalog::load(&environment.addons_from) else { return Vec::new() };
+    let specs = environment.addons.iter();
+    let refused = specs.flat_map(|spec| catalog.misplaced_ranges(spec, provider, network));
     refused.map(|error| misfit(&error)).collect()
 }
 

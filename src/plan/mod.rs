@@ -7,6 +7,7 @@
 mod assemble;
 mod document;
 mod misfits;
+mod ports;
 mod registries;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -15,7 +16,8 @@ mod subject;
 
 pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, state_words};
-pub use misfits::misfits;
+pub use misfits::{has_ranges, misfits, misfits_on};
+pub use ports::mapped_port;
 pub use registries::registry_host;
 pub use sets::{Rendering, pulls_with_logins, render, render_addons};
 pub use subject::subject;

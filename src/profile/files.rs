@@ -7,12 +7,12 @@ use super::diagnostic::Diagnostic;
 use super::tree::{FileNumber, Place};
 
 /// Every file that was read, by number.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Files {
     files: Vec<File>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct File {
     shown: String,
     /// `None` for a profile that ships in the binary.

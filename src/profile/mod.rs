@@ -75,8 +75,25 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// The profile with every default written out: a valid profile itself, of one file.
     pub resolved: Value,
+    /// Where its parts stand.
+    pub places: Places,
     /// Every file that it is made of; none for a profile that ships in the binary.
     pub files: Vec<PathBuf>,
+}
+
+/// Where the parts of a profile stand in its files.
+#[derive(Debug, Clone)]
+pub struct Places {
+    tree: Node,
+    files: files::Files,
+}
+
+impl Places {
+    /// What is wrong at one of them, as far as it was found out late.
+    pub fn tell(&self, misfit: Misfit) -> Option<Diagnostic> {
+        let place = self.tree.place_of_text(&misfit.path, misfit.is_key);
+        self.files.diagnose(vec![Problem::new(place, misfit.message, misfit.help)]).pop()
+    }
 }
 
 /// A profile that was read and checked, by its own rules so far.
@@ -122,6 +139,7 @@ impl Checked {
             warnings: self.files.diagnose(self.warnings),
             resolved: serde_json::to_value(self.resolved).unwrap_or_default(),
             files: self.files.paths(),
+            places: Places { tree: self.tree, files: self.files },
         })
     }
 }

@@ -16,10 +16,11 @@ mod tools;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::{Fault, FaultKind, ProviderKind, ResourceId, label};
+use crate::base::{Fault, FaultKind, Network, ProviderKind, ResourceId, label};
 use crate::containers::EngineSearch;
-use crate::engine::{Removal, Resource};
+use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
@@ -31,6 +32,9 @@ pub use tools::{ToolSearch, Tools};
 
 /// The providers whose clusters this build can make or use. Every declared provider can be rehearsed.
 pub const AVAILABLE: &[ProviderKind] = &[ProviderKind::Kind, ProviderKind::Kwok, ProviderKind::Existing];
+
+/// How long an engine may take to tell a network ahead of the work.
+const AHEAD: Duration = Duration::from_secs(10);
 
 /// What local clusters need of this machine.
 #[derive(Debug, Clone)]
@@ -163,6 +167,37 @@ pub fn network(
         ClusterSpec::Kind(_) if !environment.rehearsal => {
             let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
             Some(Box::new(kind::NetworkResource::new(name, &local.engine, inside, hub)))
+        }
+        _ => None,
+    }
+}
+
+/// What a cluster whose network is known notes of its address pools, once what it `needs` stands.
+pub fn pool_note(
+    environment: &Environment,
+    local: &Local,
+    hub: &Arc<Hub>,
+    needs: Vec<Need>,
+) -> Option<Box<dyn Resource>> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            let (name, hub) = (&environment.owner.environment, Arc::clone(hub));
+            Some(Box::new(kind::PoolNote::new(name, &local.engine, needs, hub)))
+        }
+        _ => None,
+    }
+}
+
+/// The network that the nodes of the cluster of `environment` are on or will be, as far as it is there before
+/// anything is made. What cannot be asked now is told by whoever needs it next.
+pub async fn network_ahead(environment: &Environment, local: &Local, flow: &Flow) -> Option<Network> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => {
+            let owner = &environment.owner;
+            let engine = local.engine.find().ok()?.patient(AHEAD);
+            kind::network_ahead(&engine, &owner.environment, owner, local.kind.network(engine.kind()), flow)
+                .await
+                .ok()?
         }
         _ => None,
     }

@@ -72,16 +72,14 @@ fn a_lab_has_an_address_a_host_and_metrics_and_keeps_its_pool() {
     assert_eq!(pool(), before);
     is_answered(&request);
 
-    // A pool that lies elsewhere is refused with where it would have to lie, before anything changes.
+    // A pool that lies elsewhere is refused where it is written, with where it would have to lie, before anything changes.
     write_profile(&lab, "[]", "{metrics-server: {}, traefik: {}, metallb: {addresses: 192.0.2.0/28}}");
-    let refused = lab.berth("up", &["--yes"]);
-    assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("addons.metallb.addresses"), "{}", refused.stderr);
-    assert!(
-        refused.stderr.contains("192.0.2.0/28 lies outside of docker network `kind`"),
-        "{}",
-        refused.stderr
-    );
+    for command in ["plan", "up"] {
+        let refused = lab.berth(command, &[]).expect(3);
+        let told = ".yaml:8:64: error: 192.0.2.0/28 lies outside of docker network `kind`";
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+        assert!(refused.stderr.contains("metallb: {addresses: 192.0.2.0/28}"), "{}", refused.stderr);
+    }
     assert_eq!(pool(), before);
     lab.berth("down", &["--yes"]).expect(0);
 }
@@ -95,5 +93,8 @@ fn a_host_is_reached_through_a_port_of_this_machine_where_there_is_no_address() 
     let request = request(&up.stdout);
     assert_eq!(request[1], format!("{HOST}:{}:127.0.0.1", lab.port(0)));
     is_answered(&request);
+    let verified = lab.berth("verify", &[]).expect(0);
+    let at = format!("is served at http://127.0.0.1:{}/", lab.port(0));
+    assert!(verified.stdout.contains(&at), "{}", verified.said());
     lab.berth("down", &["--yes"]).expect(0);
 }

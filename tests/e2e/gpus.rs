@@ -9,8 +9,13 @@ use std::process::Stdio;
 use crate::lab::{Lab, skipped};
 use crate::support::Finished;
 
-const PROFILE: &str =
-    "cluster: {kind: {}}\nnodeGroups:\n  - {name: gpu, nodes: 1, resources: {nvidia.com/gpu: 1}}\n";
+/// The worker is the node with the GPU. The other one takes pods that want none, such as those that find out about
+/// network policies.
+const PROFILE: &str = "cluster: {kind: {}}
+nodeGroups:
+  - {name: gpu, nodes: 1, resources: {nvidia.com/gpu: 1}}
+  - {name: general, nodes: 1}
+";
 /// As `nvidia-smi -L` lists the GPUs of a machine, from the README of <https://github.com/NVIDIA/nvkind>.
 const LISTED: &str = include_str!("../fixtures/engines/nvidia-smi-list.txt");
 
@@ -170,7 +175,7 @@ fn a_group_with_gpus_is_refused_where_containers_get_none_and_nothing_is_made() 
 
 #[test]
 fn a_real_node_is_set_up_for_its_gpus_once_and_again_after_its_start() {
-    let Some(lab) = Lab::of_nodes("gpu", 2) else { return };
+    let Some(lab) = Lab::of_nodes("gpu", 3) else { return };
     if has_gpus(&lab) {
         return;
     }

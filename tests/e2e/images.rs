@@ -108,7 +108,7 @@ impl Images {
         let listed = self.lab.docker_says(&["exec", node, "crictl", "images", "--output", "json"]);
         let listed: Value = serde_json::from_str(&listed).expect("JSON");
         let images = listed["images"].as_array().into_iter().flatten();
-        images.flat_map(|image| image["repoTags"].as_array()).flatten().any(|tag| tag == image)
+        images.filter_map(|image| image["repoTags"].as_array()).flatten().any(|tag| tag == image)
     }
 
     fn forget(&self, nodes: &[String], image: &str) {

@@ -16,10 +16,15 @@ fn write_profile(lab: &Lab) {
     ));
 }
 
+/// The ranges of its pools, as they are written.
+fn ranges(lab: &Lab) -> String {
+    let path = "jsonpath={.items[*].spec.addresses[*]}";
+    lab.kubectl_says(&["get", "ipaddresspools", "-A", "-o", path])
+}
+
 /// The first and the last address of each range of its pools.
 fn pool(lab: &Lab) -> BTreeSet<(Ipv4Addr, Ipv4Addr)> {
-    let path = "{.items[*].spec.addresses[*]}";
-    let ranges = lab.kubectl_says(&["get", "ipaddresspools", "-A", "-o", &format!("jsonpath={path}")]);
+    let ranges = ranges(lab);
     let range = |text: &str| {
         let address = |text: &str| text.parse::<Ipv4Addr>().expect("an address");
         if let Some((first, last)) = text.split_once('-') {
@@ -58,4 +63,42 @@ fn two_labs_made_at_once_share_no_pool_no_port_and_no_registry() {
     TcpStream::connect((Ipv4Addr::LOCALHOST, other.port(1))).expect("the other's is not");
     other.berth("status", &[]).expect(0);
     other.berth("down", &["--yes", "--registries"]).expect(0);
+}
+
+/// A profile with a pool: `auto`, or a range.
+fn write_pool(lab: &Lab, addresses: &str) {
+    lab.profile(&format!(
+        "cluster:\n  kind: {{version: \"1.36\"}}\naddons:\n  metallb: {{addresses: {addresses}}}\n"
+    ));
+}
+
+#[test]
+fn the_pool_of_a_lab_that_does_not_run_is_known_wherever_it_lies() {
+    let Some((one, other)) = Lab::pair("side-stops", "side-asks", 1) else { return };
+    write_pool(&one, "auto");
+    one.berth("up", &["--yes"]).expect(0);
+    let first_choice = ranges(&one);
+    one.berth("down", &["--yes"]).expect(0);
+    // The other lab has what this one would choose, so that it has to lie elsewhere.
+    write_pool(&other, &first_choice);
+    other.berth("up", &["--yes"]).expect(0);
+    one.berth("up", &["--yes"]).expect(0);
+    let second_choice = ranges(&one);
+    assert_ne!(second_choice, first_choice);
+    let again = one.berth("up", &["--yes"]).expect(0);
+    assert!(again.stdout.contains("nothing had to change"), "{}", again.said());
+
+    one.docker(&["stop", &format!("{}-control-plane", one.name())]).expect(0);
+    write_pool(&other, &second_choice);
+    for command in ["plan", "up"] {
+        let refused = other.berth(command, &[]).expect(3);
+        let why = format!("overlaps {second_choice}, the pool of cluster `{}`", one.name());
+        assert!(refused.stderr.contains(&why), "{}", refused.said());
+        assert!(refused.stderr.contains(".yaml:7:"), "{}", refused.said());
+    }
+    one.berth("up", &["--yes"]).expect(0);
+    assert_eq!(ranges(&one), second_choice);
+    for lab in [&one, &other] {
+        lab.berth("down", &["--yes"]).expect(0);
+    }
 }

@@ -1,6 +1,8 @@
 //! `verify` and what `up` finds out about network policies, on clusters of both kinds: one whose network
 //! enforces policies and one whose network does not.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -28,6 +30,20 @@ fn canaries(lab: &Lab) -> Vec<String> {
     told.lines().map(str::to_string).collect()
 }
 
+/// From now on Docker says that it is Docker Desktop, whose containers run in a virtual machine.
+fn containers_run_elsewhere(lab: &Lab) {
+    let link = lab.programs().join("docker");
+    let docker = fs::read_link(&link).expect("it is a link");
+    let script = format!(
+        "#!/bin/sh\ncase $1 in\ninfo) '{docker}' \"$@\" | sed 's/\"OperatingSystem\":\"[^\"]*\"/\"OperatingSystem\":\"Docker Desktop\"/' ;;\n\
+         *) exec '{docker}' \"$@\" ;;\nesac\n",
+        docker = docker.display()
+    );
+    fs::remove_file(&link).expect("the folder is ours");
+    fs::write(&link, script).expect("the folder is ours");
+    fs::set_permissions(&link, fs::Permissions::from_mode(0o755)).expect("it is ours");
+}
+
 #[test]
 fn a_whole_lab_is_proven_and_nothing_of_the_canary_stays() {
     let Some(lab) = Lab::start("verify") else { return };
@@ -43,6 +59,17 @@ fn a_whole_lab_is_proven_and_nothing_of_the_canary_stays() {
     let not_passed: Vec<_> = ended.iter().filter(|(_, verdict)| verdict != "passed").collect();
     assert!(not_passed.is_empty() && ended.len() == 9, "{not_passed:?} {}", verified.said());
     assert_eq!((verified.code, canaries(&lab)), (Some(0), Vec::new()));
+
+    containers_run_elsewhere(&lab);
+    let elsewhere = lab.berth("verify", &["--output", "json"]).expect(0);
+    let ended = verdicts(&elsewhere.stdout);
+    let out_of_reach: Vec<&str> = ended
+        .iter()
+        .filter(|(_, verdict)| verdict == "not-applicable")
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(out_of_reach, ["load-balancer", "ingress"], "{}", elsewhere.said());
+    assert!(elsewhere.stdout.contains("this machine does not reach addresses of docker network"));
 
     let stopped = lab.start_berth("verify", &[]);
     eventually("a canary", Duration::from_mins(1), || canaries(&lab).first().cloned());

@@ -135,3 +135,20 @@ fn what_a_profile_asks_of_the_machine_is_looked_at_before_anything_is_made() {
     let refused = run(command(&berth, &programs, &["up", "lab", "--yes"]));
     assert_eq!(refused.code, Some(8), "{}", refused.said());
 }
+
+#[test]
+fn the_network_that_was_chosen_is_the_one_that_must_leave_pods_their_addresses() {
+    let labs = r#"'[{"Name": "labs", "IPAM": {"Config": [{"Subnet": "10.244.0.0/16"}]}}]'"#;
+    let networks = format!("'network ls'*) echo labs ;;\n'network inspect labs') echo {labs} ;;");
+    let programs = Programs::new().docker_but("docker-20.10-info.json", &networks).kind("0.33.0");
+    let berth = Berth::new();
+    let told = |chosen: &str| {
+        let mut command = command(&berth, &programs, &["doctor"]);
+        command.env("KIND_EXPERIMENTAL_DOCKER_NETWORK", chosen);
+        let finished = run(command).expect(0);
+        let of_pods = |line: &&str| line.contains("podSubnet 10.244.0.0/16") && line.contains("`labs` has");
+        finished.stdout.lines().find(of_pods).unwrap_or_default().to_string()
+    };
+    assert!(told("labs").contains("a lab on kind needs it"), "{}", told("labs"));
+    assert!(told("kind").contains("which pods cannot reach"), "{}", told("kind"));
+}

@@ -175,8 +175,8 @@ fn a_node_that_refuses_is_named_with_its_reason() {
 
 /// The last event of a run that was told as JSON.
 fn last_event(finished: &Finished) -> Value {
-    let events = finished.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.filter(|event| event["type"].is_string()).last().unwrap_or_default()
+    let mut events = finished.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.rfind(|event| event["type"].is_string()).unwrap_or_default()
 }
 
 #[test]

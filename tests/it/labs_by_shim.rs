@@ -19,6 +19,11 @@ fn told(finished: &Finished) -> String {
     finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether `text` says `what`, also where it is broken into lines.
+fn told_in(text: &str, what: &str) -> bool {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").contains(what)
+}
+
 fn called(lab: &LabShims, what: &str) -> usize {
     lab.calls().iter().filter(|call| call.starts_with(what)).count()
 }
@@ -227,4 +232,94 @@ fn a_change_that_needs_a_new_cluster_is_made_only_when_that_was_asked_for() {
         verbs.iter().position(|verb| *verb == "delete") < verbs.iter().position(|verb| *verb == "create"),
         "{of_kind:?}"
     );
+}
+
+#[test]
+fn addresses_that_the_network_cannot_give_are_shown_where_they_are_written() {
+    let lab = LabShims::new("shim-pool", "docker", "0.33.0");
+    let text = fs::read_to_string(lab.profile()).expect("it was written");
+    let write = |addresses: &[&str]| {
+        let items: String = addresses.iter().map(|range| format!("      - {range}\n")).collect();
+        let with_pool = format!("{text}addons:\n  metallb:\n    addresses:\n{items}");
+        fs::write(lab.profile(), with_pool).expect("the folder is ours");
+    };
+    write(&["192.0.2.0/28", "172.18.0.1-172.18.0.9"]);
+    for arguments in [&["plan", lab.name][..], &["up", lab.name, "--yes"]] {
+        let refused = lab.berth.run(arguments).expect(3);
+        for told in [
+            "profiles/shim-pool.yaml:12:9: error: 192.0.2.0/28 lies outside of docker network `kind`",
+            "12 |       - 192.0.2.0/28",
+            "profiles/shim-pool.yaml:13:9: error: 172.18.0.1-172.18.0.9 holds 172.18.0.1, the gateway of docker network",
+        ] {
+            assert!(refused.stderr.contains(told), "{told}: {}", refused.said());
+        }
+        assert_eq!(called(&lab, "kind create"), 0);
+    }
+    lab.forget_calls();
+    // What makes nothing asks no engine for that, and a rehearsal has another network.
+    lab.berth.run(&["validate", lab.name]).expect(0);
+    assert_eq!(lab.calls(), Vec::<String>::new());
+    lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    write(&["172.18.200.0/28"]);
+    lab.berth.run(&["plan", lab.name]).expect(0);
+}
+
+#[test]
+fn addresses_of_a_network_that_comes_with_the_cluster_are_shown_where_they_are_written_too() {
+    let lab = lab("shim-first");
+    let text = fs::read_to_string(lab.profile()).expect("it was written");
+    fs::write(lab.profile(), format!("{text}addons:\n  metallb: {{addresses: 192.0.2.0/28}}\n"))
+        .expect("the folder is ours");
+    lab.now("no-network");
+    lab.meanwhile(&format!("rm -f '{}'", lab.path("no-network").display()));
+    lab.berth.run(&["plan", lab.name]).expect(0);
+    let failed = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "60s"]).expect(6);
+    let told_at = "profiles/shim-first.yaml:10:24: error: 192.0.2.0/28 lies outside of docker network `kind`";
+    assert!(failed.stderr.contains(told_at), "{}", failed.said());
+    lab.berth.run(&["plan", lab.name]).expect(3);
+}
+
+#[test]
+fn one_look_tells_what_may_help_where_the_api_server_is_silent_and_its_containers_are_old() {
+    let lab = lab("shim-silent");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    lab.is_silent();
+    lab.runs_since("2020-01-01T00:00:00Z");
+    let old = lab.berth.run(&["status", lab.name]).expect(1);
+    assert!(told_in(&old.stdout, "all its containers run for"), "{}", old.said());
+    assert!(told_in(&old.stdout, "`docker restart shim-silent-control-plane` may help"), "{}", old.said());
+    let verify = lab.berth.run(&["verify", lab.name]).expect(8);
+    assert!(
+        told_in(&verify.stderr, "`docker restart shim-silent-control-plane` may help"),
+        "{}",
+        verify.said()
+    );
+    lab.runs_since(&jiff::Timestamp::now().to_string());
+    let young = lab.berth.run(&["status", lab.name]).expect(0);
+    assert!(told_in(&young.stdout, "its API server does not answer yet"), "{}", young.said());
+    assert!(!young.stdout.contains("docker restart"), "{}", young.said());
+}
+
+#[test]
+fn a_node_that_somebody_put_into_a_group_is_taken_out_of_it_or_is_in_the_way() {
+    let lab = lab("shim-group");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    let node = format!("{}-control-plane", lab.name);
+    let group = || {
+        let path = "jsonpath={.metadata.labels.berth\\.dev/node-group}";
+        lab.plane.kubectl(&["get", "node", &node, "-o", path]).expect(0).stdout
+    };
+    lab.plane.kubectl(&["label", "node", &node, "berth.dev/node-group=general"]).expect(0);
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    assert_eq!(group(), "");
+
+    let labelled = serde_json::json!({"apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": node, "labels": {"berth.dev/node-group": "general"}}});
+    lab.plane.apply_as("theirs", &labelled.to_string());
+    let refused = lab.berth.run(&["up", lab.name, "--yes"]).expect(8);
+    assert!(told(&refused).contains("`theirs` applies"), "{}", refused.said());
+    assert!(told(&refused).contains("--force-conflicts"), "{}", refused.said());
+    assert_eq!(group(), "general");
+    lab.berth.run(&["up", lab.name, "--yes", "--force-conflicts"]).expect(0);
+    assert_eq!(group(), "");
 }

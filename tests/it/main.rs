@@ -52,6 +52,7 @@ mod reference_addons;
 mod registry;
 mod rendering;
 mod stage;
+mod standard_output;
 #[path = "../support/mod.rs"]
 mod support;
 mod verify;

@@ -12,6 +12,16 @@ use serde_json::{Map, Value};
 /// The first line of every page that is made here.
 pub(super) const MADE: &str = "<!-- Made by scripts/reference. -->\n";
 
+/// What the table of exit codes does not say.
+const BESIDES: &str = "
+A command line that cannot be read is told in words on standard error, with code 3, also with `--output json`: what it asked
+for is not known then. Any later failure is one JSON object on standard output there.
+
+An answer that cannot be written to standard output, as to a full disk, ends with code 1, and so does `up` or `down` whose
+events could not be written; the run itself goes on without them, and if it fails, its own code tells. A reader that went
+away (`berth plan | head`) is no failure.
+";
+
 #[test]
 fn commands_are_documented_as_they_are() {
     let mut page = format!("{MADE}# Commands\n\nWhat `berth --help` and `berth COMMAND --help` print.\n");
@@ -50,6 +60,7 @@ fn exit_codes_are_documented_as_they_are() {
             meaning.clear();
         }
     }
+    page.push_str(BESIDES);
     compare("exit-codes.md", &page);
 }
 

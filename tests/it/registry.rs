@@ -97,6 +97,24 @@ fn a_login_without_the_helper_on_path_is_refused_and_writes_nothing() {
 }
 
 #[test]
+fn a_registry_that_wants_a_login_is_left_to_docker_login() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = listener.local_addr().expect("bound").port();
+    let thread = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody asks");
+        let length = stream.read(&mut [0; 1024]).expect("a request");
+        assert!(length > 0, "it asks nothing");
+        let answer = "HTTP/1.0 401 Unauthorized\r\nDocker-Distribution-Api-Version: registry/2.0\r\n\r\n{}";
+        stream.write_all(answer.as_bytes()).expect("it reads");
+    });
+    let berth = with_helper(lab(port));
+    let refused = berth.run(&["registry", "login", "lab"]).expect(1);
+    thread.join().expect("it answered");
+    assert!(refused.stderr.contains(&format!("docker login localhost:{port}")), "{}", refused.stderr);
+    assert!(!config(&berth).exists(), "the helper would keep no password");
+}
+
+#[test]
 fn a_registry_that_does_not_answer_says_how_to_start_it() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = free.local_addr().expect("bound").port();

@@ -17,7 +17,10 @@ own=$(sed -n 's/.*"\/var\/run\/nvidia-container-devices\/\([^"]*\)".*/\1/p' "$wo
 case "$*" in
 'info '*) cat "$world/info.json" ;;
 'ps --all '*) [ ! -e "$world/nodes.json" ] || echo node ;;
-'network inspect kind') cat '@NETWORK@' ;;
+'network inspect kind')
+	[ ! -e "$world/no-network" ] || { echo 'Error: No such network: kind' >&2; exit 1; }
+	cat '@NETWORK@'
+	;;
 'container inspect '*) cat "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
 'start '*) sed -i 's/"exited"/"running"/g' "$world/nodes.json" ;;
@@ -38,7 +41,7 @@ case "$*" in
 	{ printf 'toolkit\nruntime nvidia\nmodifies 0\n'; cat "$world/gpu-node.own"; } >"$world/gpu-node.done"
 	mv "$world/gpu-node.done" "$world/gpu-node"
 	;;
-'network ls'* | 'ps '* | 'exec '*) ;;
+'network ls'* | 'ps '* | 'volume ls '* | 'exec '*) ;;
 *) echo "not recorded: $*" >&2; exit 70 ;;
 esac
 "#;
@@ -105,13 +108,14 @@ impl LabShims {
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).expect("the folder is ours");
         let berth = Berth::new().with_path_first(&bin).with_variable("BERTH_ENGINE", engine);
+        let recorded = recorded(engine);
         let lab = Self { folder, engine, plane: ControlPlane::own(), name, berth };
         let program = |name: &str, text: &str| {
             let text = text
                 .replace("@WORLD@", &lab.folder.path().display().to_string())
                 .replace("@NAME@", name)
                 .replace("@GONE@", &fixture("docker-not-running.txt").display().to_string())
-                .replace("@NETWORK@", &fixture("docker-20.10/network-inspect.json").display().to_string())
+                .replace("@NETWORK@", &fixture(recorded).join("network-inspect.json").display().to_string())
                 .replace("@KUBECONFIG@", &lab.plane.kubeconfig().display().to_string())
                 .replace("@IMAGE@", &fixture("docker-20.10/image-inspect.json").display().to_string())
                 .replace("@GPUS@", &fixture("nvidia-smi-list.txt").display().to_string())
@@ -123,7 +127,6 @@ impl LabShims {
         };
         program(engine, ENGINE);
         program("kind", KIND);
-        let recorded = if engine == "podman" { "podman-4.3.1" } else { "docker-20.10" };
         fs::copy(fixture(recorded).join("info.json"), lab.path("info.json")).expect("both are there");
         let nodes = [("control-plane", "control-plane"), ("worker", "worker")]
             .map(|(suffix, role)| lab.container(&format!("{name}-{suffix}"), role));
@@ -140,11 +143,8 @@ impl LabShims {
 
     /// A node as the engine was recorded to show one, under another name.
     fn container(&self, name: &str, role: &str) -> Value {
-        let file = match self.engine {
-            "podman" => "podman-4.3.1/container-inspect.json",
-            _ => "docker-20.10/node-inspect.json",
-        };
-        let text = fs::read_to_string(fixture(file)).expect("it belongs to the repository");
+        let file = fixture(recorded(self.engine)).join("node-inspect.json");
+        let text = fs::read_to_string(file).expect("it belongs to the repository");
         let mut node = serde_json::from_str::<Value>(&text).expect("it was recorded whole")[0].take();
         let old = node["Name"].as_str().expect("a name");
         let slash = if old.starts_with('/') { "/" } else { "" };
@@ -185,7 +185,7 @@ impl LabShims {
             if self.path("set-up-begun").exists() { "toolkit\nruntime nvidia\n" } else { "runtime runc\n" };
         let listed =
             fs::read_to_string(fixture("nvidia-smi-list.txt")).expect("it belongs to the repository");
-        let listed: String = listed.lines().map(|line| format!("smi {line}\n")).collect();
+        let listed = format!("smi {}\n", listed.trim_end().replace('\n', "\nsmi "));
         fs::write(self.path("gpu-node"), format!("{kept}modifies 1\n{listed}")).expect("the folder is ours");
     }
 
@@ -234,6 +234,24 @@ impl LabShims {
         fs::write(&path, nodes.to_string()).expect("the folder is ours");
     }
 
+    /// Lets the containers of the cluster run since `time`.
+    pub fn runs_since(&self, time: &str) {
+        let text = fs::read_to_string(self.path("nodes.json")).expect("the cluster is made");
+        let mut nodes: Vec<Value> = serde_json::from_str(&text).expect("a list of containers");
+        for node in &mut nodes {
+            node["State"]["StartedAt"] = json!(time);
+        }
+        fs::write(self.path("nodes.json"), json!(nodes).to_string()).expect("the folder is ours");
+    }
+
+    /// Lets the API server be one that does not answer.
+    pub fn is_silent(&self) {
+        let path = self.berth.run(&["kubeconfig", self.name]).expect(0).stdout;
+        let text = fs::read_to_string(path.trim()).expect("berth keeps one");
+        let server = text.split_whitespace().find(|word| word.contains("https://")).expect("a server");
+        fs::write(path.trim(), text.replace(server, "https://127.0.0.1:1")).expect("the folder is ours");
+    }
+
     /// Whether the engine has the containers of the cluster.
     pub fn stands(&self) -> bool {
         self.path("nodes.json").exists()
@@ -274,6 +292,11 @@ impl Drop for LabShims {
         let names = ["control-plane", "worker"].map(|suffix| format!("node/{}-{suffix}", self.name));
         self.plane.kubectl(&["delete", "--ignore-not-found", &names[0], &names[1]]);
     }
+}
+
+/// The folder of what was recorded of `engine`.
+fn recorded(engine: &str) -> &'static str {
+    if engine == "podman" { "podman-4.3.1" } else { "docker-20.10" }
 }
 
 fn fixture(name: &str) -> PathBuf {

@@ -173,6 +173,9 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
     };
     let whole = outcome.failed.is_empty() && outcome.not_started.is_empty();
     if !whole {
+        for misfit in session.misfits(outcome) {
+            settings.printer.talk(&format!("{}\n\n", misfit.render("error")));
+        }
         // What failed is said to people, also where the events carry it.
         settings.printer.talk(&report.up(settings.printer.talk_paint, settings.printer.talk_width));
     } else if !settings.json() {

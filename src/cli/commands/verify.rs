@@ -5,7 +5,7 @@ use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::{print, print_json, unknown};
-use crate::base::{Fault, FaultKind, ResourceId};
+use crate::base::{Fault, FaultKind, Layer, ResourceId};
 use crate::engine::{Look, State, Survey};
 use crate::k8s;
 use crate::os::files;
@@ -93,9 +93,13 @@ fn stands(session: &Session<'_>, survey: &Survey) -> Result<(), Failure> {
         return Ok(());
     }
     unknown(survey)?;
-    Err(Failure::refused(
-        format!("{} cannot be verified", session.about.environment),
-        "its cluster does not stand",
-        format!("`{}` makes it", session.again("up")),
-    ))
+    let cluster = survey.resources.iter().find(|seen| seen.id.layer() == Layer::Cluster);
+    let (why, effect) = match cluster.map(|seen| &seen.look) {
+        Some(Look::Seen(State::Broken(why) | State::Progressing(why))) => {
+            (format!("its cluster: {why}"), "brings it there")
+        }
+        _ => ("its cluster does not stand".to_string(), "makes it"),
+    };
+    let next = format!("`{}` {effect}", session.again("up"));
+    Err(Failure::refused(format!("{} cannot be verified", session.about.environment), why, next))
 }

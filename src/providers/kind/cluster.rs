@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
-use super::silence::Silence;
+use super::silence::{Silence, Silent};
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
@@ -198,7 +198,7 @@ impl ClusterResource {
             },
         };
         if !inner.is_ready(&access, &cx.flow).await? {
-            return Ok(Seen::new(self.silent(engine, cx)));
+            return Ok(Seen::new(self.silent(sight, engine, cx)));
         }
         inner.silence.is_over();
         let server = inner.hub.probe(&access, &cx.flow).await?;
@@ -214,16 +214,19 @@ impl ClusterResource {
     }
 
     /// Of a cluster whose API server does not answer: it will, or it has not for too long.
-    fn silent(&self, engine: &Engine, cx: &Cx) -> State {
-        if !self.inner.silence.lasts_too_long(cx.clock.now()) {
-            return State::Progressing("its API server is not ready yet".to_string());
-        }
+    fn silent(&self, sight: &Sight, engine: &Engine, cx: &Cx) -> State {
         let name = &self.inner.config.name;
-        State::Broken(format!(
-            "all its containers run, and its API server does not answer: `{} restart {name}-control-plane` may help, \
-             `berth up {name} --recreate` makes the cluster anew, with all that is in it lost",
+        let remedy = format!(
+            "`{} restart {name}-control-plane` may help, `berth up {name} --recreate` makes the cluster anew, with all \
+             that is in it lost",
             engine.kind()
-        ))
+        );
+        self.inner.silence.judge(&Silent {
+            containers: &sight.containers,
+            now: cx.clock.now(),
+            waits: self.inner.leave.makes,
+            remedy: &remedy,
+        })
     }
 
     /// That several control planes do not find each other again: their etcd knows them by addresses that
@@ -269,7 +272,7 @@ impl Inner {
     }
 
     pub(super) fn kind(&self, engine: &Engine) -> Result<Kind, Fault> {
-        Kind::find(&self.local.engine.search_path, engine, self.choices.network.as_ref())
+        Kind::find(&self.local.engine.search_path, engine, &self.choices)
     }
 
     /// The containers of the cluster, and berth's files of it.

@@ -90,6 +90,7 @@ fn last_words(said: &str) -> Option<String> {
     };
     let line = from_output().or_else(from_kind).or_else(|| lines(before).pop())?;
     let line = line.trim_start_matches("docker: ").trim_start_matches("Error response from daemon: ");
+    let line = line.trim_start_matches("Error: ");
     Some(line.trim_end_matches('.').to_string()).filter(|line| !line.is_empty())
 }
 

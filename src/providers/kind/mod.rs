@@ -10,7 +10,9 @@ mod images;
 mod inventory;
 mod mark;
 mod network;
+mod node;
 mod nodes;
+mod note;
 mod pools;
 pub mod preflight;
 mod program;
@@ -18,14 +20,19 @@ mod silence;
 mod step;
 mod verdict;
 
+use std::collections::BTreeMap;
+
+use crate::containers::EngineKind;
+
 pub use cluster::ClusterResource;
 pub use gpus::GpuSetup;
 pub use inventory::{remains, standing, stranger};
 pub use mark::{Digest, Mark};
-pub use network::{NetworkResource, network};
+pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;
+pub use note::PoolNote;
 
-/// The Docker network of all clusters, unless the user chose another one.
+/// The engine's network of all clusters, unless the user chose another one.
 const NETWORK: &str = "kind";
 
 /// What the user chose for the kind clusters of this machine.
@@ -33,13 +40,19 @@ const NETWORK: &str = "kind";
 pub struct Choices {
     /// The node image of clusters whose profile names none.
     pub image: Option<String>,
-    /// The engine's network that the nodes are on.
-    pub network: Option<String>,
+    /// For each engine its network that the nodes are on.
+    pub networks: BTreeMap<EngineKind, String>,
 }
 
 impl Choices {
-    /// The engine's network that the nodes of all clusters are on.
-    pub fn network(&self) -> &str {
-        self.network.as_deref().unwrap_or(NETWORK)
+    /// The environment variables by which kind is told of another network, for the engines where it can be.
+    pub const NETWORK_VARIABLES: [(EngineKind, &str); 2] = [
+        (EngineKind::Docker, "KIND_EXPERIMENTAL_DOCKER_NETWORK"),
+        (EngineKind::Podman, "KIND_EXPERIMENTAL_PODMAN_NETWORK"),
+    ];
+
+    /// The network of `engine` that the nodes of all clusters are on.
+    pub fn network(&self, engine: EngineKind) -> &str {
+        self.networks.get(&engine).map_or(NETWORK, String::as_str)
     }
 }

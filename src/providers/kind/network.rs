@@ -28,20 +28,20 @@ impl NetworkResource {
         let (id, engine) = (ResourceId::new("network"), engine.clone());
         Self { id, inside, hub, cluster: cluster.to_string(), engine }
     }
+}
 
-    /// The pools of this environment that stand in its cluster, by name.
-    async fn own(&self, cx: &Cx) -> Result<Vec<(String, AddressRange)>, Fault> {
-        let Some(access) = cx.outputs.cluster_access() else { return Ok(Vec::new()) };
-        self.hub.connect(access).await?;
-        let served = Served { plural: "ipaddresspools".to_string(), namespaced: true };
-        let kind = Kind::named("metallb.io/v1beta1", "IPAddressPool").served_as(served);
-        let owner = &self.hub.settings().owner;
-        let pools = self.hub.list_owned(&kind, &cx.flow).await?;
-        let own = pools.iter().filter(|pool| pool.is_of(owner));
-        Ok(own
-            .flat_map(|pool| pools::ranges(&pool.body).into_iter().map(|range| (pool.name.clone(), range)))
-            .collect())
-    }
+/// The pools of this environment that stand in its cluster, by name.
+pub(super) async fn own_pools(hub: &Hub, cx: &Cx) -> Result<Vec<(String, AddressRange)>, Fault> {
+    let Some(access) = cx.outputs.cluster_access() else { return Ok(Vec::new()) };
+    hub.connect(access).await?;
+    let served = Served { plural: "ipaddresspools".to_string(), namespaced: true };
+    let kind = Kind::named("metallb.io/v1beta1", "IPAddressPool").served_as(served);
+    let owner = &hub.settings().owner;
+    let pools = hub.list_owned(&kind, &cx.flow).await?;
+    let own = pools.iter().filter(|pool| pool.is_of(owner));
+    Ok(own
+        .flat_map(|pool| pools::ranges(&pool.body).into_iter().map(|range| (pool.name.clone(), range)))
+        .collect())
 }
 
 impl Resource for NetworkResource {
@@ -61,7 +61,7 @@ impl Resource for NetworkResource {
         async move {
             let engine = self.engine.find()?;
             let owner = &self.hub.settings().owner;
-            let own = self.own(cx).await?;
+            let own = own_pools(&self.hub, cx).await?;
             let found = network(&engine, &self.cluster, owner, own, &cx.flow).await?;
             let Some((network, notes)) = found else {
                 let reason = format!("no network that `{}` is on", self.cluster);
@@ -91,10 +91,35 @@ pub async fn network(
     own: Vec<(String, AddressRange)>,
     flow: &Flow,
 ) -> Result<Option<(Network, Vec<Note>)>, Fault> {
+    look(engine, cluster, owner, own, None, flow).await
+}
+
+/// The network that the nodes of `cluster` are on, or will be: then the one called `expected`. `None` when there is
+/// none of that name yet. It is not asked which pools `owner` has on it.
+pub async fn network_ahead(
+    engine: &Engine,
+    cluster: &str,
+    owner: &Owner,
+    expected: &str,
+    flow: &Flow,
+) -> Result<Option<Network>, Fault> {
+    let found = look(engine, cluster, owner, Vec::new(), Some(expected), flow).await?;
+    Ok(found.map(|(network, _)| network))
+}
+
+async fn look(
+    engine: &Engine,
+    cluster: &str,
+    owner: &Owner,
+    own: Vec<(String, AddressRange)>,
+    expected: Option<&str>,
+    flow: &Flow,
+) -> Result<Option<(Network, Vec<Note>)>, Fault> {
     let (containers, info) = futures::try_join!(engine.kind_containers(None), engine.info())?;
     let nodes = |container: &&Container| container.kind_cluster() == Some(cluster);
-    let Some(name) = network_name(containers.iter().filter(nodes)) else { return Ok(None) };
-    let Some(found) = engine.network(&name).await? else { return Ok(None) };
+    let name = network_name(containers.iter().filter(nodes)).or(expected.map(str::to_string));
+    let Some(name) = name else { return Ok(None) };
+    let Some(found) = engine.network_in_use(&name).await? else { return Ok(None) };
     let mut network = Network {
         title: format!("{} network `{name}`", engine.kind()),
         subnets: found.subnets.iter().filter_map(|(range, gateway)| subnet(range, *gateway)).collect(),
@@ -129,8 +154,9 @@ fn neighbours(containers: &[Container], cluster: &str, name: &str) -> Vec<Neighb
         };
         let neighbour = found.entry(other).or_insert_with(|| Neighbour::new(other));
         neighbour.seed = neighbour.seed.take().or_else(|| pools::seed_of(container));
-        if container.runs() && container.is_kind_control_plane() {
-            neighbour.control_plane.get_or_insert_with(|| container.name.clone());
+        if container.is_kind_control_plane() {
+            let place = if container.runs() { &mut neighbour.control_plane } else { &mut neighbour.stopped };
+            place.get_or_insert_with(|| container.name.clone());
         }
     }
     found.into_values().collect()
@@ -166,6 +192,7 @@ mod tests {
             id: name.to_string(),
             name: name.to_string(),
             state: if runs { ContainerState::Running } else { stopped },
+            started: None,
             image: String::new(),
             image_id: String::new(),
             labels: Container::kind_labels(cluster, role),
@@ -198,11 +225,17 @@ mod tests {
         let found = neighbours(&containers, "lab", "kind");
         let told: Vec<_> = found
             .iter()
-            .map(|one| (one.cluster.as_str(), one.control_plane.as_deref(), one.seed.as_deref()))
+            .map(|one| {
+                let (runs, stopped) = (one.control_plane.as_deref(), one.stopped.as_deref());
+                (one.cluster.as_str(), runs, stopped, one.seed.as_deref())
+            })
             .collect();
         assert_eq!(
             told,
-            [("dev", Some("dev-control-plane"), Some("0a1b/dev")), ("old", None, Some("2c3d/old"))]
+            [
+                ("dev", Some("dev-control-plane"), None, Some("0a1b/dev")),
+                ("old", None, Some("old-control-plane"), Some("2c3d/old"))
+            ]
         );
     }
 

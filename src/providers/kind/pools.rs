@@ -6,6 +6,7 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use super::mark::Mark;
+use super::note;
 use crate::base::{AddressRange, Fault, FaultKind, Network, Note, Owner};
 use crate::containers::{Container, Engine};
 use crate::flow::Flow;
@@ -20,6 +21,8 @@ pub(super) struct Neighbour {
     pub(super) cluster: String,
     /// Its first control plane that runs.
     pub(super) control_plane: Option<String>,
+    /// Its first control plane that does not.
+    pub(super) stopped: Option<String>,
     /// Where its search for a free range begins, when berth made it.
     pub(super) seed: Option<String>,
 }
@@ -27,7 +30,7 @@ pub(super) struct Neighbour {
 impl Neighbour {
     /// A cluster of which nothing else is known.
     pub(super) fn new(cluster: &str) -> Self {
-        Self { cluster: cluster.to_string(), control_plane: None, seed: None }
+        Self { cluster: cluster.to_string(), control_plane: None, stopped: None, seed: None }
     }
 }
 
@@ -50,17 +53,28 @@ pub(super) async fn ask(
     flow: &Flow,
 ) -> Vec<Note> {
     let asked = neighbours.iter().map(|neighbour| async move {
-        let Some(node) = &neighbour.control_plane else {
-            return Answer::Silent("it does not run".to_string());
-        };
         let attempted = format!("ask cluster `{}` for its address pools", neighbour.cluster);
+        let Some(node) = &neighbour.control_plane else {
+            let noted = async { note::read_stopped(engine, neighbour.stopped.as_deref()?).await };
+            return Answer::of_note(noted.await, "it does not run");
+        };
         match flow.within(ANSWER, &attempted, ask_one(engine, node, &attempted)).await {
             Ok(ranges) => Answer::Pools(ranges),
-            Err(fault) => Answer::Silent(fault.reason),
+            Err(fault) => Answer::of_note(note::read_stopped(engine, node).await, &fault.reason),
         }
     });
     let answers = join_all(asked).await;
     settle(network, neighbours.iter().zip(answers))
+}
+
+impl Answer {
+    /// What is known of a neighbour that does not answer, and `why` it does not.
+    fn of_note(noted: Option<Vec<AddressRange>>, why: &str) -> Self {
+        match noted {
+            Some(ranges) if !ranges.is_empty() => Self::Pools(ranges),
+            _ => Self::Silent(why.to_string()),
+        }
+    }
 }
 
 /// What a neighbour says of its pools.

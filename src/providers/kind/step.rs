@@ -211,8 +211,15 @@ impl Inner {
         files::remove_if_there(&self.folder.kind_kubeconfig())
     }
 
-    /// Removes every container of the cluster; that there is none is fine. None of them is somebody else's.
+    /// Removes every container of the cluster, with its volumes; that there is none is fine. None of them is somebody
+    /// else's.
     async fn clear(&self, engine: &Engine, kind: Option<&Kind>, flow: &Flow) -> Result<(), Fault> {
+        self.clear_containers(engine, kind, flow).await?;
+        let nodes: Vec<String> = self.config.nodes().into_iter().map(|node| node.name).collect();
+        patiently_long(flow, engine.remove_kind_volumes(&nodes)).await
+    }
+
+    async fn clear_containers(&self, engine: &Engine, kind: Option<&Kind>, flow: &Flow) -> Result<(), Fault> {
         let containers = self.containers(engine, flow).await?;
         if containers.is_empty() {
             return Ok(());

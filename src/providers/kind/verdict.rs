@@ -122,6 +122,7 @@ mod tests {
             mounts: mark.map(mount).into_iter().collect(),
             id: name.to_string(),
             state: ContainerState::Running,
+            started: None,
             image: String::new(),
             image_id: String::new(),
             networks: BTreeMap::new(),

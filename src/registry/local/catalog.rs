@@ -141,9 +141,9 @@ mod tests {
     #[tokio::test]
     async fn a_registry_that_gives_one_page_for_ever_is_not_asked_for_ever() {
         let page: Vec<String> = (0..200).map(|n| format!("app-{n}")).collect();
-        let all = listed(|path| match path.starts_with("/v2/_catalog") {
-            true => (200, json!({"repositories": page})),
-            false => (200, json!({"tags": ["v1"]})),
+        let all = listed(|path| {
+            let is_catalog = path.starts_with("/v2/_catalog");
+            (200, if is_catalog { json!({"repositories": page}) } else { json!({"tags": ["v1"]}) })
         });
         assert_eq!(all.await.expect("it answers").len(), 200);
     }

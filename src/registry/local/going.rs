@@ -78,7 +78,8 @@ impl Going {
     }
 
     async fn find(&self, engine: &Engine) -> Result<Vec<Found>, Fault> {
-        let (containers, mut users) = futures::try_join!(engine.containers_with(LABEL), users(engine))?;
+        let containers = engine.containers_with(LABEL).await?;
+        let mut users = users(engine, &containers).await?;
         let concerned = {
             let mut concerned = self.concerned.lock().unwrap_or_else(PoisonError::into_inner);
             for container in &containers {

@@ -61,7 +61,7 @@ impl Step for Make {
 impl Task {
     async fn take(&self, engine: &Engine) -> Result<(), Fault> {
         match self.act {
-            Act::Make => make(&self.store, engine).await,
+            Act::Make => make(&self.store, None, engine).await,
             Act::Start => {
                 let name = self.store.name();
                 if engine.run(&format!("start `{name}`"), ["start", name.as_str()]).await?.succeeded() {
@@ -69,11 +69,11 @@ impl Task {
                 }
                 // It may be on a network that has gone: what it keeps is in its volume, not in it.
                 remove(&name, engine).await?;
-                make(&self.store, engine).await
+                make(&self.store, None, engine).await
             }
             Act::Remake => {
                 remove(&self.store.name(), engine).await?;
-                make(&self.store, engine).await
+                make(&self.store, None, engine).await
             }
         }
     }
@@ -94,10 +94,17 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
     Err(engine.failed(&attempted, &finished))
 }
 
-async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
+/// Makes the container of `store` anew, on `network` alone: for an engine whose containers stay where they were made.
+/// Its images are in the volume all the time.
+pub(super) async fn move_to(store: &Store, network: &str, engine: &Engine) -> Result<(), Fault> {
+    remove(&store.name(), engine).await?;
+    make(store, Some(network), engine).await
+}
+
+async fn make(store: &Store, network: Option<&str>, engine: &Engine) -> Result<(), Fault> {
     let is_new = volume::make(&store.name(), &store.mark(), engine).await?;
     let attempted = format!("start {}", store.title());
-    let finished = engine.patient(LONGEST_START).run(&attempted, store.run()).await?;
+    let finished = engine.patient(LONGEST_START).run(&attempted, store.run(network)).await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
     if finished.succeeded() || is_name_taken(&finished) {
         return Ok(());
@@ -112,7 +119,7 @@ async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
 
 fn is_name_taken(finished: &Finished) -> bool {
     let said = finished.stderr.to_lowercase();
-    said.contains("already in use by") && said.contains("name")
+    (said.contains("already in use by") || said.contains("already used by")) && said.contains("name")
 }
 
 /// Why a registry could not be made, with what to do about it.
@@ -121,8 +128,10 @@ fn refused(store: &Store, finished: &Finished, kind: EngineKind) -> Fault {
     let image = store.image();
     let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
     let last = finished.stderr_tail(10);
-    let last = last.lines().find(|line| line.to_lowercase().contains("error")).unwrap_or(&last);
+    // Podman tells of each try before it fails.
+    let last = last.lines().rfind(|line| line.to_lowercase().contains("error")).unwrap_or(&last);
     let reason = last.trim_start_matches("docker: ").trim_start_matches("Error response from daemon: ");
+    let reason = reason.trim_start_matches("Error: ");
     let attempted = format!("start {} from `{image}`", store.title());
     if has(&["port is already allocated", "address already in use", "ports are not available"])
         && let Role::Own(port) = store.role
@@ -135,7 +144,14 @@ fn refused(store: &Store, finished: &Finished, kind: EngineKind) -> Fault {
          `registry.local.image`"
     );
     let offline = ["dial tcp", "no such host", "i/o timeout", "timeout", "connection refused", "lookup "];
-    let missing = ["manifest unknown", "not found", "pull access denied", "no such image", "does not exist"];
+    let missing = [
+        "manifest unknown",
+        "not found",
+        "pull access denied",
+        "no such image",
+        "does not exist",
+        "did not resolve",
+    ];
     if has(&offline) {
         let why = format!("it is not on this machine, and its registry cannot be reached: {reason}");
         return Fault::new(FaultKind::Invalid, attempted, why).hint(elsewhere);
@@ -174,7 +190,7 @@ esac"#,
         );
         let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
         let store = Store { role: Role::Own(5001), image: None };
-        let fault = make(&store, &engine).await.expect_err("its port is taken");
+        let fault = make(&store, None, &engine).await.expect_err("its port is taken");
         assert_eq!(fault.kind, FaultKind::Conflict);
         std::fs::read_to_string(folder.path().join("calls")).expect("it was called")
     }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::http;
 use super::store::LABEL;
 use crate::base::Fault;
-use crate::containers::{Container, Engine, Publisher};
+use crate::containers::{Container, Engine};
 use crate::flow::Flow;
 use crate::os::ports::{Listener, Vacancy, listener, vacancy};
 
@@ -64,10 +64,8 @@ pub(super) async fn look(port: u16, engine: &Engine, flow: &Flow) -> Result<Port
 
 /// The running container that has `port` of 127.0.0.1.
 async fn container(port: u16, engine: &Engine) -> Result<Option<Container>, Fault> {
-    let publishers = engine.publishers().await?;
-    let has_it = |one: &&Publisher| one.holds(Ipv4Addr::LOCALHOST.into(), port, "tcp");
-    let Some(found) = publishers.iter().find(has_it) else { return Ok(None) };
-    Ok(engine.inspect(&[&found.container]).await?.pop())
+    let has_it = |container: &Container| container.ports.iter().any(|published| published.host == port);
+    Ok(engine.running().await?.into_iter().find(has_it))
 }
 
 #[cfg(test)]
@@ -87,8 +85,9 @@ mod tests {
         let script = format!(
             r#"case "$*" in
             *publish=*) echo 'Error: publish is an invalid filter' >&2; exit 125 ;;
-            'ps --no-trunc --format '*) printf 'web\t\t0.0.0.0:{port}->80/tcp\n' ;;
-            'container inspect web') echo '[{{"Id": "1f", "Name": "web", "State": {{"Status": "running"}}}}]' ;;
+            'ps --quiet --no-trunc') echo 1f ;;
+            'container inspect 1f') echo '[{{"Id": "1f", "Name": "web", "State": {{"Status": "running"}}, "HostConfig":
+                {{"PortBindings": {{"80/tcp": [{{"HostIp": "0.0.0.0", "HostPort": "{port}"}}]}}}}}}]' ;;
             *) exit 70 ;;
             esac"#
         );

@@ -43,7 +43,11 @@ pub(super) fn judge(store: &Store, found: Option<&Container>) -> Verdict {
     if let Some(image) = &store.image {
         compare("image", in_full(&container.image), in_full(image));
     }
-    if let Role::Own(port) = store.role {
+    // nerdctl does not tell the ports of one that does not run.
+    let tells_ports = container.runs() || !container.ports.is_empty();
+    if let Role::Own(port) = store.role
+        && tells_ports
+    {
         compare("port", published(container), format!("127.0.0.1:{port}"));
     }
     if !differs.is_empty() {
@@ -82,6 +86,7 @@ mod tests {
             id: "1f".to_string(),
             name: "berth-registry".to_string(),
             state: ContainerState::Running,
+            started: None,
             image: "registry:3".to_string(),
             image_id: String::new(),
             labels: BTreeMap::from([(LABEL.to_string(), "localhost:5001".to_string())]),

@@ -5,6 +5,6 @@ mod json;
 mod plain;
 mod tty;
 
-pub use json::Json;
+pub use json::{Json, Lost};
 pub use plain::Plain;
 pub use tty::{Look, Tty};

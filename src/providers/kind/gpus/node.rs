@@ -129,7 +129,7 @@ mod tests {
     const FIRST: &str = "GPU-4cf8db2d-06c0-7d70-1a51-e59b25b2c16c";
 
     fn read(lines: &str, smi: &str) -> NodeSight {
-        let smi: String = smi.lines().map(|line| format!("smi {line}\n")).collect();
+        let smi = format!("smi {}\n", smi.trim_end().replace('\n', "\nsmi "));
         NodeSight::parse(&format!("{lines}{smi}"))
     }
 

@@ -225,10 +225,9 @@ mod tests {
 
     use super::*;
     use crate::containers::PublishedPort;
-    use crate::providers::kind::Choices;
 
     fn wanted(ports: Vec<WantedPort>) -> Wanted {
-        Wanted { cluster: "lab".to_string(), ports, ..Wanted::usual(&Choices::default()) }
+        Wanted { cluster: "lab".to_string(), ports, ..Wanted::usual("kind") }
     }
 
     #[tokio::test]
@@ -251,7 +250,12 @@ mod tests {
         let port = WantedPort { address, protocol: "tcp".to_string() };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let of = async |cluster: &str| {
-            let script = format!("printf 'node\\t{cluster}\\t{address}->80/tcp\\n'");
+            let number = address.port();
+            let script = format!(
+                r#"[ "$1" = ps ] && echo 1f || echo '[{{"Id": "1f", "Name": "node", "State": {{"Status": "running"}},
+                "Config": {{"Labels": {{"io.x-k8s.kind.cluster": "{cluster}"}}}}, "HostConfig":
+                {{"PortBindings": {{"80/tcp": [{{"HostIp": "127.0.0.1", "HostPort": "{number}"}}]}}}}}}]'"#
+            );
             let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
             obstacles(Some(&engine), &wanted(vec![port.clone()])).await
         };

@@ -5,7 +5,6 @@ use super::*;
 use crate::base::{Fault, FaultKind};
 use crate::containers::{EngineKind, Info};
 use crate::os::ports::Listener;
-use crate::providers::kind::Choices;
 
 const GIBIBYTE: u64 = 1 << 30;
 const MEBIBYTE: u64 = 1 << 20;
@@ -27,7 +26,7 @@ fn engine() -> EngineSight {
 }
 
 fn usual() -> Wanted {
-    Wanted::usual(&Choices::default())
+    Wanted::usual("kind")
 }
 
 fn good() -> Sight {

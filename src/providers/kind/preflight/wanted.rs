@@ -3,10 +3,10 @@ use std::path::PathBuf;
 
 use super::WantedGpus;
 use crate::base::AddressRange;
+use crate::containers::EngineKind;
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
 use crate::providers::Local;
-use crate::providers::kind::Choices;
 use crate::providers::nodes::count;
 
 /// What a kind cluster will ask of this machine.
@@ -42,12 +42,12 @@ pub struct WantedPort {
 }
 
 impl Wanted {
-    /// A cluster as `berth doctor` expects one, which knows no profile: of the newest Kubernetes, one node, with
-    /// what was chosen for this machine.
-    pub fn usual(choices: &Choices) -> Self {
+    /// A cluster as `berth doctor` expects one, which knows no profile: of the newest Kubernetes, one node, on the
+    /// engine's `network`.
+    pub fn usual(network: &str) -> Self {
         Self {
             cluster: String::new(),
-            network: choices.network().to_string(),
+            network: network.to_string(),
             kubernetes: crate::profile::NEWEST,
             control_planes: 1,
             workers: 0,
@@ -69,7 +69,7 @@ impl Wanted {
         });
         Self {
             cluster: environment.name.clone(),
-            network: local.kind.network().to_string(),
+            network: network(local).to_string(),
             kubernetes: environment.kubernetes,
             control_planes: u64::from(spec.control_planes),
             workers: environment.node_groups.iter().map(|group| u64::from(count(group))).sum(),
@@ -79,6 +79,12 @@ impl Wanted {
             gpus: WantedGpus::of(environment, spec, local),
         }
     }
+}
+
+/// The network of the engine of this machine that nodes are on.
+pub fn network(local: &Local) -> &str {
+    // Without any it does not come so far.
+    local.kind.network(local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind()))
 }
 
 /// The subnets by the name of their field, as they are given or as kind takes them.
@@ -110,12 +116,5 @@ mod tests {
             ..of(Some(KindIpFamily::Dual))
         };
         assert_eq!(told(&given), ["podSubnet 10.1.0.0/16", "podSubnet fd00::/56", ipv4[1], ipv6[1]]);
-    }
-
-    #[test]
-    fn what_was_chosen_for_the_machine_counts_without_a_profile() {
-        let choices = Choices { network: Some("labs".to_string()), ..Choices::default() };
-        assert_eq!(Wanted::usual(&choices).network, "labs");
-        assert_eq!(Wanted::usual(&Choices::default()).network, "kind");
     }
 }
