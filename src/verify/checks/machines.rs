@@ -1,13 +1,10 @@
 use serde_json::{Value, json};
 
 use super::super::attempt::{Canary, START};
-use super::super::canary::{PORT, deployment, pod, server};
+use super::super::canary::{GPU, PORT, deployment, pod, server};
 use super::super::check::Found;
 use super::super::subject::Group;
 use crate::base::Fault;
-
-/// What nodes with GPUs offer.
-const GPU: &str = "nvidia.com/gpu";
 
 /// Whether a pod comes up on a node of `group`.
 pub(in crate::verify) async fn scheduling(
