@@ -94,6 +94,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::profile::Taint;
 
     fn group(min: u32) -> Group {
         Group {
@@ -114,6 +115,16 @@ mod tests {
         assert_eq!(gpus(&group(1), &[node("a", "1")]), Found::works("1 of 1 nodes offer 1 nvidia.com/gpu"));
         let short = gpus(&group(1), &[node("a", "1"), node("b", "0")]);
         assert!(matches!(short, Found::Fails(why, _) if why.starts_with("1 of 2 nodes (b, ...)")));
+    }
+
+    #[test]
+    fn a_canary_goes_where_the_taints_of_its_group_and_of_gpus_let_nobody_else() {
+        let taint =
+            Taint { key: "team".to_string(), value: "ml".to_string(), effect: "NoSchedule".to_string() };
+        let tolerated = tolerations(&Group { taints: vec![taint], ..group(1) });
+        let own = json!({"key": "team", "operator": "Equal", "value": "ml", "effect": "NoSchedule"});
+        assert_eq!(tolerated[0], own);
+        assert_eq!(tolerated[1], json!({"key": GPU, "operator": "Exists"}));
     }
 
     #[test]
