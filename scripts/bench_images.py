@@ -24,7 +24,7 @@ def build(work):
         lines.append(f"COPY layer{number} /layer{number}")
     # Nothing in it runs, but an image without a command is odd.
     (folder / "Dockerfile").write_text("\n".join([*lines, 'CMD ["/layer0"]']) + "\n")
-    subprocess.run(["docker", "build", "--quiet", "--tag", IMAGE, folder], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(["docker", "build", "--quiet", "--tag", IMAGE, folder], capture_output=True, check=True)
     shutil.rmtree(folder)
 
 

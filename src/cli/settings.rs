@@ -64,7 +64,10 @@ impl Surroundings {
             engine: ENGINE_VARIABLES.into_iter().find_map(|name| Some((name, text(name)?))),
             kind: kind::Choices {
                 image: text("BERTH_KIND_IMAGE"),
-                network: text("KIND_EXPERIMENTAL_DOCKER_NETWORK"),
+                networks: kind::Choices::NETWORK_VARIABLES
+                    .into_iter()
+                    .filter_map(|(engine, name)| Some((engine, text(name)?)))
+                    .collect(),
             },
             docker_config: folder("DOCKER_CONFIG"),
             proxies: proxies(&text),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
+use crate::containers::EngineKind;
 use crate::engine::Outcome;
 use crate::plan;
 use crate::profile::ClusterSpec;
@@ -23,7 +24,8 @@ impl Session<'_> {
             }
         }
         if let Some(host) = plan::registry_host(&self.environment) {
-            line(format!("docker push {host}/NAME:TAG"), "an image for its pods");
+            let engine = self.local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind());
+            line(format!("{} {host}/NAME:TAG", engine.push()), "an image for its pods");
         }
         lines.extend(self.ways_in(outcome));
         let mut line = |command: String, purpose: &str| lines.push((command, purpose.to_string()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fault::Meaning;
+use super::fault::{Meaning, words_of};
 use super::info::Info;
 use super::inspect::{self, Container, EngineNetwork};
 use crate::base::{Fault, FaultKind};
@@ -39,6 +39,28 @@ impl EngineKind {
             Self::Docker => "docker",
             Self::Podman => "podman",
             Self::Nerdctl => "nerdctl",
+        }
+    }
+
+    /// What helps when the disk is full on which it keeps images and containers.
+    pub fn how_to_make_room(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "make room: `docker system df` shows what takes it, `docker system prune` removes what is unused"
+            }
+            Self::Podman => {
+                "make room: `podman system df` shows what takes it, `podman system prune` removes what is unused"
+            }
+            Self::Nerdctl => "make room: `nerdctl system prune` removes what is unused",
+        }
+    }
+
+    /// The command that pushes to a registry of this machine, which has no TLS: only Podman has to be told.
+    pub fn push(self) -> &'static str {
+        match self {
+            Self::Docker => "docker push",
+            Self::Podman => "podman push --tls-verify=false",
+            Self::Nerdctl => "nerdctl push",
         }
     }
 }
@@ -127,6 +149,11 @@ impl Engine {
         self.kind
     }
 
+    /// Whether a container can join a network after it was made: nerdctl has no `network connect`.
+    pub fn moves_containers(&self) -> bool {
+        self.kind != EngineKind::Nerdctl
+    }
+
     /// Its program.
     pub fn path(&self) -> &Path {
         &self.path
@@ -179,9 +206,15 @@ impl Engine {
             return Ok(Vec::new());
         }
         let arguments = ["container", "inspect"].into_iter().chain(names.iter().copied());
-        // It fails when one of them is not there, and prints the others all the same.
+        // It fails when one of them is not there, and prints the others all the same; nerdctl prints none.
         let finished = self.question("look at containers", arguments).await?;
-        let values = self.values("container inspect", &finished.stdout)?;
+        let mut values = self.values("container inspect", &finished.stdout)?;
+        if !finished.succeeded() && values.is_empty() && names.len() > 1 {
+            for name in names {
+                let finished = self.question("look at a container", ["container", "inspect", *name]).await?;
+                values.extend(self.values("container inspect", &finished.stdout)?);
+            }
+        }
         let mut containers: Vec<Container> = values.iter().map(Container::of).collect();
         containers.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(containers)
@@ -191,6 +224,46 @@ impl Engine {
     pub async fn network(&self, name: &str) -> Result<Option<EngineNetwork>, Fault> {
         let finished = self.question("look at a network", ["network", "inspect", name]).await?;
         Ok(self.values("network inspect", &finished.stdout)?.first().map(inspect::network_of))
+    }
+
+    /// The same with the containers that run on it, also where the engine does not tell them with their addresses:
+    /// Podman before 5 and nerdctl do not.
+    pub async fn network_in_use(&self, name: &str) -> Result<Option<EngineNetwork>, Fault> {
+        let Some(mut network) = self.network(name).await? else { return Ok(None) };
+        let is_told = network.containers.iter().any(|(_, addresses)| !addresses.is_empty());
+        if self.kind != EngineKind::Docker && !is_told {
+            let running = self.running().await?;
+            let on_it = running.into_iter().filter_map(|container| {
+                let addresses = container.networks.get(name)?.addresses();
+                Some((container.name, addresses))
+            });
+            network.containers = on_it.collect();
+        }
+        Ok(Some(network))
+    }
+
+    /// What is in the files below the folder `path` of `container`, as one text, whatever stands around it; nothing where
+    /// there is no such folder or container. `None` when nobody can tell: nerdctl looks only into containers that run.
+    pub async fn read_below(&self, container: &Container, path: &str) -> Result<Option<String>, Fault> {
+        let attempted = format!("look at `{path}` of `{}`", container.name);
+        let finished = if self.kind != EngineKind::Nerdctl {
+            // An archive, which can be had of a container that does not run, too.
+            self.run(&attempted, ["cp", &format!("{}:{path}", container.name), "-"]).await?
+        } else if container.runs() {
+            let script = "[ ! -d \"$1\" ] || find \"$1\" -type f -exec cat {} +";
+            self.exec(&container.name, ["sh", "-c", script, "sh", path], None).await?
+        } else {
+            return Ok(None);
+        };
+        if finished.succeeded() {
+            return Ok(Some(finished.stdout));
+        }
+        // One that has no such folder knows nothing, and so does one that has gone meanwhile.
+        let said = finished.stderr.to_lowercase();
+        if ["could not find", "no such", "not found", "not exist"].iter().any(|words| said.contains(words)) {
+            return Ok(Some(String::new()));
+        }
+        Err(self.failed(&attempted, &finished))
     }
 
     /// Runs `command` in the running container `container` to its end, with `input` as its standard
@@ -264,7 +337,7 @@ impl Engine {
 
     /// The fault for a call that ended badly, in the engine's own words.
     pub fn failed(&self, attempted: &str, finished: &Finished) -> Fault {
-        let said = finished.stderr_tail(3);
+        let said = words_of(finished);
         let meaning = Meaning::of(&finished.stderr);
         match finished.code {
             _ if !said.is_empty() => meaning.fault(self.kind, attempted, &said),

@@ -1,5 +1,6 @@
 use super::EngineKind;
 use crate::base::{Fault, FaultKind};
+use crate::os::Finished;
 
 /// What an engine's words mean for the one who asked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,15 +111,7 @@ impl Meaning {
             (Self::Forbidden, EngineKind::Nerdctl) => {
                 Some("run containerd without root: `containerd-rootless-setuptool.sh install`")
             }
-            (Self::Full, EngineKind::Docker) => Some(
-                "make room: `docker system df` shows what takes it, `docker system prune` removes what is unused",
-            ),
-            (Self::Full, EngineKind::Podman) => Some(
-                "make room: `podman system df` shows what takes it, `podman system prune` removes what is unused",
-            ),
-            (Self::Full, EngineKind::Nerdctl) => {
-                Some("make room: `nerdctl system prune` removes what is unused")
-            }
+            (Self::Full, engine) => Some(engine.how_to_make_room()),
             (Self::TooOld, _) => Some("install a newer version of it"),
             (Self::Missing | Self::OtherPlatform | Self::Other, _) => None,
         }
@@ -132,6 +125,21 @@ impl Meaning {
             None => fault,
         }
     }
+}
+
+/// What an engine said last, three lines at most. nerdctl writes a log of which only the messages are meant for people.
+pub(super) fn words_of(finished: &Finished) -> String {
+    let lines: Vec<&str> = finished.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let is_grave = |line: &&&str| line.contains(" level=fatal ") || line.contains(" level=error ");
+    let grave: Vec<String> = lines.iter().filter(is_grave).filter_map(|line| message_of(line)).collect();
+    if grave.is_empty() { finished.stderr_tail(3) } else { grave[grave.len().saturating_sub(3)..].join("\n") }
+}
+
+/// `1 errors:` and what follows of `time="…" level=fatal msg="1 errors:\nno such container: x"`.
+fn message_of(line: &str) -> Option<String> {
+    let (_, quoted) = line.split_once(" msg=")?;
+    let mut message = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
+    Some(message.next()?.ok()?.trim_start_matches("1 errors:\n").to_string())
 }
 
 #[cfg(test)]
@@ -189,6 +197,11 @@ mod tests {
                 Meaning::TooOld,
             ),
             ("unknown flag: --platform", Meaning::TooOld),
+            // As podman 4.3.1 and nerdctl 2.2.1 say it.
+            ("Error: no container with name or ID \"nosuch\" found: no such container", Meaning::Missing),
+            ("Error: inspecting object: no such volume nosuch", Meaning::Missing),
+            ("level=fatal msg=\"1 errors:\\nno such container: nosuch\"", Meaning::Missing),
+            ("level=error msg=\"no network found matching: nosuch\"", Meaning::Missing),
             (
                 "Error response from daemon: image with reference hello:v1 was found but does not provide the specified platform (linux/amd64)",
                 Meaning::OtherPlatform,
@@ -198,6 +211,20 @@ mod tests {
         ] {
             assert_eq!(Meaning::of(said), meaning, "{said}");
         }
+    }
+
+    /// As nerdctl 2.2.1 says it.
+    #[test]
+    fn of_a_log_the_message_is_told() {
+        let said = |stderr: &str| {
+            words_of(&Finished { code: Some(1), stdout: String::new(), stderr: stderr.to_string() })
+        };
+        let warned =
+            "time=\"2026-11-21T10:25:34Z\" level=warning msg=\"failed to inspect NetNS\" error=\"x\" id=a0\n";
+        let fatal =
+            "time=\"2026-11-21T10:25:32Z\" level=fatal msg=\"1 errors:\\nno such container: nosuch\"\n";
+        assert_eq!(said(&format!("{warned}{fatal}")), "no such container: nosuch");
+        assert_eq!(said("Error: no such volume nosuch\n"), "Error: no such volume nosuch");
     }
 
     #[test]

@@ -147,6 +147,14 @@ mod tests {
         );
     }
 
+    #[test]
+    fn nerdctl_tells_what_docker_does_and_not_where_it_keeps_things() {
+        let info = read(include_str!("../../tests/fixtures/engines/nerdctl-2.2.1/info.json"));
+        assert_eq!((info.version.as_str(), info.cgroups, info.cores), ("v2.3.7", Some(1), 4));
+        assert_eq!((info.architecture.as_str(), info.root.as_str()), ("amd64", ""));
+        assert!(info.limits && !info.rootless && !info.containerd_store);
+    }
+
     /// The parts that matter of <https://github.com/sourcegraph/src-cli/pull/1008>, with the image store that
     /// <https://github.com/buildpacks/imgutil/pull/231> shows.
     #[test]
@@ -162,6 +170,16 @@ mod tests {
             ("Docker Desktop", "arm64", Some(2))
         );
         assert_eq!(info.proxies.len(), 1);
+    }
+
+    #[test]
+    fn an_engine_that_lacks_one_controller_limits_nothing_that_kubelets_need() {
+        let of_docker = |pids: bool| {
+            read(&format!(r#"{{"MemoryLimit": true, "PidsLimit": {pids}, "CPUShares": true}}"#)).limits
+        };
+        assert_eq!((of_docker(true), of_docker(false)), (true, false));
+        let of_podman = |all: &str| read(&format!(r#"{{"host": {{"cgroupControllers": [{all}]}}}}"#)).limits;
+        assert!(of_podman(r#""cpu", "memory", "pids""#) && !of_podman(r#""memory", "pids""#));
     }
 
     #[test]

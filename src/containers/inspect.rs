@@ -27,7 +27,7 @@ pub struct Container {
     pub mounts: Vec<Mount>,
     /// The networks that it is on, by name.
     pub networks: BTreeMap<String, Attachment>,
-    /// The ports that it was made with, also while it does not run.
+    /// The ports that lead to it, also while it does not run.
     pub ports: Vec<PublishedPort>,
 }
 
@@ -92,10 +92,6 @@ pub struct EngineNetwork {
 impl Container {
     /// From one item of `docker container inspect`.
     pub(super) fn of(value: &Value) -> Self {
-        let texts = |value: &Value| -> BTreeMap<String, String> {
-            let all = value.as_object().into_iter().flatten();
-            all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
-        };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let word = text(&value["State"]["Status"]);
         let state = if word == "running" {
@@ -110,13 +106,12 @@ impl Container {
             hash if hash.len() == 64 && !hash.contains(':') => format!("sha256:{hash}"),
             id => id,
         };
-        // nerdctl tells no bindings, only what they came to.
-        let bindings = &value["HostConfig"]["PortBindings"];
-        let bindings = match bindings.as_object() {
-            Some(all) if !all.is_empty() => bindings,
-            _ => &value["NetworkSettings"]["Ports"],
+        // What bindings came to is known of one that runs, and of one that does not only what they were to be.
+        let of_network = ports_of(&value["NetworkSettings"]["Ports"]);
+        let ports = match state {
+            ContainerState::Running if !of_network.is_empty() => of_network,
+            _ => ports_of(&value["HostConfig"]["PortBindings"]),
         };
-        let networks = value["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
         Self {
             id: text(&value["Id"]),
             name: text(&value["Name"]).trim_start_matches('/').to_string(),
@@ -127,14 +122,46 @@ impl Container {
             image_id,
             labels: texts(&value["Config"]["Labels"]),
             mounts: value["Mounts"].as_array().into_iter().flatten().map(mount_of).collect(),
-            networks: networks.map(|(name, value)| (name.clone(), attachment_of(value))).collect(),
-            ports: ports_of(bindings),
+            networks: networks_of(value),
+            ports,
         }
     }
 
     /// Whether it runs.
     pub fn runs(&self) -> bool {
         self.state == ContainerState::Running
+    }
+}
+
+/// The texts of an object by key, such as labels.
+pub(super) fn texts(value: &Value) -> BTreeMap<String, String> {
+    let all = value.as_object().into_iter().flatten();
+    all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
+}
+
+/// The networks that a container is on. nerdctl calls them `unknown-eth0` and so on, and has their names in a label.
+fn networks_of(value: &Value) -> BTreeMap<String, Attachment> {
+    let told = value["NetworkSettings"]["Networks"].as_object();
+    let names = value["Config"]["Labels"]["nerdctl/networks"].as_str();
+    let names: Option<Vec<String>> = names.and_then(|names| serde_json::from_str(names).ok());
+    match names {
+        Some(names) => {
+            let attachment = |(index, name): (usize, String)| {
+                let told = told.and_then(|told| told.get(&format!("unknown-eth{index}")));
+                (name, told.map(attachment_of).unwrap_or_default())
+            };
+            names.into_iter().enumerate().map(attachment).collect()
+        }
+        None => {
+            told.into_iter().flatten().map(|(name, value)| (name.clone(), attachment_of(value))).collect()
+        }
+    }
+}
+
+impl Attachment {
+    /// Those that it has.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        self.ipv4.into_iter().chain(self.ipv6).collect()
     }
 }
 
@@ -159,7 +186,8 @@ fn ports_of(bindings: &Value) -> Vec<PublishedPort> {
             ports.push(PublishedPort {
                 container: number.parse().unwrap_or_default(),
                 protocol: protocol.to_string(),
-                address: host["HostIp"].as_str().unwrap_or_default().to_string(),
+                // Podman leaves out the address of all addresses.
+                address: host["HostIp"].as_str().filter(|ip| !ip.is_empty()).unwrap_or("0.0.0.0").to_string(),
                 host: host["HostPort"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default(),
             });
         }
@@ -264,23 +292,34 @@ mod tests {
     }
 
     #[test]
-    fn a_container_of_podman_is_read_like_one_of_docker() {
-        let text = include_str!("../../tests/fixtures/engines/podman-4.3.1/container-inspect.json");
+    fn a_node_in_podman_is_read_like_one_in_docker() {
+        let text = include_str!("../../tests/fixtures/engines/podman-4.3.1/node-inspect.json");
         let values: Value = serde_json::from_str(text).expect("JSON");
         let container = Container::of(&values[0]);
-        assert_eq!(container.name, "ld-pod-1");
-        assert_eq!(container.image, "localhost/hello:v1");
+        assert!(container.runs());
+        assert_eq!(container.name, "lab-control-plane");
+        assert_eq!(container.image, "localhost/realkind-node:v1.36.3-addons");
         assert_eq!(
             container.image_id,
-            "sha256:8c763776351868fbf235aa6aa2c5da20d87fc31175c3abf0f30ac5738655fe0e"
+            "sha256:3595b4632e8febcdb387f9397d9e39598dfa1eef77c6319ba4d3220bb3ab611d"
         );
         assert_eq!(container.labels["io.x-k8s.kind.role"], "control-plane");
-        assert_eq!(
-            (container.mounts[0].destination.as_str(), container.mounts[0].writable),
-            ("/etc/berth/x", false)
-        );
-        assert_eq!((container.ports[0].address.as_str(), container.ports[0].host), ("127.0.0.1", 20400));
-        assert_eq!(container.state, ContainerState::Stopped { word: "created".to_string(), code: 0 });
+        let mark =
+            container.mounts.iter().find(|mount| mount.destination.starts_with("/etc/berth/7f3k2q9d/lab/"));
+        assert_eq!(mark.map(|mark| (mark.source.as_str(), mark.writable)), Some(("/dev/null", false)));
+        assert_eq!((container.ports[0].address.as_str(), container.ports[0].host), ("127.0.0.1", 35857));
+        let addresses: [IpAddr; 2] =
+            ["10.89.0.8", "fc00:8866:27d0:bd7e::3"].map(|ip| ip.parse().expect("an address"));
+        assert_eq!(container.networks["kind"].addresses(), addresses);
+    }
+
+    #[test]
+    fn what_podman_publishes_at_all_addresses_is_told_so() {
+        // As podman 4.3.1 tells `--publish 26292:81`.
+        let ports = json!({"81/tcp": [{"HostIp": "", "HostPort": "26292"}]});
+        let value = json!({"Name": "web", "State": {"Status": "running"}, "HostConfig": {"PortBindings": ports},
+            "NetworkSettings": {"Ports": ports}});
+        assert_eq!(Container::of(&value).ports[0].address, "0.0.0.0");
     }
 
     #[test]
@@ -289,7 +328,7 @@ mod tests {
         let values: Value = serde_json::from_str(text).expect("JSON");
         let network = network_of(&values[0]);
         assert_eq!(network.name, "kind");
-        assert_eq!(network.subnets, [("10.99.7.0/24".to_string(), "10.99.7.1".parse().ok())]);
+        assert_eq!(network.subnets[1], ("10.89.0.0/24".to_string(), "10.89.0.1".parse().ok()));
         assert!(network.containers.is_empty());
     }
 
@@ -304,18 +343,36 @@ mod tests {
         assert_eq!(network_of(&value).containers, [("c2".to_string(), addresses.to_vec())]);
     }
 
-    /// As in <https://github.com/containerd/nerdctl/pull/283> and <https://github.com/containerd/nerdctl/issues/2999>.
+    /// As nerdctl 2.2.1 tells it.
     #[test]
-    fn nerdctl_leaves_out_what_docker_tells() {
-        let network = network_of(&json!({"Name": "kind", "Id": "19",
-            "IPAM": {"Config": [{"Subnet": "10.4.19.0/24", "Gateway": "10.4.19.1"}]}, "Labels": {}}));
-        assert_eq!(network.subnets, [("10.4.19.0/24".to_string(), "10.4.19.1".parse().ok())]);
-        let container =
-            Container::of(&json!({"Id": "1f", "Name": "lab-worker", "State": {"Status": "running"},
-            "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]},
-                "Networks": {"unknown-eth0": {"IPAddress": "10.4.0.50"}}}}));
-        assert!(container.runs());
-        assert_eq!(container.ports[0].host, 8080);
-        assert_eq!(container.networks["unknown-eth0"].ipv4, "10.4.0.50".parse().ok());
+    fn what_nerdctl_leaves_out_is_in_its_labels_or_nowhere() {
+        let network = network_of(&json!({"Name": "bridge", "Id": "17f29b073143",
+            "IPAM": {"Config": [{"Subnet": "10.4.0.0/24", "Gateway": "10.4.0.1"}]},
+            "Labels": {"nerdctl/default-network": "true"}, "Containers": {"a014eb2a": {"Name": "web"}}}));
+        assert_eq!(network.subnets, [("10.4.0.0/24".to_string(), "10.4.0.1".parse().ok())]);
+        assert_eq!(network.containers, [("web".to_string(), Vec::new())]);
+
+        let recorded = |text: &str| {
+            let values: Value = serde_json::from_str(text).expect("JSON");
+            Container::of(&values[0])
+        };
+        let runs =
+            recorded(include_str!("../../tests/fixtures/engines/nerdctl-2.2.1/container-inspect.json"));
+        assert!(runs.runs());
+        assert_eq!((runs.ports[0].address.as_str(), runs.ports[0].host), ("127.0.0.1", 26290));
+        assert_eq!(runs.networks["bridge"].ipv4, "10.4.0.5".parse().ok());
+        let mark = runs.mounts.iter().find(|mount| mount.source == "/dev/null");
+        assert_eq!(
+            mark.map(|mark| (mark.destination.as_str(), mark.writable)),
+            Some(("/etc/berth/a/b/c", false))
+        );
+        let stopped = recorded(include_str!(
+            "../../tests/fixtures/engines/nerdctl-2.2.1/container-inspect-stopped.json"
+        ));
+        assert_eq!(stopped.state, ContainerState::Stopped { word: "exited".to_string(), code: 2 });
+        assert_eq!(
+            (stopped.ports.as_slice(), stopped.networks.contains_key("bridge")),
+            ([].as_slice(), true)
+        );
     }
 }

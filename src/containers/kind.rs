@@ -1,8 +1,8 @@
-use super::{Container, Engine};
+use super::{Container, Engine, EngineKind};
 use crate::base::Fault;
 
 /// The label by which kind knows the containers of a cluster; its value is the cluster's name.
-pub(super) const CLUSTER: &str = "io.x-k8s.kind.cluster";
+const CLUSTER: &str = "io.x-k8s.kind.cluster";
 /// The label that says what a container is in its cluster: `control-plane`, `worker` or [`LOAD_BALANCER`].
 const ROLE: &str = "io.x-k8s.kind.role";
 /// The container that spreads the requests to several control planes.
@@ -15,6 +15,29 @@ impl Engine {
             Some(cluster) => self.containers_with(&format!("{CLUSTER}={cluster}")).await,
             None => self.containers_with(CLUSTER).await,
         }
+    }
+
+    /// Removes the volumes of `nodes`, whose containers are gone. With Podman kind gives each node a volume with a name,
+    /// before its container is made: nobody else removes that of a node that never came to be.
+    ///
+    /// # Errors
+    /// Also when one of them is in use.
+    pub async fn remove_kind_volumes(&self, nodes: &[String]) -> Result<(), Fault> {
+        if self.kind() != EngineKind::Podman {
+            return Ok(());
+        }
+        let mut volumes = Vec::new();
+        for node in nodes {
+            let filter = format!("label={node}");
+            let arguments = ["volume", "ls", "--quiet", "--filter", filter.as_str()];
+            let listed = self.ask("list volumes", arguments).await?;
+            volumes.extend(listed.stdout.split_whitespace().map(str::to_string));
+        }
+        if volumes.is_empty() {
+            return Ok(());
+        }
+        let arguments = ["volume", "rm"].map(str::to_string).into_iter().chain(volumes);
+        self.call("remove volumes of nodes", arguments).await.map(drop)
     }
 }
 

@@ -1,7 +1,6 @@
 use std::net::IpAddr;
 
-use super::kind::CLUSTER;
-use super::{Engine, PublishedPort};
+use super::{Container, Engine, PublishedPort};
 use crate::base::Fault;
 
 /// A container that runs, with what of this machine leads to it.
@@ -16,11 +15,18 @@ pub struct Publisher {
 }
 
 impl Engine {
+    /// The containers that run, by name. What they publish is read from each of them: of the ways to ask for it in
+    /// a list, none works with every engine.
+    pub async fn running(&self) -> Result<Vec<Container>, Fault> {
+        let listed = self.ask("list containers", ["ps", "--quiet", "--no-trunc"]).await?;
+        let mut containers = self.inspect(&listed.stdout.split_whitespace().collect::<Vec<_>>()).await?;
+        containers.retain(Container::runs);
+        Ok(containers)
+    }
+
     /// The containers that run and publish ports.
     pub async fn publishers(&self) -> Result<Vec<Publisher>, Fault> {
-        let listed =
-            self.ask("list containers", ["ps", "--no-trunc", "--format", columns().as_str()]).await?;
-        Ok(listed.stdout.lines().filter_map(publisher_of).collect())
+        Ok(self.running().await?.into_iter().filter_map(Publisher::of).collect())
     }
 
     /// The names of its networks.
@@ -36,6 +42,16 @@ impl Engine {
 }
 
 impl Publisher {
+    /// `None` without published ports.
+    fn of(container: Container) -> Option<Self> {
+        let cluster = container.kind_cluster().unwrap_or_default().to_string();
+        (!container.ports.is_empty()).then_some(Self {
+            container: container.name,
+            cluster,
+            ports: container.ports,
+        })
+    }
+
     /// Whether one of its ports is in the way of listening at `port` of `address`.
     pub fn holds(&self, address: IpAddr, port: u16, protocol: &str) -> bool {
         self.ports.iter().any(|published| {
@@ -48,73 +64,51 @@ impl Publisher {
     }
 }
 
-/// Names, clusters and ports, with a tab between them.
-fn columns() -> String {
-    format!("{{{{.Names}}}}\t{{{{.Label \"{CLUSTER}\"}}}}\t{{{{.Ports}}}}")
-}
-
-/// One line of the list; `None` without published ports.
-fn publisher_of(line: &str) -> Option<Publisher> {
-    let mut columns = line.split('\t');
-    let (container, cluster, ports) = (columns.next()?, columns.next()?, columns.next()?);
-    let ports: Vec<PublishedPort> = ports.split(',').flat_map(|port| published(port.trim())).collect();
-    let cluster = if cluster == "<no value>" { "" } else { cluster };
-    (!ports.is_empty()).then(|| Publisher {
-        container: container.to_string(),
-        cluster: cluster.to_string(),
-        ports,
-    })
-}
-
-/// `127.0.0.1:8080->80/tcp`, or for ports in a row `0.0.0.0:8000-8002->80-82/tcp`.
-fn published(text: &str) -> Vec<PublishedPort> {
-    let parse = || {
-        let (host, container) = text.split_once("->")?;
-        let (container, protocol) = container.split_once('/').unwrap_or((container, "tcp"));
-        let (address, hosts) = host.rsplit_once(':')?;
-        let address = address.trim_matches(['[', ']']);
-        let first = |range: &str| range.split('-').next()?.parse::<u16>().ok();
-        let last = hosts.rsplit('-').next()?.parse::<u16>().ok()?;
-        let (first_host, first_container) = (first(hosts)?, first(container)?);
-        let of = |host: u16| PublishedPort {
-            container: first_container.saturating_add(host - first_host),
-            protocol: protocol.to_string(),
-            // Podman leaves out the address of all addresses.
-            address: if address.is_empty() { "0.0.0.0".to_string() } else { address.to_string() },
-            host,
-        };
-        Some((first_host..=last).map(of).collect())
-    };
-    parse().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::containers::ContainerState;
 
     fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
     }
 
-    #[test]
-    fn what_docker_lists_is_read_with_ranges_and_both_families() {
-        let line =
-            "web\t<no value>\t0.0.0.0:8000-8002->80-82/tcp, [::]:9000->90/tcp, 443/tcp, 127.0.0.1:53->53/udp";
-        let web = publisher_of(line).expect("it publishes ports");
-        assert_eq!((web.container.as_str(), web.cluster.as_str(), web.ports.len()), ("web", "", 5));
-        assert_eq!((web.ports[2].host, web.ports[2].container), (8002, 82));
-        assert!(web.holds(address("127.0.0.1"), 8001, "tcp") && web.holds(address("127.0.0.1"), 53, "udp"));
-        assert!(!web.holds(address("127.0.0.1"), 53, "tcp") && !web.holds(address("127.0.0.2"), 53, "udp"));
-        assert!(web.holds(address("127.0.0.1"), 9000, "tcp"));
+    fn container(ports: &[(&str, u16, &str)]) -> Container {
+        let port = |(address, host, protocol): &(&str, u16, &str)| PublishedPort {
+            container: 80,
+            protocol: (*protocol).to_string(),
+            address: (*address).to_string(),
+            host: *host,
+        };
+        Container {
+            id: "1f".to_string(),
+            name: "lab-control-plane".to_string(),
+            state: ContainerState::Running,
+            created: None,
+            started: None,
+            image: String::new(),
+            image_id: String::new(),
+            labels: Container::kind_labels("lab", "control-plane"),
+            mounts: Vec::new(),
+            networks: BTreeMap::new(),
+            ports: ports.iter().map(port).collect(),
+        }
     }
 
     #[test]
-    fn nodes_of_a_cluster_are_known_and_what_publishes_nothing_is_left_out() {
-        let node =
-            publisher_of("lab-control-plane\tlab\t127.0.0.1:36777->6443/tcp").expect("it publishes a port");
-        assert_eq!(node.cluster, "lab");
-        for line in ["lab-worker\tlab\t", "db\t\t5432/tcp", "", "x\ty\tnonsense->"] {
-            assert_eq!(publisher_of(line), None, "{line}");
-        }
+    fn a_port_is_held_at_its_address_and_at_all_of_them() {
+        let ports = [("0.0.0.0", 8001, "tcp"), ("::", 9000, "tcp"), ("127.0.0.1", 53, "udp")];
+        let node = Publisher::of(container(&ports)).expect("it publishes ports");
+        assert_eq!((node.container.as_str(), node.cluster.as_str()), ("lab-control-plane", "lab"));
+        assert!(node.holds(address("127.0.0.1"), 8001, "tcp") && node.holds(address("127.0.0.1"), 53, "udp"));
+        assert!(!node.holds(address("127.0.0.1"), 53, "tcp") && !node.holds(address("127.0.0.2"), 53, "udp"));
+        assert!(node.holds(address("127.0.0.1"), 9000, "tcp"));
+    }
+
+    #[test]
+    fn what_publishes_nothing_is_left_out() {
+        assert_eq!(Publisher::of(container(&[])), None);
     }
 }

@@ -124,7 +124,7 @@ fn outline(addon: &Rendered) -> String {
         return String::new();
     }
     let pools: Vec<String> =
-        addon.open.iter().map(|pool| format!(", pool `{pool}` of the docker network")).collect();
+        addon.open.iter().map(|pool| format!(", pool `{pool}` of the nodes' network")).collect();
     format!("version {}, {}{}", addon.version, counted(addon.objects.len(), "object"), pools.concat())
 }
 

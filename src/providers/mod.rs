@@ -9,6 +9,7 @@ pub mod images;
 pub mod kind;
 mod kubeconfig;
 pub mod kwok;
+mod leftover;
 pub mod nodes;
 mod platform;
 mod tools;
@@ -196,7 +197,9 @@ pub async fn network_ahead(environment: &Environment, local: &Local, flow: &Flow
         ClusterSpec::Kind(_) if !environment.rehearsal => {
             let owner = &environment.owner;
             let engine = local.engine.find().ok()?.patient(AHEAD);
-            kind::network_ahead(&engine, &owner.environment, owner, local.kind.network(), flow).await.ok()?
+            kind::network_ahead(&engine, &owner.environment, owner, local.kind.network(engine.kind()), flow)
+                .await
+                .ok()?
         }
         _ => None,
     }

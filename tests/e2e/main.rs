@@ -1,6 +1,7 @@
 //! Tests on real clusters that kind makes with the container engine of this machine. Where there is no
 //! engine, no kind or no node image they say SKIPPED with the reason; with `BERTH_E2E=required`, as in
-//! CI, that is a failure. `scripts/test e2e` sees to all of it.
+//! CI, that is a failure. `scripts/test e2e` sees to all of it. What is only to be had on some machines, Podman and a
+//! daemon that may be stopped, is no such failure.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -21,6 +22,7 @@ mod how_to;
 mod images;
 mod kills;
 mod lab;
+mod podman;
 mod registry;
 mod registry_elsewhere;
 mod side_by_side;

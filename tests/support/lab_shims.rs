@@ -24,6 +24,8 @@ case "$*" in
 'container inspect '*) cat "$world/nodes.json" ;;
 'start '*) sed 's/"exited"/"running"/g' "$world/nodes.json" >"$world/nodes.new" && mv "$world/nodes.new" "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
+'start '*) sed -i 's/"exited"/"running"/g' "$world/nodes.json" ;;
+'unpause '*) sed -i 's/"paused"/"running"/g' "$world/nodes.json" ;;
 'image inspect '*) cat '@IMAGE@' ;;
 'run --rm '*' /kind/version') cat "$world/kubernetes" ;;
 # What a container lists that asks for all GPUs of the machine as nodes do.
@@ -41,7 +43,7 @@ case "$*" in
 	{ printf 'toolkit\nruntime nvidia\nmodifies 0\n'; cat "$world/gpu-node.own"; } >"$world/gpu-node.done"
 	mv "$world/gpu-node.done" "$world/gpu-node"
 	;;
-'network ls'* | 'ps '* | 'exec '*) ;;
+'network ls'* | 'ps '* | 'volume ls '* | 'exec '*) ;;
 *) echo "not recorded: $*" >&2; exit 70 ;;
 esac
 "#;
@@ -108,13 +110,14 @@ impl LabShims {
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).expect("the folder is ours");
         let berth = Berth::new().with_path_first(&bin).with_variable("BERTH_ENGINE", engine);
+        let recorded = recorded(engine);
         let lab = Self { folder, engine, plane: ControlPlane::own(), name, berth };
         let program = |name: &str, text: &str| {
             let text = text
                 .replace("@WORLD@", &lab.folder.path().display().to_string())
                 .replace("@NAME@", name)
                 .replace("@GONE@", &fixture("docker-not-running.txt").display().to_string())
-                .replace("@NETWORK@", &fixture("docker-20.10/network-inspect.json").display().to_string())
+                .replace("@NETWORK@", &fixture(recorded).join("network-inspect.json").display().to_string())
                 .replace("@KUBECONFIG@", &lab.plane.kubeconfig().display().to_string())
                 .replace("@IMAGE@", &fixture("docker-20.10/image-inspect.json").display().to_string())
                 .replace("@GPUS@", &fixture("nvidia-smi-list.txt").display().to_string())
@@ -126,7 +129,6 @@ impl LabShims {
         };
         program(engine, ENGINE);
         program("kind", KIND);
-        let recorded = if engine == "podman" { "podman-4.3.1" } else { "docker-20.10" };
         fs::copy(fixture(recorded).join("info.json"), lab.path("info.json")).expect("both are there");
         fs::write(lab.path("kubernetes"), "v1.36.3\n").expect("the folder is ours");
         let nodes = [("control-plane", "control-plane"), ("worker", "worker")]
@@ -144,11 +146,8 @@ impl LabShims {
 
     /// A node as the engine was recorded to show one, under another name.
     fn container(&self, name: &str, role: &str) -> Value {
-        let file = match self.engine {
-            "podman" => "podman-4.3.1/container-inspect.json",
-            _ => "docker-20.10/node-inspect.json",
-        };
-        let text = fs::read_to_string(fixture(file)).expect("it belongs to the repository");
+        let file = fixture(recorded(self.engine)).join("node-inspect.json");
+        let text = fs::read_to_string(file).expect("it belongs to the repository");
         let mut node = serde_json::from_str::<Value>(&text).expect("it was recorded whole")[0].take();
         let old = node["Name"].as_str().expect("a name");
         let slash = if old.starts_with('/') { "/" } else { "" };
@@ -225,11 +224,26 @@ impl LabShims {
             .expect("the folder is ours");
     }
 
+    /// Lets the node called like the lab and `suffix` be `exited` or `paused`.
+    pub fn is_now(&self, suffix: &str, state: &str) {
+        let path = self.path("nodes.json");
+        let text = fs::read_to_string(&path).expect("the cluster was made");
+        let mut nodes: Value = serde_json::from_str(&text).expect("it was written whole");
+        let name = format!("{}-{suffix}", self.name);
+        let of_it =
+            |node: &&mut Value| node["Name"].as_str().is_some_and(|it| it.trim_start_matches('/') == name);
+        let node = nodes.as_array_mut().expect("a list").iter_mut().find(of_it).expect("it has that node");
+        node["State"]["Status"] = json!(state);
+        fs::write(&path, nodes.to_string()).expect("the folder is ours");
+    }
+
     /// Lets the containers of the cluster run since `time`.
     pub fn runs_since(&self, time: &str) {
         let text = fs::read_to_string(self.path("nodes.json")).expect("the cluster is made");
         let mut nodes: Vec<Value> = serde_json::from_str(&text).expect("a list of containers");
-        nodes.iter_mut().for_each(|node| node["State"]["StartedAt"] = json!(time));
+        for node in &mut nodes {
+            node["State"]["StartedAt"] = json!(time);
+        }
         fs::write(self.path("nodes.json"), json!(nodes).to_string()).expect("the folder is ours");
     }
 
@@ -299,6 +313,11 @@ impl Drop for LabShims {
         let names = ["control-plane", "worker"].map(|suffix| format!("node/{}-{suffix}", self.name));
         self.plane.kubectl(&["delete", "--ignore-not-found", &names[0], &names[1]]);
     }
+}
+
+/// The folder of what was recorded of `engine`.
+fn recorded(engine: &str) -> &'static str {
+    if engine == "podman" { "podman-4.3.1" } else { "docker-20.10" }
 }
 
 fn fixture(name: &str) -> PathBuf {

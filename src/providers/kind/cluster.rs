@@ -372,7 +372,7 @@ impl Inner {
     }
 
     pub(super) fn kind(&self, engine: &Engine) -> Result<Kind, Fault> {
-        Kind::find(&self.local.engine.search_path, engine, self.choices.network.as_ref())
+        Kind::find(&self.local.engine.search_path, engine, &self.choices)
     }
 
     /// The containers of the cluster, and berth's files of it.
@@ -441,7 +441,7 @@ impl Inner {
         let program = kind.program(["get", "kubeconfig", "--name", &self.config.name]);
         let finished = step::patiently(flow, program.run()).await?;
         if !finished.succeeded() {
-            return Err(failed("get kubeconfig", &finished, None));
+            return Err(failed("get kubeconfig", &finished, engine.kind(), None));
         }
         Kubeconfig::parse(&finished.stdout, "the output of `kind get kubeconfig`")?.access()
     }

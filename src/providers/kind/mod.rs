@@ -22,6 +22,9 @@ mod silence;
 mod step;
 mod verdict;
 
+use std::collections::BTreeMap;
+
+use crate::containers::EngineKind;
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
 
@@ -38,7 +41,7 @@ pub fn node_names(environment: &Environment, spec: &KindCluster) -> Vec<String> 
     config::Config::new(environment, spec).nodes().into_iter().map(|node| node.name).collect()
 }
 
-/// The Docker network of all clusters, unless the user chose another one.
+/// The engine's network of all clusters, unless the user chose another one.
 const NETWORK: &str = "kind";
 
 /// What the user chose for the kind clusters of this machine.
@@ -46,13 +49,19 @@ const NETWORK: &str = "kind";
 pub struct Choices {
     /// The node image of clusters whose profile names none.
     pub image: Option<String>,
-    /// The engine's network that the nodes are on.
-    pub network: Option<String>,
+    /// For each engine its network that the nodes are on.
+    pub networks: BTreeMap<EngineKind, String>,
 }
 
 impl Choices {
-    /// The engine's network that the nodes of all clusters are on.
-    pub fn network(&self) -> &str {
-        self.network.as_deref().unwrap_or(NETWORK)
+    /// The environment variables by which kind is told of another network, for the engines where it can be.
+    pub const NETWORK_VARIABLES: [(EngineKind, &str); 2] = [
+        (EngineKind::Docker, "KIND_EXPERIMENTAL_DOCKER_NETWORK"),
+        (EngineKind::Podman, "KIND_EXPERIMENTAL_PODMAN_NETWORK"),
+    ];
+
+    /// The network of `engine` that the nodes of all clusters are on.
+    pub fn network(&self, engine: EngineKind) -> &str {
+        self.networks.get(&engine).map_or(NETWORK, String::as_str)
     }
 }

@@ -119,7 +119,7 @@ async fn look(
     let nodes = |container: &&Container| container.kind_cluster() == Some(cluster);
     let name = network_name(containers.iter().filter(nodes)).or(expected.map(str::to_string));
     let Some(name) = name else { return Ok(None) };
-    let Some(found) = engine.network(&name).await? else { return Ok(None) };
+    let Some(found) = engine.network_in_use(&name).await? else { return Ok(None) };
     let mut network = Network {
         title: format!("{} network `{name}`", engine.kind()),
         subnets: found.subnets.iter().filter_map(|(range, gateway)| subnet(range, *gateway)).collect(),

@@ -1,42 +1,41 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::images;
+use super::{Choices, images};
 use crate::base::{Fault, FaultKind};
-use crate::containers::Engine;
+use crate::containers::{Engine, EngineKind};
 use crate::os::{Program, find_on_path};
 
 /// The `kind` program of this machine.
 #[derive(Debug, Clone)]
 pub(super) struct Kind {
     path: PathBuf,
-    provider: &'static str,
+    provider: EngineKind,
     network: Option<String>,
 }
 
 impl Kind {
-    /// The first `kind` on `search_path`, to be used with `engine` and, if it was chosen, `network`.
-    pub(super) fn find(
-        search_path: &OsString,
-        engine: &Engine,
-        network: Option<&String>,
-    ) -> Result<Self, Fault> {
+    /// The first `kind` on `search_path`, to be used with `engine` and the network that was chosen for it.
+    pub(super) fn find(search_path: &OsString, engine: &Engine, choices: &Choices) -> Result<Self, Fault> {
         let path = find_on_path("kind", search_path).ok_or_else(|| {
             Fault::new(FaultKind::Invalid, "find `kind`, which makes the cluster", "it is not on PATH").hint(
                 "install it (https://kind.sigs.k8s.io, or `go install sigs.k8s.io/kind@latest`), or rehearse \
                  without it: `berth up ENV --rehearse`",
             )
         })?;
-        Ok(Self { path, provider: engine.kind().program(), network: network.cloned() })
+        let provider = engine.kind();
+        Ok(Self { path, provider, network: choices.networks.get(&provider).cloned() })
     }
 
     /// kind with these arguments. The engine is named, since kind's own search may find another one.
     pub(super) fn program<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
-        let program =
-            Program::new(&self.path).env("KIND_EXPERIMENTAL_PROVIDER", self.provider).args(arguments);
-        match &self.network {
-            Some(network) => program.env("KIND_EXPERIMENTAL_DOCKER_NETWORK", network),
-            None => program,
+        let program = Program::new(&self.path)
+            .env("KIND_EXPERIMENTAL_PROVIDER", self.provider.program())
+            .args(arguments);
+        let variable = Choices::NETWORK_VARIABLES.iter().find(|(engine, _)| *engine == self.provider);
+        match (variable, &self.network) {
+            (Some((_, variable)), Some(network)) => program.env(*variable, network),
+            _ => program,
         }
     }
 

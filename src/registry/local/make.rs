@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -8,6 +10,9 @@ use crate::containers::{Engine, EngineKind};
 use crate::engine::{Cx, Step};
 use crate::flow::Tally;
 use crate::os::Finished;
+
+/// How long a container may take to start: pulling its image over a slow line is most of it.
+const LONGEST_START: Duration = Duration::from_hours(2);
 
 /// Makes and starts containers of registries.
 pub(super) struct Make {
@@ -56,7 +61,7 @@ impl Step for Make {
 impl Task {
     async fn take(&self, engine: &Engine) -> Result<(), Fault> {
         match self.act {
-            Act::Make => make(&self.store, engine).await,
+            Act::Make => make(&self.store, None, engine).await,
             Act::Start => {
                 let name = self.store.name();
                 if engine.run(&format!("start `{name}`"), ["start", name.as_str()]).await?.succeeded() {
@@ -64,11 +69,11 @@ impl Task {
                 }
                 // It may be on a network that has gone: what it keeps is in its volume, not in it.
                 remove(&name, engine).await?;
-                make(&self.store, engine).await
+                make(&self.store, None, engine).await
             }
             Act::Remake => {
                 remove(&self.store.name(), engine).await?;
-                make(&self.store, engine).await
+                make(&self.store, None, engine).await
             }
         }
     }
@@ -89,10 +94,17 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
     Err(engine.failed(&attempted, &finished))
 }
 
-async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
+/// Makes the container of `store` anew, on `network` alone: for an engine whose containers stay where they were made.
+/// Its images are in the volume all the time.
+pub(super) async fn move_to(store: &Store, network: &str, engine: &Engine) -> Result<(), Fault> {
+    remove(&store.name(), engine).await?;
+    make(store, Some(network), engine).await
+}
+
+async fn make(store: &Store, network: Option<&str>, engine: &Engine) -> Result<(), Fault> {
     let is_new = volume::make(&store.name(), &store.mark(), engine).await?;
-    // Its image may have to be pulled first, which takes as long as it takes.
-    let finished = engine.program().args(store.run()).run().await?;
+    let attempted = format!("start {}", store.title());
+    let finished = engine.patient(LONGEST_START).run(&attempted, store.run(network)).await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
     if finished.succeeded() || is_name_taken(&finished) {
         return Ok(());
@@ -107,7 +119,7 @@ async fn make(store: &Store, engine: &Engine) -> Result<(), Fault> {
 
 fn is_name_taken(finished: &Finished) -> bool {
     let said = finished.stderr.to_lowercase();
-    said.contains("already in use by") && said.contains("name")
+    (said.contains("already in use by") || said.contains("already used by")) && said.contains("name")
 }
 
 /// Why a registry could not be made, with what to do about it.
@@ -116,8 +128,10 @@ fn refused(store: &Store, finished: &Finished, kind: EngineKind) -> Fault {
     let image = store.image();
     let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
     let last = finished.stderr_tail(10);
-    let last = last.lines().find(|line| line.to_lowercase().contains("error")).unwrap_or(&last);
+    // Podman tells of each try before it fails.
+    let last = last.lines().rfind(|line| line.to_lowercase().contains("error")).unwrap_or(&last);
     let reason = last.trim_start_matches("docker: ").trim_start_matches("Error response from daemon: ");
+    let reason = reason.trim_start_matches("Error: ");
     let attempted = format!("start {} from `{image}`", store.title());
     if has(&["port is already allocated", "address already in use", "ports are not available"])
         && let Role::Own(port) = store.role
@@ -130,7 +144,14 @@ fn refused(store: &Store, finished: &Finished, kind: EngineKind) -> Fault {
          `registry.local.image`"
     );
     let offline = ["dial tcp", "no such host", "i/o timeout", "timeout", "connection refused", "lookup "];
-    let missing = ["manifest unknown", "not found", "pull access denied", "no such image", "does not exist"];
+    let missing = [
+        "manifest unknown",
+        "not found",
+        "pull access denied",
+        "no such image",
+        "does not exist",
+        "did not resolve",
+    ];
     if has(&offline) {
         let why = format!("it is not on this machine, and its registry cannot be reached: {reason}");
         return Fault::new(FaultKind::Invalid, attempted, why).hint(elsewhere);
@@ -146,6 +167,42 @@ fn refused(store: &Store, finished: &Finished, kind: EngineKind) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is asked of an engine on which a registry cannot be started: its volume is there if `has_images`, and
+    /// the container of its name is somebody else's.
+    async fn calls_when_a_start_fails(has_images: bool) -> String {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let volume = if has_images {
+            r#"echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]'"#
+        } else {
+            r#"[ -e made ] && echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]' || { echo 'no such volume' >&2; exit 1; }"#
+        };
+        let script = format!(
+            r#"cd '{}'
+echo "$*" >>calls
+case "$*" in
+'volume inspect '*) {volume} ;;
+'volume create '*) : >made ;;
+'container inspect '*) echo '[{{"Id": "1f", "Name": "/berth-registry", "Config": {{"Labels": {{}}}}}}]' ;;
+run\ *) echo 'docker: Error response from daemon: Bind for 127.0.0.1:5001 failed: port is already allocated.' >&2; exit 125 ;;
+esac"#,
+            folder.path().display()
+        );
+        let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+        let store = Store { role: Role::Own(5001), image: None };
+        let fault = make(&store, None, &engine).await.expect_err("its port is taken");
+        assert_eq!(fault.kind, FaultKind::Conflict);
+        std::fs::read_to_string(folder.path().join("calls")).expect("it was called")
+    }
+
+    #[tokio::test]
+    async fn a_start_that_failed_leaves_nothing_new_and_takes_nothing_old() {
+        let with_images = calls_when_a_start_fails(true).await;
+        assert!(!with_images.contains("volume rm"), "{with_images}");
+        let new = calls_when_a_start_fails(false).await;
+        assert!(new.contains("volume rm berth-registry"), "{new}");
+        assert!(!with_images.contains("rm --force") && !new.contains("rm --force"), "{new}");
+    }
 
     fn fault(stderr: &str) -> Fault {
         let store = Store { role: Role::Own(5001), image: Some("registry.invalid/registry:3".to_string()) };

@@ -6,6 +6,7 @@ use futures::future::{BoxFuture, try_join_all};
 use super::container::LocalRegistry;
 use super::elsewhere::elsewhere;
 use super::hosts::{self, Difference, Hosts};
+use super::make;
 use super::store::{LABEL, Role, Store, stores};
 use super::users::nodes;
 use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
@@ -36,6 +37,7 @@ struct Sight {
 
 /// A network that a registry has to join.
 struct Join {
+    store: Store,
     container: String,
     network: String,
     /// Whether it is started again on the network.
@@ -98,6 +100,7 @@ impl Nodes {
                 // it when it joins a network at such a moment.
                 let anew = matches!(store.role, Role::Cache(_));
                 joins.extend(missing.map(|network| Join {
+                    store: store.clone(),
                     container: name.clone(),
                     network: (*network).to_string(),
                     anew,
@@ -177,7 +180,10 @@ impl Step for Tell {
 
 impl Join {
     async fn take(&self, engine: &Engine) -> Result<(), Fault> {
-        let Self { container, network, anew } = self;
+        let Self { store, container, network, anew } = self;
+        if !engine.moves_containers() {
+            return make::move_to(store, network, engine).await;
+        }
         let (container, network) = (container.as_str(), network.as_str());
         let attempted = format!("connect `{container}` to network `{network}`");
         if *anew {
@@ -234,5 +240,47 @@ impl Resource for Nodes {
     /// It goes with the cluster: what nodes know is in their containers.
     fn delete<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         async move { Ok(()) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::containers::EngineKind;
+
+    #[tokio::test]
+    async fn a_node_is_told_through_the_standard_input_of_a_shell_in_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let sent = folder.path().join("sent");
+        let script = format!(
+            "case \"$*\" in 'exec --interactive lab-worker sh') cat >'{}' ;; *) exit 70 ;; esac",
+            sent.display()
+        );
+        let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+        let difference = Difference { remove: vec!["quay.io".to_string()], ..Difference::default() };
+        tell("lab-worker", &difference, &engine).await.expect("it is told");
+        assert_eq!(std::fs::read_to_string(&sent).expect("it was sent"), difference.script());
+    }
+
+    #[tokio::test]
+    async fn a_network_that_another_lab_was_quicker_to_join_is_no_fault() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let join = Join {
+            store: Store { role: Role::Own(5001), image: None },
+            container: "berth-registry".into(),
+            network: "kind".into(),
+            anew: false,
+        };
+        for (said, is_fine) in [
+            (
+                "Error response from daemon: endpoint with name berth-registry already exists in network kind",
+                true,
+            ),
+            ("Error response from daemon: network kind not found", false),
+        ] {
+            let engine =
+                Engine::played(EngineKind::Docker, folder.path(), &format!("echo '{said}' >&2; exit 1"));
+            assert_eq!(join.take(&engine).await.is_ok(), is_fine, "{said}");
+        }
     }
 }

@@ -97,13 +97,16 @@ impl Store {
         self.image.as_deref().unwrap_or(DEFAULT_IMAGE)
     }
 
-    /// The arguments of `docker` that make it and start it.
-    pub(super) fn run(&self) -> Vec<String> {
+    /// The arguments of `docker` that make it and start it, on `network` if not on the engine's own.
+    pub(super) fn run(&self, network: Option<&str>) -> Vec<String> {
         let name = self.name();
         let mut arguments: Vec<String> =
             ["run", "--detach", "--restart", "unless-stopped", "--name"].map(str::to_string).into();
         arguments.push(name.clone());
         let mut flag = |flag: &str, value: String| arguments.extend([flag.to_string(), value]);
+        if let Some(network) = network {
+            flag("--network", network.to_string());
+        }
         flag("--label", format!("{LABEL}={}", self.mark()));
         flag("--volume", format!("{name}:/var/lib/registry"));
         // It would look for a collector of traces, and log that there is none.
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_registry_listens_on_this_machine_alone_and_keeps_its_images() {
-        let run = declared(5001, &[])[0].run().join(" ");
+        let run = declared(5001, &[])[0].run(None).join(" ");
         assert!(run.contains("--publish 127.0.0.1:5001:5000"), "{run}");
         assert!(run.contains("--volume berth-registry:/var/lib/registry"), "{run}");
         assert!(run.contains("--label berth.dev/registry=localhost:5001"), "{run}");
@@ -154,10 +157,10 @@ mod tests {
         let stores = declared(5002, &["docker.io", "http://plain.internal:5000"]);
         assert_eq!(stores[0].name(), "berth-registry-5002");
         assert_eq!(stores[1].name(), "berth-cache-docker-io");
-        let run = stores[1].run().join(" ");
+        let run = stores[1].run(None).join(" ");
         assert!(run.contains("REGISTRY_PROXY_REMOTEURL=https://registry-1.docker.io"), "{run}");
         assert!(!run.contains("--publish"), "{run}");
-        let plain = stores[2].run().join(" ");
+        let plain = stores[2].run(None).join(" ");
         assert!(plain.contains("REGISTRY_PROXY_REMOTEURL=http://plain.internal:5000"), "{plain}");
         assert_eq!(stores[2].mark(), "plain.internal:5000");
     }

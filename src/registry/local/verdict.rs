@@ -43,7 +43,11 @@ pub(super) fn judge(store: &Store, found: Option<&Container>) -> Verdict {
     if let Some(image) = &store.image {
         compare("image", in_full(&container.image), in_full(image));
     }
-    if let Role::Own(port) = store.role {
+    // nerdctl does not tell the ports of one that does not run.
+    let tells_ports = container.runs() || !container.ports.is_empty();
+    if let Role::Own(port) = store.role
+        && tells_ports
+    {
         compare("port", published(container), format!("127.0.0.1:{port}"));
     }
     if !differs.is_empty() {
@@ -122,6 +126,13 @@ mod tests {
         };
         let fields: Vec<&str> = differs.iter().map(|differs| differs.field).collect();
         assert_eq!(fields, ["image", "port"]);
+    }
+
+    #[test]
+    fn one_of_ours_for_something_else_is_made_anew() {
+        let labels = BTreeMap::from([(LABEL.to_string(), "quay.io".to_string())]);
+        let verdict = judge(&store(None), Some(&Container { labels, ..container() }));
+        assert!(matches!(verdict, Verdict::Other(differs) if differs[0].field == "registry"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ const BUILT: &str = "localhost/realkind-node:v1.36.3-addons";
 
 /// What real clusters stand on: an engine that answers, kind, a node image.
 pub struct Ground {
-    /// The program `docker`.
+    /// The container engine: `docker`, or another program that takes the same arguments.
     pub docker: PathBuf,
     /// The program `kind`.
     pub kind: PathBuf,
@@ -32,6 +32,24 @@ impl Ground {
                 None
             }
         }
+    }
+
+    /// The same with Podman in Docker's place: the one that `BERTH_PODMAN` names, else the one of this machine.
+    /// Nothing where there is none, which is said: nobody is required to have two engines.
+    pub fn of_podman(name: &str) -> Option<&'static Self> {
+        static GROUND: OnceLock<Result<Ground, String>> = OnceLock::new();
+        match GROUND.get_or_init(Self::look_for_podman) {
+            Ok(ground) => Some(ground),
+            Err(reason) => {
+                eprintln!("SKIPPED: {name}: {reason}");
+                None
+            }
+        }
+    }
+
+    /// The name of the engine's program.
+    pub fn engine(&self) -> &str {
+        self.docker.file_name().and_then(|name| name.to_str()).unwrap_or("docker")
     }
 
     /// The other node image, whose cluster has no network policies that act: when there is one.
@@ -56,6 +74,29 @@ impl Ground {
         names
     }
 
+    fn look_for_podman() -> Result<Self, String> {
+        if env::var("BERTH_E2E").as_deref() == Ok("off") {
+            return Err("BERTH_E2E=off".to_string());
+        }
+        let podman = match env::var_os("BERTH_PODMAN") {
+            Some(program) => PathBuf::from(program),
+            None => on_path("podman").ok_or("`podman` is not on PATH: install Podman")?,
+        };
+        if !succeeds(Command::new(&podman).arg("info")) {
+            return Err(format!("`{} info` fails", podman.display()));
+        }
+        let kind = kind()?;
+        let image = env::var("BERTH_KIND_IMAGE").unwrap_or_else(|_| BUILT.to_string());
+        let ground = Self { docker: podman, kind, image: Some(image) };
+        let image = ground.image.as_deref().unwrap_or_default();
+        if !ground.has_image(image) {
+            return Err(format!(
+                "Podman has no image `{image}`: `scripts/kind-node/podman` takes it from Docker"
+            ));
+        }
+        Ok(ground)
+    }
+
     fn look() -> Result<Self, String> {
         if env::var("BERTH_E2E").as_deref() == Ok("off") {
             return Err("BERTH_E2E=off".to_string());
@@ -67,9 +108,7 @@ impl Ground {
                     .to_string(),
             );
         }
-        let kind = on_path("kind")
-            .or_else(built_kind)
-            .ok_or("`kind` is not on PATH: install it, or run `scripts/kind-node/build`")?;
+        let kind = kind()?;
         let mut ground = Self { docker, kind, image: None };
         ground.image = match env::var("BERTH_KIND_IMAGE") {
             Ok(image) => Some(image),
@@ -107,6 +146,11 @@ pub fn skipped(name: &str, reason: &str) {
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+}
+
+fn kind() -> Result<PathBuf, String> {
+    let found = on_path("kind").or_else(built_kind);
+    found.ok_or("`kind` is not on PATH: install it, or run `scripts/kind-node/build`".to_string())
 }
 
 /// In the cache of `scripts/kind-node/build`.

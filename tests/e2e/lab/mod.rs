@@ -7,7 +7,7 @@ mod seats;
 mod watches;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,17 +55,29 @@ impl Lab {
         Self::seated(name, Seats::take_all(name)?)
     }
 
+    /// A lab of one node in Podman, where this machine has that: `docker` is Podman then.
+    pub fn in_podman(name: &str) -> Option<Self> {
+        let ground = Ground::of_podman(name)?;
+        Some(Self::on(ground, name, Seats::wait_for(1)))
+    }
+
     fn seated(name: &str, seats: Seats) -> Option<Self> {
-        let ground = Ground::find(name)?;
+        Some(Self::on(Ground::find(name)?, name, seats))
+    }
+
+    fn on(ground: &'static Ground, name: &str, seats: Seats) -> Self {
         watches::wait_for_inotify(name, seats.count());
         let name = format!("{name}-{}", seats::checkout());
         let ports = Ports::take();
         let remains = Remains::of(&name, ports.all(), ground);
         // Of a run that was killed.
         remains.remove();
-        let mut berth = Berth::new().with_variable("BERTH_ENGINE", "docker");
+        let mut berth = Berth::new().with_variable("BERTH_ENGINE", ground.engine());
         let programs = berth.home().with_file_name("programs");
         link_programs(&programs, &[&ground.kind, &ground.docker]);
+        if ground.engine() == "podman" {
+            unset_host(&programs.join("podman"), &ground.docker);
+        }
         berth = berth.with_path_first(&programs);
         if let Some(image) = &ground.image {
             berth = berth.with_variable("BERTH_KIND_IMAGE", image);
@@ -74,7 +86,7 @@ impl Lab {
             // Without a value, docker finds its daemon where it always is.
             berth = berth.with_variable(variable, &std::env::var(variable).unwrap_or_default());
         }
-        Some(Self { name, berth, ground, programs, ports, remains, _seats: seats })
+        Self { name, berth, ground, programs, ports, remains, _seats: seats }
     }
 
     /// The name of the environment and of its cluster.
@@ -200,6 +212,18 @@ impl Lab {
         command.args(arguments).env("HOME", self.home()).current_dir(self.work());
         command
     }
+}
+
+/// Podman as it is without `CONTAINER_HOST`, by which tests keep berth away from it, and which may not be empty. It
+/// looks for iptables itself.
+fn unset_host(path: &Path, podman: &Path) {
+    fs::remove_file(path).expect("a link to it");
+    let script = format!(
+        "#!/bin/sh\nunset CONTAINER_HOST\nPATH=$PATH:/usr/sbin:/sbin exec '{}' \"$@\"\n",
+        podman.display()
+    );
+    fs::write(path, script).expect("the folder is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
 }
 
 /// Links to programs, alone in a folder: what else lies beside them is not found on PATH.

@@ -31,10 +31,10 @@ impl Remains {
         for port in self.ports.clone() {
             found.extend(self.listed(&format!("publish={port}")));
             // One that does not run publishes nothing.
-            found.extend(self.listed(&format!("name=^/berth-registry-{port}$")));
+            found.extend(self.listed(&format!("name=^/?berth-registry-{port}$")));
         }
         for name in &self.containers {
-            found.extend(self.listed(&format!("name=^/{name}$")));
+            found.extend(self.listed(&format!("name=^/?{name}$")));
         }
         found.sort();
         found.dedup();

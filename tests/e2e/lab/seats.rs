@@ -30,12 +30,17 @@ impl Seats {
     /// Nothing, and no waiting, where the test `name` has no ground.
     pub fn take(name: &str, count: usize) -> Option<Self> {
         Ground::find(name)?;
+        Some(Self::wait_for(count))
+    }
+
+    /// The same for a lab that has its ground already.
+    pub fn wait_for(count: usize) -> Self {
         let limit = limit().max(count);
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken =
             FREED.wait_while(taken, |taken| *taken + count > limit).unwrap_or_else(PoisonError::into_inner);
         *taken += count;
-        Some(Self { count })
+        Self { count }
     }
 
     /// Waits for all seats.

@@ -36,7 +36,7 @@ pub(super) fn labs(local: &Local, settings: &Settings) -> Vec<Wanted> {
 /// The checks of the lab: what is in order, what the preflight of a usual cluster finds, and what profiles want
 /// that cannot be had.
 pub(super) async fn checks(local: &Local, labs: &[Wanted], flow: &Flow) -> Vec<Check> {
-    let wanted = Wanted::usual();
+    let wanted = Wanted::usual(preflight::network(local));
     let sight = preflight::sight(local, &wanted, flow).await;
     let mut checks = merged(good(&sight), judge(&sight, &wanted));
     for lab in labs.iter().filter(|_| sight.engine.is_ok()) {

@@ -19,7 +19,7 @@ pub use machine::{Inotify, Machine};
 pub use proxies::{Proxies, Proxy};
 pub use routes::Route;
 pub use sight::{EngineSight, Holder, KindSight, Obstacle, Sight, sight};
-pub use wanted::{Wanted, WantedImage, WantedPort};
+pub use wanted::{Wanted, WantedImage, WantedPort, network};
 
 use crate::base::{Change, ChangeKind, Note};
 use crate::flow::Flow;
