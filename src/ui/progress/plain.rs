@@ -71,12 +71,6 @@ impl<W: Write> Plain<W> {
             EventKind::Failed { resource: id, reason, took_ms, .. } => {
                 format!("{}: FAILED{}: {reason}", resource(id), took(*took_ms))
             }
-            EventKind::NotStarted { resource: id, after } => match after {
-                Some(other) => {
-                    format!("{}: not started, since {} is not done", resource(id), resource(other))
-                }
-                None => format!("{}: not started", resource(id)),
-            },
             EventKind::Stopping { running } if running.is_empty() => "stopping".to_string(),
             EventKind::Stopping { running } => {
                 let names: Vec<String> = running.iter().map(resource).collect();
@@ -86,9 +80,10 @@ impl<W: Write> Plain<W> {
                 )
             }
             // What runs shows by its steps and signs of life; the rest stands in the plan and the report.
-            EventKind::Started { .. } | EventKind::Planned { .. } | EventKind::RunFinished { .. } => {
-                return None;
-            }
+            EventKind::Started { .. }
+            | EventKind::Planned { .. }
+            | EventKind::NotStarted { .. }
+            | EventKind::RunFinished { .. } => return None,
         })
     }
 }
@@ -161,7 +156,6 @@ mod tests {
     0.9 s  cluster kwok/lab: cannot ask the API server: connection refused; trying again in 0.3 s (attempt 2)
    10.0 s  cluster kwok/lab: still working after 10.0 s: starting
    10.1 s  cluster kwok/lab: ready (10.1 s)  [1/2]
-   10.2 s  tenants: not started, since node groups is not done
 ";
         assert_eq!(text, expected);
     }
