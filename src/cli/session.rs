@@ -298,6 +298,11 @@ impl<'a> Session<'a> {
         self.assembly.hub.close(&Flow::new(Cancel::default()).within_limit(GOODBYE)).await;
     }
 
+    /// Removes what berth keeps of the environment's cluster, which is gone.
+    pub(super) fn forget_cluster(&self) -> Result<(), Failure> {
+        Ok(providers::forget(&self.environment, &self.local)?)
+    }
+
     /// Removes what berth remembers of the environment on this machine.
     pub(super) fn forget(&self) -> Result<(), Failure> {
         files::remove_folder_if_there(&self.folder)?;

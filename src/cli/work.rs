@@ -22,6 +22,7 @@ pub(super) async fn work(
     let progress =
         if command == "up" && survey.is_clean() { Progress::Quiet } else { session.settings.progress };
     let events = session.events(&running, progress)?;
+    let before = Record::read(&session.folder)?;
     let record = Record::begun(session, command);
     record.write(&session.folder)?;
     begin(&events, session, command, survey);
@@ -40,11 +41,16 @@ pub(super) async fn work(
     let exit = Exit::of_outcome(&outcome, signals.stopped_by());
     events.send(EventKind::RunFinished {
         exit_code: exit.code(),
-        done: outcome.done.len(),
+        done: outcome.done.len() + outcome.kept.len(),
         failed: outcome.failed.len(),
         not_started: outcome.not_started.len(),
     });
-    record.ended(exit).write(&session.folder)?;
+    match before {
+        // What this run came upon is as the last one left it; what none has made is nothing to be listed.
+        Some(before) if exit != Exit::Done && !outcome.changed => before.write(&session.folder)?,
+        None if exit != Exit::Done && !outcome.changed => Record::remove(&session.folder)?,
+        _ => record.ended(exit).write(&session.folder)?,
+    }
     Ok((outcome, exit))
 }
 

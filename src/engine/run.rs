@@ -33,6 +33,8 @@ pub struct Run {
 pub struct Outcome {
     /// Resources that are as they should be, or gone, with the time each took.
     pub done: Vec<(ResourceId, Duration)>,
+    /// Resources that `down` leaves: they were there before berth.
+    pub kept: Vec<ResourceId>,
     /// Resources that could not be brought there.
     pub failed: Vec<(ResourceId, Fault)>,
     /// Resources that were not begun.
@@ -58,7 +60,31 @@ pub async fn converge_seen(graph: &Graph, survey: &Survey, run: &Run) -> Outcome
 /// Removes every resource, in reverse order; ends when each is seen to be absent. What `survey`
 /// found to lie in something absent is absent without being asked.
 pub async fn remove(graph: &Graph, survey: &Survey, run: &Run) -> Outcome {
-    schedule(graph, run, Direction::Down, Some(survey)).await
+    let mut outcome = schedule(graph, run, Direction::Down, Some(survey)).await;
+    claim_what_went(graph, &mut outcome);
+    outcome
+}
+
+/// Leaves in `outcome` as done only what is gone: not what stays, and nothing that was to go with something
+/// that did not.
+fn claim_what_went(graph: &Graph, outcome: &mut Outcome) {
+    for node in graph.nodes() {
+        let id = node.resource.id();
+        let Some(index) = outcome.done.iter().position(|(done, _)| done == id) else { continue };
+        let stands = |other: &ResourceId| {
+            outcome.failed.iter().map(|(failed, _)| failed).chain(&outcome.not_started).any(|id| id == other)
+        };
+        let is_inside = |need: &Need| matches!(need, Need::Inside(outer) if stands(outer));
+        match node.removal {
+            Removal::Kept => outcome.kept.push(id.clone()),
+            Removal::WithContainer if node.needs.iter().any(is_inside) => {
+                outcome.not_started.push(id.clone())
+            }
+            Removal::LookedAt => {}
+            Removal::WithContainer | Removal::Itself => continue,
+        }
+        outcome.done.remove(index);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -52,7 +52,9 @@ fn down_without_its_engine_says_what_it_could_not_reach_and_claims_nothing() {
     assert!(told(&failed).contains("Cannot connect to the Docker daemon"), "{}", failed.said());
     assert!(told(&failed).contains("start Docker"), "{}", failed.said());
     let claims = ["nothing is left", "is gone", "removed"];
-    assert!(claims.iter().all(|claim| !failed.stdout.contains(claim)), "{}", failed.said());
+    assert!(claims.iter().all(|claim| !failed.said().contains(claim)), "{}", failed.said());
+    let rows = failed.stderr.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert!(rows.into_iter().any(|row| row == "gone nothing"), "{}", failed.said());
     assert!(lab.stands());
     lab.no_longer("engine-is-gone");
     lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
@@ -188,6 +190,78 @@ fn the_network_that_all_labs_share_is_no_row_of_what_goes() {
         "{}",
         down.said()
     );
+}
+
+#[test]
+fn down_ends_where_the_cluster_never_came_or_was_taken_away_by_hand() {
+    let lab = lab("shim-by-hand");
+    let folder = || {
+        let names = fs::read_dir(lab.berth.home().join(".local/state/berth/environments")).ok();
+        names.into_iter().flatten().count()
+    };
+    // Making it begins and fails, and its engine keeps nothing of it.
+    lab.meanwhile(&format!("rm -f '{}'; exit 1", lab.path("nodes.json").display()));
+    let failed = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "20s"]);
+    assert!(failed.code != Some(0) && folder() == 1, "{}", failed.said());
+    lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    assert_eq!(folder(), 0);
+    lab.meanwhile(":");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    fs::remove_file(lab.path("nodes.json")).expect("it was made");
+    let down = lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    assert!(down.stdout.contains("nothing is left"), "{}", down.said());
+    assert_eq!(folder(), 0);
+}
+
+#[test]
+fn a_lab_that_never_was_is_not_listed_when_its_engine_could_not_be_asked() {
+    let lab = lab("shim-never");
+    lab.now("engine-is-gone");
+    lab.berth.run(&["down", lab.name, "--yes", "--timeout", "20s"]);
+    let listed = lab.berth.run(&["list"]);
+    assert!(!listed.stdout.contains(lab.name), "{}", listed.said());
+    lab.no_longer("engine-is-gone");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    lab.now("engine-is-gone");
+    lab.berth.run(&["down", lab.name, "--yes", "--timeout", "20s"]);
+    let listed = lab.berth.run(&["list"]);
+    assert!(listed.stdout.contains(lab.name) && !listed.stdout.contains("down"), "{}", listed.said());
+}
+
+#[test]
+fn down_says_that_a_cluster_of_this_name_stands_which_is_somebody_elses() {
+    let lab = lab("shim-theirs");
+    // The API server is that of other tests, and keeps what they adopted under the usual id.
+    let own = fs::read_to_string(lab.profile()).expect("it was written");
+    fs::write(lab.profile(), own.replace("abcd1234", "theirs12")).expect("the folder is ours");
+    lab.is_made_by_somebody_else();
+    let down = lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    assert!(
+        down.stdout.contains("kept  kind cluster shim-theirs  somebody else made it; it is left as it is"),
+        "{}",
+        down.said()
+    );
+    assert!(lab.stands());
+}
+
+#[test]
+fn a_profile_that_was_moved_takes_its_lab_up_again_by_the_id_that_is_told() {
+    let lab = lab("shim-moved");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    let own = fs::read_to_string(lab.profile()).expect("it was written");
+    fs::write(lab.profile(), own.replace("id: abcd1234\n", "")).expect("the folder is ours");
+    for arguments in [vec!["up", lab.name, "--yes"], vec!["up", lab.name, "--yes", "--adopt"]] {
+        let refused = lab.berth.run(&arguments).expect(8);
+        let told = told(&refused);
+        assert!(told.contains("a profile with the id abcd1234"), "{told}");
+        assert!(told.contains("write `id: abcd1234` at the top of the profile"), "{told}");
+        assert!(!told.contains("--adopt"), "{told}");
+    }
+    let down = lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+    assert!(lab.stands() && down.stdout.contains("with the id abcd1234"), "{}", down.said());
+    fs::write(lab.profile(), own).expect("the folder is ours");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    assert_eq!(called(&lab, "kind create"), 1);
 }
 
 #[test]

@@ -79,6 +79,7 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
         }
         return Ok(exit);
     }
+    session.forget_cluster()?;
     let inventory = inventory(session, &outcome).await?;
     forget_context(session).await?;
     tell(session, &inventory)?;
@@ -201,7 +202,7 @@ async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> 
 async fn inventory(session: &Session<'_>, outcome: &Outcome) -> Result<Inventory, Failure> {
     let mut inventory = Inventory::default();
     for (id, removal) in session.assembly.graph.removals() {
-        if removal == Removal::Kept && outcome.done.iter().any(|(done, _)| done == id) {
+        if removal == Removal::Kept && outcome.kept.contains(id) {
             inventory.kept.push((words::resource(id), "it was there before berth".to_string()));
         }
     }

@@ -103,7 +103,7 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         return Err(Failure::refused(
             format!("{} in the way, nothing was changed", words::things(conflicts.len(), "is", "are")),
             format!("{first}{others}"),
-            remedy(&conflicts, &session.again("up")),
+            remedy(&conflicts, &again(plan, session)),
         ));
     }
     let lost = plan.destructive().count();
@@ -127,6 +127,13 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
     };
     let again = format!("`{}` asks again", session.again("up"));
     Err(Failure::refused("not confirmed, nothing was changed", why, again))
+}
+
+/// The command again, without an `--adopt` that found nothing that it could take over.
+fn again(plan: &Plan, session: &Session<'_>) -> String {
+    let mut changes = plan.resources.iter().flat_map(|planned| &planned.changes);
+    let again = session.again("up");
+    if changes.any(|change| change.kind == ChangeKind::Adopt) { again } else { again.replace(" --adopt", "") }
 }
 
 /// What to do about `conflicts`, each with its reason, whose last part says how it can be solved; `again` is

@@ -93,7 +93,7 @@ impl ClusterResource {
             Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
                 self.to_adopt(&engine, &cx.flow).await?
             }
-            Verdict::Foreign { whose, adoptable } => self.in_the_way(&whose, adoptable),
+            Verdict::Foreign { whose, adoptable, id } => self.in_the_way(&whose, adoptable, id.as_deref()),
             Verdict::Incomplete(gone) => {
                 let why = format!("{} gone", listed(&gone));
                 self.needs_a_new_one(State::Broken(why.clone()), &why)
@@ -148,16 +148,27 @@ impl ClusterResource {
         seen
     }
 
-    fn in_the_way(&self, whose: &str, adoptable: bool) -> Seen {
-        let way = if adoptable {
-            "take it over with `--adopt`, or give the environment another `name`"
-        } else {
-            "give one of the two environments another `name`"
+    fn in_the_way(&self, whose: &str, adoptable: bool, id: Option<&str>) -> Seen {
+        let way = match id {
+            _ if adoptable => {
+                "take it over with `--adopt`, or give the environment another `name`".to_string()
+            }
+            // Without an `id` of its own a profile gets one of its path, and has another when it is moved.
+            Some(id) => format!(
+                "if it is this environment, whose profile lay elsewhere, write `id: {id}` at the top of the profile, \
+                 else give one of the two another `name`"
+            ),
+            None => "give one of the two environments another `name`".to_string(),
         };
         let reason = format!("a kind cluster of this name is there, and {whose}; {way}");
         // Nothing of ours is there: there is nothing to be looked at in it, and nothing to take away.
         let mut seen = Seen::new(State::Absent);
         seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        if !self.inner.leave.makes {
+            // Who makes nothing shall not think that there is none.
+            let stays = format!("{}: {whose}; it is left as it is", self.subject());
+            seen.notes.push(Note::new("kept", stays));
+        }
         seen
     }
 

@@ -35,6 +35,11 @@ pub async fn remains(local: &Local, owner: &Owner, flow: &Flow) -> Result<Vec<St
     Ok(found)
 }
 
+/// Removes berth's own files of the cluster of `owner`, which was seen to be gone: whoever took it away.
+pub fn forget(dirs: &Dirs, owner: &Owner) -> Result<(), Fault> {
+    Folder::new(dirs, owner).remove()
+}
+
 /// The owners of all kind clusters of this machine that berth made, by their marks, each with the number of
 /// its nodes that run and of all: also those whose state folder is lost. An engine that does not answer is
 /// left out.
