@@ -67,7 +67,7 @@ impl Exit {
 
     /// How an outcome ends a run. A run that was stopped and had nothing left to do is done.
     pub(super) fn of_outcome(outcome: &Outcome, stopped_by: Option<Exit>) -> Self {
-        if outcome.failed.is_empty() && outcome.not_started.is_empty() {
+        if outcome.is_whole() {
             return Self::Done;
         }
         if let Some(signal) = stopped_by {

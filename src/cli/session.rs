@@ -337,7 +337,9 @@ impl Listener for Running {
     fn on(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Started { resource } => self.ids().push(resource.clone()),
-            EventKind::Finished { resource, .. } | EventKind::Failed { resource, .. } => {
+            EventKind::Finished { resource, .. }
+            | EventKind::NotReady { resource, .. }
+            | EventKind::Failed { resource, .. } => {
                 self.ids().retain(|id| id != resource);
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! The part of `up` and `down` in which the world is changed: told from the first event to the last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::Progress;
 use super::exit::{Exit, Failure};
@@ -8,6 +9,9 @@ use super::record::Record;
 use super::session::{Running, Session};
 use super::signals::Signals;
 use crate::engine::{EventKind, Events, Graph, Look, Outcome, Run, SCHEMA_VERSION, State, Survey};
+
+/// How long is still waited for what does not move, once something else failed for good.
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Runs `act` on the session's graph, with journal, progress and record, and says how it ended.
 pub(super) async fn work(
@@ -26,7 +30,12 @@ pub(super) async fn work(
     let record = Record::begun(session, command);
     record.write(&session.folder)?;
     begin(&events, session, command, survey);
-    let run = Run { flow: session.flow(signals), clock: Arc::clone(&session.clock), events: events.clone() };
+    let run = Run {
+        flow: session.flow(signals),
+        clock: Arc::clone(&session.clock),
+        events: events.clone(),
+        grace: GRACE,
+    };
     let outcome = {
         let acting = act(&session.assembly.graph, &run);
         tokio::pin!(acting);
@@ -43,6 +52,7 @@ pub(super) async fn work(
         exit_code: exit.code(),
         done: outcome.done.len() + outcome.kept.len(),
         failed: outcome.failed.len(),
+        not_ready: outcome.not_ready.len(),
         not_started: outcome.not_started.len(),
     });
     match before {
@@ -76,7 +86,7 @@ pub(super) fn nothing_to_do(survey: &Survey) -> Outcome {
     let there = |look: &Look| *look == Look::Seen(State::Ready);
     let done = survey.resources.iter().filter(|seen| there(&seen.look));
     Outcome {
-        done: done.map(|seen| (seen.id.clone(), std::time::Duration::ZERO)).collect(),
+        done: done.map(|seen| (seen.id.clone(), Duration::ZERO)).collect(),
         outputs: survey.outputs.clone(),
         ..Outcome::default()
     }

@@ -12,6 +12,7 @@ mod run;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use event::{Event, EventKind, Events, Listener, SCHEMA_VERSION};
 pub use graph::{Graph, Need, Removal};

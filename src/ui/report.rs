@@ -32,7 +32,7 @@ impl Report<'_> {
     /// What to show at the end of `up`.
     pub fn up(&self, paint: Paint, columns: usize) -> String {
         let mut text = String::new();
-        if self.is_whole() {
+        if self.outcome.is_whole() {
             let verb = if self.outcome.changed { "stands" } else { "stands, nothing had to change" };
             let line = format!("{} {verb}", title(self.about));
             let accepted = match self.outcome.accepted {
@@ -49,7 +49,7 @@ impl Report<'_> {
         if self.outcome.changed {
             text.push_str(&self.layers(paint));
         }
-        if self.is_whole() && !self.reach.is_empty() {
+        if !self.reach.is_empty() {
             let mut table = Table::new();
             // A line that explains itself may be long, and shall not push the others' remarks aside.
             let (plain, remarked): (Vec<_>, Vec<_>) =
@@ -73,11 +73,7 @@ impl Report<'_> {
 
     /// What to show at the end of `down`, before the inventory.
     pub fn down(&self, paint: Paint, columns: usize) -> String {
-        if self.is_whole() { String::new() } else { self.stopped("gone", paint, columns) }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.outcome.failed.is_empty() && self.outcome.not_started.is_empty()
+        if self.outcome.is_whole() { String::new() } else { self.stopped("gone", paint, columns) }
     }
 
     /// The faults, each once, then what is done and what is not, and how to go on.
@@ -100,6 +96,10 @@ impl Report<'_> {
             if !ids.is_empty() {
                 table.row([label.to_string(), names(ids)]);
             }
+        }
+        for (index, (id, status)) in self.outcome.not_ready.iter().enumerate() {
+            let label = if index == 0 { "not ready" } else { "" };
+            table.row([label.to_string(), words::tame(&format!("{}: {status}", resource(id)))]);
         }
         if !not_started.is_empty() {
             let since = self.blocker().map(|id| format!(", since {} failed", resource(id)));

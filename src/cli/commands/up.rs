@@ -178,8 +178,7 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
         not_rehearsed: &not_rehearsed,
         resume: &resume,
     };
-    let whole = outcome.failed.is_empty() && outcome.not_started.is_empty();
-    if !whole {
+    if !outcome.is_whole() {
         for misfit in session.misfits(outcome) {
             settings.printer.talk(&format!("{}\n\n", misfit.render("error")));
         }

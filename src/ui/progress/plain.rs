@@ -65,6 +65,9 @@ impl<W: Write> Plain<W> {
             EventKind::Finished { resource: id, result, took_ms } => {
                 format!("{}: {result}{}{}", resource(id), took(*took_ms), progress(&self.board))
             }
+            EventKind::NotReady { resource: id, status, took_ms } => {
+                format!("{}: not waited for any longer{}: {status}", resource(id), took(*took_ms))
+            }
             EventKind::Failed { resource: id, fault: FaultKind::Cancelled, took_ms, .. } => {
                 format!("{}: stopped{}", resource(id), took(*took_ms))
             }

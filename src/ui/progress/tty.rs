@@ -157,6 +157,9 @@ fn scrolled(event: &Event, look: Look, columns: usize) -> Option<String> {
         EventKind::Finished { resource, result, took_ms } => {
             line(paint.good(mark(true)), resource, result, milliseconds(*took_ms))
         }
+        EventKind::NotReady { resource, took_ms, .. } => {
+            line(paint.notice("-"), resource, "not ready", milliseconds(*took_ms))
+        }
         EventKind::Failed { resource, fault: FaultKind::Cancelled, took_ms, .. } => {
             line(paint.notice("-"), resource, "stopped", milliseconds(*took_ms))
         }

@@ -95,7 +95,13 @@ impl Work<'_> {
                 fates.insert(image.title(), landed.clone());
             }
         }
-        events.send(EventKind::RunFinished { exit_code: 0, done: batches.len(), failed: 0, not_started: 0 });
+        events.send(EventKind::RunFinished {
+            exit_code: 0,
+            done: batches.len(),
+            failed: 0,
+            not_ready: 0,
+            not_started: 0,
+        });
         Ok(self.done(&wanted, &nodes, &fates))
     }
 
