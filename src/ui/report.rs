@@ -80,8 +80,9 @@ impl Report<'_> {
     fn stopped(&self, done: &str, paint: Paint, columns: usize) -> String {
         let mut text = String::new();
         let stopped = |fault: &Fault| fault.kind == FaultKind::Cancelled;
-        for (id, fault) in self.outcome.failed.iter().filter(|(_, fault)| !stopped(fault)) {
-            text.push_str(&Complaint::of(fault).on(id).text(paint, columns));
+        let faults = self.outcome.failed.iter().filter(|(_, fault)| !stopped(fault));
+        for complaint in Complaint::gathered(faults.map(|(id, fault)| (id, fault))) {
+            text.push_str(&complaint.text(paint, columns));
             text.push('\n');
         }
         let names = |ids: Vec<String>| if ids.is_empty() { "nothing".to_string() } else { words::list(&ids) };

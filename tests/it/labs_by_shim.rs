@@ -353,3 +353,69 @@ fn a_node_that_somebody_put_into_a_group_is_taken_out_of_it_or_is_in_the_way() {
     lab.berth.run(&["up", lab.name, "--yes", "--force-conflicts"]).expect(0);
     assert_eq!(group(), "");
 }
+
+#[test]
+fn a_list_says_which_engine_did_not_answer_and_shows_what_is_known_without_it() {
+    let lab = lab("shim-list");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    lab.now("engine-is-gone");
+    let known = lab.berth.run(&["list"]).expect(0);
+    assert!(known.stdout.contains(lab.name), "{}", known.said());
+    assert!(
+        told(&known).contains("warning: which kind clusters are in docker is not known"),
+        "{}",
+        known.said()
+    );
+    assert!(told(&known).contains("next start Docker"), "{}", known.said());
+    let json = lab.berth.run(&["list", "--output", "json"]).expect(0);
+    let listed: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(listed["schema"], 1);
+    assert_eq!(listed["environments"][0]["about"]["environment"], lab.name);
+    assert_eq!(listed["unanswered"][0]["engine"], "docker");
+    lab.no_longer("engine-is-gone");
+    fs::remove_dir_all(lab.berth.home().join(".local/state/berth")).expect("it was made just now");
+    lab.now("engine-hangs");
+    let nothing = lab.berth.run(&["list"]).expect(0);
+    assert!(told(&nothing).contains("docker is not known: no answer within 5 s"), "{}", nothing.said());
+    assert!(!told(&nothing).contains("no environments here"), "{}", nothing.said());
+}
+
+#[test]
+fn an_engine_that_is_away_is_one_readable_complaint() {
+    let lab = lab("shim-once");
+    lab.now("engine-is-gone");
+    for arguments in [vec!["status", lab.name], vec!["plan", lab.name], vec!["down", lab.name, "--yes"]] {
+        let failed = lab.berth.run(&arguments);
+        let complaints = failed.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(complaints, 1, "{}", failed.said());
+        let said = told(&failed).matches("Is the docker daemon running?").count();
+        assert!(said <= 2, "{}", failed.said());
+    }
+}
+
+#[test]
+fn a_missing_program_ends_every_command_alike() {
+    let lab = lab("shim-missing");
+    fs::remove_file(lab.path("bin/kind")).expect("it was written");
+    for arguments in [vec!["plan", lab.name], vec!["up", lab.name, "--yes"]] {
+        let refused = lab.berth.run(&arguments).expect(1);
+        assert!(told(&refused).contains("find `kind`"), "{}", refused.said());
+    }
+    assert!(!lab.stands());
+}
+
+#[test]
+fn the_events_of_down_plan_nothing_but_deletions() {
+    let lab = lab("shim-events");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    let down = lab.berth.run(&["down", lab.name, "--yes", "--output", "json"]).expect(0);
+    let events =
+        down.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let planned: Vec<serde_json::Value> = events.filter(|event| event["type"] == "planned").collect();
+    let kinds = |event: &serde_json::Value| -> Vec<serde_json::Value> {
+        event["changes"].as_array().expect("a list").iter().map(|change| change["kind"].clone()).collect()
+    };
+    let cluster = planned.iter().find(|event| event["resource"] == "cluster/kind/shim-events");
+    assert_eq!(kinds(cluster.expect("it stood")), ["delete"]);
+    assert!(planned.iter().flat_map(kinds).all(|kind| kind == "delete"), "{}", down.said());
+}

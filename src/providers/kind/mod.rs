@@ -26,7 +26,7 @@ use crate::containers::EngineKind;
 
 pub use cluster::ClusterResource;
 pub use gpus::GpuSetup;
-pub use inventory::{forget, remains, standing, stranger};
+pub use inventory::{Standing, forget, remains, standing, stranger};
 pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;

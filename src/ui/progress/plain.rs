@@ -16,12 +16,14 @@ pub struct Plain<W> {
     out: W,
     board: Board,
     counted_at: BTreeMap<ResourceId, u64>,
+    /// Why what failed did so, each told once.
+    failed: BTreeMap<String, ResourceId>,
 }
 
 impl<W: Write> Plain<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, board: Board::default(), counted_at: BTreeMap::new() }
+        Self { out, board: Board::default(), counted_at: BTreeMap::new(), failed: BTreeMap::new() }
     }
 
     /// What to say of an event; nothing of those that change no state.
@@ -72,7 +74,11 @@ impl<W: Write> Plain<W> {
                 format!("{}: stopped{}", resource(id), took(*took_ms))
             }
             EventKind::Failed { resource: id, reason, took_ms, .. } => {
-                format!("{}: FAILED{}: {reason}", resource(id), took(*took_ms))
+                // What was attempted stands before why it failed.
+                let why = reason.split_once(": ").map_or(reason.as_str(), |(_, why)| why).to_string();
+                let first = self.failed.entry(why).or_insert_with(|| id.clone());
+                let told = if first == id { reason.clone() } else { format!("as {}", resource(first)) };
+                format!("{}: FAILED{}: {told}", resource(id), took(*took_ms))
             }
             EventKind::Stopping { running } if running.is_empty() => "stopping".to_string(),
             EventKind::Stopping { running } => {
@@ -159,6 +165,25 @@ mod tests {
     0.9 s  cluster kwok/lab: cannot ask the API server: connection refused; trying again in 0.3 s (attempt 2)
    10.0 s  cluster kwok/lab: still working after 10.0 s: starting
    10.1 s  cluster kwok/lab: ready (10.1 s)  [1/2]
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn why_several_failed_alike_is_told_once() {
+        let failed = |text: &str, reason: &str| EventKind::Failed {
+            resource: id(text),
+            fault: FaultKind::Transient,
+            reason: reason.to_string(),
+            hint: None,
+            took_ms: 0,
+        };
+        let text = told(vec![
+            (0, failed("cluster/kind/lab", "cannot list containers: no engine")),
+            (0, failed("registry/local", "cannot look at containers: no engine")),
+        ]);
+        let expected = "    0.0 s  cluster kind/lab: FAILED: cannot list containers: no engine
+    0.0 s  registry local: FAILED: as cluster kind/lab
 ";
         assert_eq!(text, expected);
     }
