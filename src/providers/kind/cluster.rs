@@ -107,13 +107,15 @@ impl ClusterResource {
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
         };
-        Ok(self.with_preflight(seen, &cx.flow).await)
+        self.with_preflight(seen, &engine, &cx.flow).await
     }
 
     /// Before a cluster is made, with what of this machine it would stumble over.
-    async fn with_preflight(&self, mut seen: Seen, flow: &Flow) -> Seen {
+    async fn with_preflight(&self, mut seen: Seen, engine: &Engine, flow: &Flow) -> Result<Seen, Fault> {
         let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
         if self.inner.leave.makes && seen.step.is_some() && seen.changes.iter().any(is_made) {
+            // A program that is not there is no finding, but what an engine is that is not there.
+            self.inner.kind(engine)?;
             let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
             let (conflicts, notes) = preflight::told(&findings);
             seen.notes.extend(notes);
@@ -122,7 +124,7 @@ impl ClusterResource {
                 seen.step = None;
             }
         }
-        seen
+        Ok(seen)
     }
 
     fn subject(&self) -> String {
