@@ -8,7 +8,11 @@ use super::exit::{Exit, Failure};
 use super::record::Record;
 use super::session::{Running, Session};
 use super::signals::Signals;
-use crate::engine::{EventKind, Events, Graph, Look, Outcome, Run, SCHEMA_VERSION, State, Survey};
+use crate::base::{Change, ChangeKind};
+use crate::engine::{
+    EventKind, Events, Graph, Look, Observed, Outcome, Removal, Run, SCHEMA_VERSION, State, Survey,
+};
+use crate::ui::words;
 
 /// How long is still waited for what does not move, once something else failed for good.
 const GRACE: Duration = Duration::from_mins(1);
@@ -73,12 +77,24 @@ fn begin(events: &Events, session: &Session<'_>, command: &str, survey: &Survey)
         version: env!("CARGO_PKG_VERSION"),
     });
     for seen in &survey.resources {
-        events.send(EventKind::Planned {
-            resource: seen.id.clone(),
-            changes: seen.changes.clone(),
-            notes: seen.notes.clone(),
-        });
+        let changes = match command {
+            // What the profile wants is nothing to a command that takes away.
+            "down" if goes(session, seen) => {
+                vec![Change::new(ChangeKind::Delete, words::resource(&seen.id))]
+            }
+            "down" => Vec::new(),
+            _ => seen.changes.clone(),
+        };
+        events.send(EventKind::Planned { resource: seen.id.clone(), changes, notes: seen.notes.clone() });
     }
+}
+
+/// Whether `down` takes away what was seen: it stands, or may stand.
+pub(super) fn goes(session: &Session<'_>, seen: &Observed) -> bool {
+    let mut removals = session.assembly.graph.removals();
+    let removal = removals.find(|(known, _)| **known == seen.id).map(|(_, how)| how);
+    !matches!(removal, Some(Removal::Kept | Removal::LookedAt))
+        && !matches!(seen.look, Look::Seen(State::Absent) | Look::After(_))
 }
 
 /// The outcome of a run that had nothing to do.
