@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::stream::FuturesUnordered;
 
-use super::event::{EventKind, Events, milliseconds};
+use super::event::{EventKind, Events};
 use super::graph::{Graph, Need, Node, Removal};
 use super::resource::Outputs;
 use super::survey::{Look, Survey};
@@ -151,7 +151,7 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                             Direction::Up => work.raise().await,
                             Direction::Down => work.remove(look, survey).await.map(Ended::Done),
                         };
-                        let result = result.map_err(|fault| work.explained(fault));
+                        let result = result.map_err(|fault| work.telling.explained(fault));
                         (index, work, result)
                     });
                 }
@@ -164,7 +164,7 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
         tokio::select! {
             Some((index, work, result)) = running.next() => {
                 let id = nodes[index].resource.id().clone();
-                let took = work.began.elapsed();
+                let took = work.telling.took();
                 outcome.changed |= *lock(&work.changed);
                 outcome.accepted = outcome.accepted.max(*lock(&work.accepted));
                 while let Ok(outputs) = published.try_recv() {
@@ -172,25 +172,18 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                 }
                 match result {
                     Ok(Ended::Done(result)) => {
-                        run.events.send(EventKind::Finished { resource: id.clone(), result, took_ms: milliseconds(took) });
+                        work.telling.end(Ok(result));
                         fates.insert(index, Fate::Done);
                         outcome.done.push((id, took));
                     }
                     Ok(Ended::NotReady(status)) => {
-                        let (resource, took_ms) = (id.clone(), milliseconds(took));
-                        run.events.send(EventKind::NotReady { resource, status: status.clone(), took_ms });
+                        work.telling.leave(status.clone());
                         fates.insert(index, Fate::Failed);
                         outcome.not_ready.push((id, status));
                     }
                     Err(fault) => {
                         shared.failed();
-                        run.events.send(EventKind::Failed {
-                            resource: id.clone(),
-                            fault: fault.kind,
-                            reason: fault.to_string(),
-                            hint: fault.hint.clone(),
-                            took_ms: milliseconds(took),
-                        });
+                        work.telling.end(Err(&fault));
                         fates.insert(index, Fate::Failed);
                         outcome.failed.push((id, fault));
                     }

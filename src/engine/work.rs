@@ -9,8 +9,8 @@ use super::graph::{Node, Removal};
 use super::resource::{Cx, Outputs, State};
 use super::run::Run;
 use super::survey::{Look, Survey};
+use super::telling::Telling;
 use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
-use crate::flow::{Flow, Notice};
 
 /// The pauses between two observations.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -50,40 +50,21 @@ pub(super) struct Work<'a> {
     events: Events,
     shared: &'a Shared,
     grace: Duration,
-    pub(super) began: Instant,
-    status: Arc<Mutex<String>>,
-    /// When it was seen to move last.
-    moved: Mutex<Instant>,
-    /// What keeps it from being done, as far as was seen: told when its time is over.
-    hindrance: Arc<Mutex<Option<String>>>,
+    pub(super) telling: Telling,
     pub(super) changed: Mutex<bool>,
     pub(super) accepted: Mutex<Option<Duration>>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn new(node: &'a Node, run: &Run, outputs: Outputs, shared: &'a Shared) -> Self {
-        let id = node.resource.id().clone();
-        run.events.send(EventKind::Started { resource: id.clone() });
-        let status = Arc::new(Mutex::new(String::new()));
-        let hindrance = Arc::new(Mutex::new(None));
-        let flow = {
-            let (events, status, hindrance) =
-                (run.events.clone(), Arc::clone(&status), Arc::clone(&hindrance));
-            run.flow.reporting(move |notice| {
-                *lock(&hindrance) = Some(hindrance_of(&notice));
-                send_notice(&events, &id, &status, notice);
-            })
-        };
+        let telling = Telling::begin(node.resource.id().clone(), &run.events, &run.flow);
         Self {
             node,
-            cx: Cx { outputs, flow, clock: Arc::clone(&run.clock) },
+            cx: Cx { outputs, flow: telling.flow().clone(), clock: Arc::clone(&run.clock) },
             events: run.events.clone(),
             shared,
             grace: run.grace,
-            began: Instant::now(),
-            status,
-            moved: Mutex::new(Instant::now()),
-            hindrance,
+            telling,
             changed: Mutex::new(false),
             accepted: Mutex::new(None),
         }
@@ -100,7 +81,7 @@ impl<'a> Work<'a> {
         let mut taken: Vec<Vec<Change>> = Vec::new();
         let mut waited = false;
         loop {
-            let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
+            let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
             // The receiver lives as long as the scheduler that polls this work.
             self.shared.publish.unbounded_send(seen.outputs.clone()).ok();
             match (seen.state, seen.step) {
@@ -118,20 +99,20 @@ impl<'a> Work<'a> {
                         changes: counted(&seen.changes),
                     });
                     taken.push(seen.changes);
-                    if let Err(fault) = self.alive(step.take(&self.cx)).await {
+                    if let Err(fault) = self.telling.alive(step.take(&self.cx)).await {
                         *lock(&self.changed) = changed_before || !fault.untouched;
                         return Err(fault);
                     }
-                    *lock(&self.hindrance) = None;
-                    let took_ms = milliseconds(self.began.elapsed());
+                    self.telling.goes_on();
+                    let took_ms = milliseconds(self.telling.took());
                     *lock(&self.accepted) = Some(self.shared.began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
                     pace = Pace::new();
                 }
                 (State::Progressing(status), None) => {
                     waited = true;
-                    self.progress(status.clone());
-                    match self.alive(self.cx.flow.pause(pace.next(), &attempted)).await {
+                    self.telling.progress(status.clone());
+                    match self.telling.alive(self.cx.flow.pause(pace.next(), &attempted)).await {
                         // All of it was accepted: it may be whole before anybody looks again.
                         Err(fault) if fault.kind == FaultKind::Cancelled => {
                             return Ok(Ended::NotReady(status));
@@ -178,34 +159,24 @@ impl<'a> Work<'a> {
         let pace = Pace::new();
         let mut begun = false;
         loop {
-            let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
+            let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
             self.shared.publish.unbounded_send(seen.outputs.clone()).ok();
             if seen.state == State::Absent {
                 return Ok(if begun { "removed" } else { "absent" });
             }
             if begun {
-                self.progress(match seen.state {
+                self.telling.progress(match seen.state {
                     State::Progressing(status) => status,
                     _ => "going".to_string(),
                 });
-                self.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
+                self.telling.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
             }
             if !begun || seen.more_to_remove {
                 self.cx.flow.check(&attempted)?;
                 *lock(&self.changed) = true;
                 begun = true;
-                self.alive(self.node.resource.delete(&self.cx)).await?;
+                self.telling.alive(self.node.resource.delete(&self.cx)).await?;
             }
-        }
-    }
-
-    /// A fault that says only that the time is over, with what was waited for.
-    pub(super) fn explained(&self, fault: Fault) -> Fault {
-        match lock(&self.hindrance).as_ref() {
-            Some(hindrance) if fault.kind == FaultKind::Deadline => {
-                Fault { reason: format!("{}; seen last: {hindrance}", fault.reason), ..fault }
-            }
-            _ => fault,
         }
     }
 
@@ -213,82 +184,12 @@ impl<'a> Work<'a> {
     /// nobody can know, just what failed, and the run has to end with that anyway.
     fn waits_in_vain(&self) -> bool {
         let failed = *lock(&self.shared.failed);
-        failed.is_some_and(|failed| failed.max(*lock(&self.moved)).elapsed() >= self.grace)
-    }
-
-    fn progress(&self, status: String) {
-        *lock(&self.hindrance) = Some(status.clone());
-        let mut last = lock(&self.status);
-        if *last != status {
-            *lock(&self.moved) = Instant::now();
-            self.events.send(EventKind::Progressing { resource: self.id().clone(), status: status.clone() });
-            *last = status;
-        }
-    }
-
-    /// Waits for `work` and gives signs of life meanwhile: after 10 s, 30 s, then every 60 s.
-    async fn alive<T>(&self, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        let quiet = Flow::new(self.cx.flow.cancel().clone());
-        loop {
-            let passed = self.began.elapsed();
-            let next = next_heartbeat(passed);
-            tokio::select! {
-                result = &mut work => return result,
-                Ok(()) = quiet.pause(next.saturating_sub(passed), "wait") => {
-                    let status = lock(&self.status).clone();
-                    self.events.send(EventKind::Heartbeat {
-                        resource: self.id().clone(),
-                        since_ms: milliseconds(self.began.elapsed()),
-                        status,
-                    });
-                }
-            }
-        }
+        failed.is_some_and(|failed| failed.max(self.telling.moved()).elapsed() >= self.grace)
     }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn hindrance_of(notice: &Notice) -> String {
-    match notice {
-        Notice::Counted { done, total, unit } => format!("{done} of {total} {unit}"),
-        Notice::Waiting(text) => text.clone(),
-        Notice::Retrying { fault, .. } => fault.to_string(),
-    }
-}
-
-fn send_notice(events: &Events, id: &ResourceId, status: &Mutex<String>, notice: Notice) {
-    let resource = id.clone();
-    match notice {
-        Notice::Counted { done, total, unit } => {
-            *lock(status) = format!("{done} of {total} {unit}");
-            events.send(EventKind::Counted { resource, done, total, unit });
-        }
-        Notice::Waiting(text) => {
-            lock(status).clone_from(&text);
-            events.send(EventKind::Progressing { resource, status: text });
-        }
-        Notice::Retrying { fault, attempt, pause } => events.send(EventKind::Retrying {
-            resource,
-            fault: fault.kind,
-            reason: fault.to_string(),
-            attempt,
-            pause_ms: milliseconds(pause),
-        }),
-    }
-}
-
-/// The age at which the next sign of life is due.
-fn next_heartbeat(age: Duration) -> Duration {
-    let seconds = age.as_secs();
-    Duration::from_secs(match seconds {
-        0..10 => 10,
-        10..30 => 30,
-        _ => (seconds / 60 + 1) * 60,
-    })
 }
 
 /// How long to wait before looking again: a twelfth of the time since the last step, so that what is

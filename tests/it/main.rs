@@ -28,6 +28,7 @@ mod documents;
 mod floors;
 mod image_load;
 mod labs_by_shim;
+mod labs_down;
 mod labs_with_gpus;
 mod laws;
 mod laws_addons;

@@ -242,3 +242,45 @@ impl Resource for Nodes {
         async move { Ok(()) }.boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::containers::EngineKind;
+
+    #[tokio::test]
+    async fn a_node_is_told_through_the_standard_input_of_a_shell_in_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let sent = folder.path().join("sent");
+        let script = format!(
+            "case \"$*\" in 'exec --interactive lab-worker sh') cat >'{}' ;; *) exit 70 ;; esac",
+            sent.display()
+        );
+        let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+        let difference = Difference { remove: vec!["quay.io".to_string()], ..Difference::default() };
+        tell("lab-worker", &difference, &engine).await.expect("it is told");
+        assert_eq!(std::fs::read_to_string(&sent).expect("it was sent"), difference.script());
+    }
+
+    #[tokio::test]
+    async fn a_network_that_another_lab_was_quicker_to_join_is_no_fault() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let join = Join {
+            store: Store { role: Role::Own(5001), image: None },
+            container: "berth-registry".into(),
+            network: "kind".into(),
+            anew: false,
+        };
+        for (said, is_fine) in [
+            (
+                "Error response from daemon: endpoint with name berth-registry already exists in network kind",
+                true,
+            ),
+            ("Error response from daemon: network kind not found", false),
+        ] {
+            let engine =
+                Engine::played(EngineKind::Docker, folder.path(), &format!("echo '{said}' >&2; exit 1"));
+            assert_eq!(join.take(&engine).await.is_ok(), is_fine, "{said}");
+        }
+    }
+}
