@@ -9,7 +9,7 @@ use crate::ui::Complaint;
 pub(super) enum Exit {
     /// Everything that was asked for is so.
     Done,
-    /// It failed and nothing was changed, or something is left.
+    /// It failed and nothing was changed, or something is left; also where a program is missing.
     Failed,
     /// `plan --detailed-exitcode` found changes.
     Changes,
@@ -23,7 +23,7 @@ pub(super) enum Exit {
     Partly,
     /// The time was over; the same command resumes.
     Deadline,
-    /// Refused: protection, adoption, a guard, or a question that nobody could answer.
+    /// Refused: protection, adoption, a guard, what this machine cannot stand, or a question that nobody could answer.
     Refused,
     /// Stopped by Ctrl-C.
     Interrupted,
@@ -67,7 +67,7 @@ impl Exit {
 
     /// How an outcome ends a run. A run that was stopped and had nothing left to do is done.
     pub(super) fn of_outcome(outcome: &Outcome, stopped_by: Option<Exit>) -> Self {
-        if outcome.failed.is_empty() && outcome.not_started.is_empty() {
+        if outcome.is_whole() {
             return Self::Done;
         }
         if let Some(signal) = stopped_by {

@@ -53,6 +53,11 @@ impl Record {
         files::write_private(&folder.join(FILE), &text)
     }
 
+    /// Removes it from the environment's `folder`.
+    pub(super) fn remove(folder: &Path) -> Result<(), Fault> {
+        files::remove_if_there(&folder.join(FILE))
+    }
+
     /// The record in the environment's `folder`; none when there is none or none that can be read.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Fault> {
         let text = files::read_if_there(&folder.join(FILE))?;

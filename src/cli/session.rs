@@ -302,6 +302,11 @@ impl<'a> Session<'a> {
         self.assembly.hub.close(&Flow::new(Cancel::default()).within_limit(GOODBYE)).await;
     }
 
+    /// Removes what berth keeps of the environment's cluster, which is gone.
+    pub(super) fn forget_cluster(&self) -> Result<(), Failure> {
+        Ok(providers::forget(&self.environment, &self.local)?)
+    }
+
     /// Removes what berth remembers of the environment on this machine.
     pub(super) fn forget(&self) -> Result<(), Failure> {
         files::remove_folder_if_there(&self.folder)?;
@@ -336,7 +341,9 @@ impl Listener for Running {
     fn on(&mut self, event: &Event) {
         match &event.kind {
             EventKind::Started { resource } => self.ids().push(resource.clone()),
-            EventKind::Finished { resource, .. } | EventKind::Failed { resource, .. } => {
+            EventKind::Finished { resource, .. }
+            | EventKind::NotReady { resource, .. }
+            | EventKind::Failed { resource, .. } => {
                 self.ids().retain(|id| id != resource);
             }
             _ => {}

@@ -27,16 +27,16 @@ impl Session<'_> {
             let engine = self.local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind());
             line(format!("{} {host}/NAME:TAG", engine.push()), "an image for its pods");
         }
-        lines.extend(self.ways_in(outcome));
-        let mut line = |command: String, purpose: &str| lines.push((command, purpose.to_string()));
         line(self.again("status"), "how it is");
         line(self.again("down"), "take it away");
+        // What a platform is for comes last: there it is seen.
+        lines.extend(self.ways_in(outcome));
         lines
     }
 
     /// The addresses that others reach, and a request that works from here.
     fn ways_in(&self, outcome: &Outcome) -> Vec<(String, String)> {
-        const REQUEST: &str = "ask for a host, also before it has a DNS record";
+        const REQUEST: &str = "404 until an Ingress for the host exists; it needs no DNS record";
         let network = outcome.outputs.cluster_network().filter(|network| !network.reachable);
         let inside = network.map(|network| format!(" from inside {}, not from here", network.title));
         let mut lines: Vec<(String, String)> = Vec::new();

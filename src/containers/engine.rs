@@ -14,7 +14,7 @@ use crate::flow::{Cancel, Flow};
 use crate::os::{Finished, Program, find_on_path};
 
 /// An engine that does not answer a question within this time hangs.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(20);
 /// What an engine does may take this long: to run a container, with the image pulled first.
 const WORK: Duration = Duration::from_mins(10);
 

@@ -119,7 +119,7 @@ impl Meaning {
 
     /// The fault of `engine` while doing `attempted`, in its words.
     pub(super) fn fault(self, engine: EngineKind, attempted: &str, said: &str) -> Fault {
-        let fault = Fault::new(self.kind(), format!("{attempted} with {engine}"), said);
+        let fault = Fault::new(self.kind(), format!("{attempted} with {engine}"), without_requests(said));
         match self.hint(engine) {
             Some(hint) => fault.hint(hint),
             None => fault,
@@ -142,9 +142,35 @@ fn message_of(line: &str) -> Option<String> {
     Some(message.next()?.ok()?.trim_start_matches("1 errors:\n").to_string())
 }
 
+/// What an engine's program said, without the requests of its API that it tells in between: `Get "http://…": `.
+fn without_requests(said: &str) -> String {
+    let mut text = said.to_string();
+    for verb in ["Get", "Head", "Post", "Put", "Delete"] {
+        let opening = format!("{verb} \"http");
+        while let Some(from) = text.find(&opening) {
+            let Some(length) = text[from..].find("\": ") else { break };
+            text.replace_range(from..from + length + "\": ".len(), "");
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_of_an_api_are_not_told() {
+        let said = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: \
+                    Get \"http://%2Fvar%2Frun%2Fdocker.sock/v1.50/containers/json?all=1&filters=%7B%22label%22%3A%7D\": \
+                    dial unix /var/run/docker.sock: connect: permission denied";
+        assert_eq!(
+            Meaning::of(said).fault(EngineKind::Docker, "list containers", said).reason,
+            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: \
+             dial unix /var/run/docker.sock: connect: permission denied"
+        );
+        assert_eq!(without_requests("Get \"http://d/info"), "Get \"http://d/info");
+    }
 
     #[test]
     fn what_engines_say_is_understood() {

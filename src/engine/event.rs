@@ -131,6 +131,16 @@ pub enum EventKind {
         /// How long was tried.
         took_ms: u64,
     },
+    /// Everything that was asked of a resource was accepted, and it is not waited for until it is ready: the run
+    /// was stopped, or another resource failed for good and this one did not move any more.
+    NotReady {
+        /// Which.
+        resource: ResourceId,
+        /// Where it was when it was looked at last.
+        status: String,
+        /// How long it was waited for.
+        took_ms: u64,
+    },
     /// A resource was not begun because another one failed or the run was stopped.
     NotStarted {
         /// Which.
@@ -151,6 +161,8 @@ pub enum EventKind {
         done: usize,
         /// How many failed.
         failed: usize,
+        /// How many were accepted and not waited for.
+        not_ready: usize,
         /// How many were not begun.
         not_started: usize,
     },

@@ -13,6 +13,7 @@ mod survey;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use event::{Event, EventKind, Events, Listener, SCHEMA_VERSION};
 pub use graph::{Graph, Need, Removal};

@@ -1,22 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::stream::FuturesUnordered;
 
-use super::event::{EventKind, Events, milliseconds};
+use super::event::{EventKind, Events};
 use super::graph::{Graph, Need, Node, Removal};
-use super::resource::{Cx, Outputs, State};
+use super::resource::Outputs;
 use super::survey::{Look, Survey};
-use super::telling::Telling;
-use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId};
+use super::work::{Ended, Shared, Work, lock};
+use crate::base::{Clock, Fault, ResourceId};
 use crate::flow::Flow;
-
-/// The pauses between two observations.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a run is given to work with.
 #[derive(Clone)]
@@ -27,6 +23,8 @@ pub struct Run {
     pub clock: Arc<dyn Clock>,
     /// Who is told what happens.
     pub events: Events,
+    /// How long is still waited for what does not move, once something failed for good.
+    pub grace: Duration,
 }
 
 /// How a run ended.
@@ -34,8 +32,13 @@ pub struct Run {
 pub struct Outcome {
     /// Resources that are as they should be, or gone, with the time each took.
     pub done: Vec<(ResourceId, Duration)>,
+    /// Resources that `down` leaves: they were there before berth.
+    pub kept: Vec<ResourceId>,
     /// Resources that could not be brought there.
     pub failed: Vec<(ResourceId, Fault)>,
+    /// Resources of which all was accepted and that were not waited for, with what was seen last: the run was
+    /// stopped, or something else failed for good.
+    pub not_ready: Vec<(ResourceId, String)>,
     /// Resources that were not begun.
     pub not_started: Vec<ResourceId>,
     /// Whether a step or a deletion was begun.
@@ -44,6 +47,13 @@ pub struct Outcome {
     pub accepted: Option<Duration>,
     /// All outputs.
     pub outputs: Outputs,
+}
+
+impl Outcome {
+    /// Whether every resource is as it should be, or gone.
+    pub fn is_whole(&self) -> bool {
+        self.failed.is_empty() && self.not_ready.is_empty() && self.not_started.is_empty()
+    }
 }
 
 /// Brings every resource to where the profile wants it, each as soon as what it needs stands.
@@ -59,7 +69,31 @@ pub async fn converge_seen(graph: &Graph, survey: &Survey, run: &Run) -> Outcome
 /// Removes every resource, in reverse order; ends when each is seen to be absent. What `survey`
 /// found to lie in something absent is absent without being asked.
 pub async fn remove(graph: &Graph, survey: &Survey, run: &Run) -> Outcome {
-    schedule(graph, run, Direction::Down, Some(survey)).await
+    let mut outcome = schedule(graph, run, Direction::Down, Some(survey)).await;
+    claim_what_went(graph, &mut outcome);
+    outcome
+}
+
+/// Leaves in `outcome` as done only what is gone: not what stays, and nothing that was to go with something
+/// that did not.
+fn claim_what_went(graph: &Graph, outcome: &mut Outcome) {
+    for node in graph.nodes() {
+        let id = node.resource.id();
+        let Some(index) = outcome.done.iter().position(|(done, _)| done == id) else { continue };
+        let stands = |other: &ResourceId| {
+            outcome.failed.iter().map(|(failed, _)| failed).chain(&outcome.not_started).any(|id| id == other)
+        };
+        let is_inside = |need: &Need| matches!(need, Need::Inside(outer) if stands(outer));
+        match node.removal {
+            Removal::Kept => outcome.kept.push(id.clone()),
+            Removal::WithContainer if node.needs.iter().any(is_inside) => {
+                outcome.not_started.push(id.clone())
+            }
+            Removal::LookedAt => {}
+            Removal::WithContainer | Removal::Itself => continue,
+        }
+        outcome.done.remove(index);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,8 +119,8 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
         _ => BTreeSet::new(),
     };
     let (publish, mut published) = mpsc::unbounded::<Outputs>();
+    let shared = Shared::new(publish);
     let mut running = FuturesUnordered::new();
-    let run_began = Instant::now();
     loop {
         let stopping = run.flow.check("start").is_err();
         for (index, node) in in_order(nodes, direction) {
@@ -110,12 +144,12 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                 }
                 Readiness::Go => {
                     begun.insert(index);
-                    let work = Work::new(node, run, run_began, outcome.outputs.clone(), publish.clone());
+                    let work = Work::new(node, run, outcome.outputs.clone(), &shared);
                     let look = survey.and_then(|survey| survey.look_of(node.resource.id()));
                     running.push(async move {
                         let result = match direction {
                             Direction::Up => work.raise().await,
-                            Direction::Down => work.remove(look, survey).await,
+                            Direction::Down => work.remove(look, survey).await.map(Ended::Done),
                         };
                         let result = result.map_err(|fault| work.telling.explained(fault));
                         (index, work, result)
@@ -131,18 +165,25 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
             Some((index, work, result)) = running.next() => {
                 let id = nodes[index].resource.id().clone();
                 let took = work.telling.took();
-                work.telling.end(result.as_ref().copied());
                 outcome.changed |= *lock(&work.changed);
                 outcome.accepted = outcome.accepted.max(*lock(&work.accepted));
                 while let Ok(outputs) = published.try_recv() {
                     outcome.outputs.extend(&outputs);
                 }
                 match result {
-                    Ok(_) => {
+                    Ok(Ended::Done(result)) => {
+                        work.telling.end(Ok(result));
                         fates.insert(index, Fate::Done);
                         outcome.done.push((id, took));
                     }
+                    Ok(Ended::NotReady(status)) => {
+                        work.telling.leave(status.clone());
+                        fates.insert(index, Fate::Failed);
+                        outcome.not_ready.push((id, status));
+                    }
                     Err(fault) => {
+                        shared.failed();
+                        work.telling.end(Err(&fault));
                         fates.insert(index, Fate::Failed);
                         outcome.failed.push((id, fault));
                     }
@@ -211,178 +252,4 @@ fn readiness(
         }
     }
     if wait { Readiness::Wait } else { Readiness::Go }
-}
-
-/// The work on one resource.
-struct Work<'a> {
-    node: &'a Node,
-    cx: Cx,
-    events: Events,
-    publish: mpsc::UnboundedSender<Outputs>,
-    telling: Telling,
-    changed: Mutex<bool>,
-    run_began: Instant,
-    accepted: Mutex<Option<Duration>>,
-}
-
-impl<'a> Work<'a> {
-    fn new(
-        node: &'a Node,
-        run: &Run,
-        run_began: Instant,
-        outputs: Outputs,
-        publish: mpsc::UnboundedSender<Outputs>,
-    ) -> Self {
-        let telling = Telling::begin(node.resource.id().clone(), &run.events, &run.flow);
-        Self {
-            node,
-            cx: Cx { outputs, flow: telling.flow().clone(), clock: Arc::clone(&run.clock) },
-            events: run.events.clone(),
-            publish,
-            telling,
-            changed: Mutex::new(false),
-            run_began,
-            accepted: Mutex::new(None),
-        }
-    }
-
-    fn id(&self) -> &ResourceId {
-        self.node.resource.id()
-    }
-
-    /// Observes and takes steps until the resource is ready and nothing differs.
-    async fn raise(&self) -> Result<&'static str, Fault> {
-        let attempted = format!("bring up {}", self.id());
-        let mut pace = Pace::new();
-        let mut taken: Vec<Vec<Change>> = Vec::new();
-        let mut waited = false;
-        loop {
-            let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
-            // The receiver lives as long as the scheduler that polls this work.
-            self.publish.unbounded_send(seen.outputs.clone()).ok();
-            match (seen.state, seen.step) {
-                (State::Ready | State::Absent, None) if seen.changes.is_empty() => {
-                    return Ok(if taken.is_empty() && !waited { "unchanged" } else { "ready" });
-                }
-                (_, Some(step)) => {
-                    if taken.iter().filter(|earlier| **earlier == seen.changes).count() >= 2 {
-                        return Err(stuck(&attempted, &seen.changes));
-                    }
-                    self.cx.flow.check(&attempted)?;
-                    let changed_before = std::mem::replace(&mut *lock(&self.changed), true);
-                    self.events.send(EventKind::Step {
-                        resource: self.id().clone(),
-                        changes: counted(&seen.changes),
-                    });
-                    taken.push(seen.changes);
-                    if let Err(fault) = self.telling.alive(step.take(&self.cx)).await {
-                        *lock(&self.changed) = changed_before || !fault.untouched;
-                        return Err(fault);
-                    }
-                    self.telling.goes_on();
-                    let took_ms = milliseconds(self.telling.took());
-                    *lock(&self.accepted) = Some(self.run_began.elapsed());
-                    self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
-                    pace = Pace::new();
-                }
-                (State::Progressing(status), None) => {
-                    waited = true;
-                    self.telling.progress(status);
-                    self.telling.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
-                }
-                (State::Broken(reason), None) => return Err(broken(&attempted, &reason, &seen.changes)),
-                (State::Ready | State::Absent, None) => {
-                    let conflict = seen.changes.iter().find(|change| change.kind == ChangeKind::Conflict);
-                    return Err(match conflict.and_then(|change| Some((change, change.reason.as_ref()?))) {
-                        Some((change, why)) => {
-                            Fault::new(FaultKind::Conflict, attempted, format!("{}: {why}", change.subject))
-                        }
-                        None => Fault::new(FaultKind::Bug, attempted, "it differs and offers no step"),
-                    });
-                }
-            }
-        }
-    }
-
-    /// Deletes and observes until the resource is absent.
-    async fn remove(&self, look: Option<&Look>, survey: Option<&Survey>) -> Result<&'static str, Fault> {
-        match (self.node.removal, look) {
-            (Removal::Kept, _) => return Ok("kept"),
-            (Removal::LookedAt, _) => return Ok("unchanged"),
-            (_, Some(Look::After(_))) => return Ok("absent"),
-            (Removal::WithContainer, _) => return Ok("goes with its cluster"),
-            (Removal::Itself, Some(Look::Behind(_))) => {
-                let fault = survey.and_then(Survey::first_fault).cloned();
-                return Err(fault.unwrap_or_else(|| {
-                    let attempted = format!("remove {}", self.id());
-                    Fault::new(FaultKind::Transient, attempted, "what it lives in cannot be reached")
-                }));
-            }
-            (Removal::Itself, _) => {}
-        }
-        let attempted = format!("remove {}", self.id());
-        let pace = Pace::new();
-        let mut begun = false;
-        loop {
-            let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
-            self.publish.unbounded_send(seen.outputs.clone()).ok();
-            if seen.state == State::Absent {
-                return Ok(if begun { "removed" } else { "absent" });
-            }
-            if begun {
-                self.telling.progress(match seen.state {
-                    State::Progressing(status) => status,
-                    _ => "going".to_string(),
-                });
-                self.telling.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
-            }
-            if !begun || seen.more_to_remove {
-                self.cx.flow.check(&attempted)?;
-                *lock(&self.changed) = true;
-                begun = true;
-                self.telling.alive(self.node.resource.delete(&self.cx)).await?;
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How long to wait before looking again: a twelfth of the time since the last step, so that what is
-/// quick is seen quickly and what is slow is not asked all the time.
-struct Pace(Instant);
-
-impl Pace {
-    fn new() -> Self {
-        Self(Instant::now())
-    }
-
-    fn next(&self) -> Duration {
-        (self.0.elapsed() / 12).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
-    }
-}
-
-fn counted(changes: &[Change]) -> Vec<(ChangeKind, usize)> {
-    let mut counts: BTreeMap<ChangeKind, usize> = BTreeMap::new();
-    for change in changes {
-        *counts.entry(change.kind).or_default() += 1;
-    }
-    counts.into_iter().collect()
-}
-
-fn stuck(attempted: &str, changes: &[Change]) -> Fault {
-    let subjects: Vec<&str> = changes.iter().take(3).map(|change| change.subject.as_str()).collect();
-    Fault::new(
-        FaultKind::Bug,
-        attempted,
-        format!("the same {} changes are needed after two steps: {}", changes.len(), subjects.join(", ")),
-    )
-    .hint("something else may be changing it back; `berth plan` shows the fields")
-}
-
-fn broken(attempted: &str, reason: &str, changes: &[Change]) -> Fault {
-    let in_the_way = changes.iter().any(|change| change.kind == ChangeKind::Conflict);
-    Fault::new(if in_the_way { FaultKind::Conflict } else { FaultKind::Invalid }, attempted, reason)
 }

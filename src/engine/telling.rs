@@ -12,6 +12,8 @@ pub struct Telling {
     flow: Flow,
     began: Instant,
     status: Arc<Mutex<String>>,
+    /// When it was seen to move last.
+    moved: Mutex<Instant>,
     /// What keeps it from being done, as far as was seen: told when its time is over.
     hindrance: Arc<Mutex<Option<String>>>,
 }
@@ -29,7 +31,8 @@ impl Telling {
                 send_notice(&events, &resource, &status, notice);
             })
         };
-        Self { resource, events: events.clone(), flow, began: Instant::now(), status, hindrance }
+        let began = Instant::now();
+        Self { resource, events: events.clone(), flow, began, status, moved: Mutex::new(began), hindrance }
     }
 
     /// The flow for the work, whose notices are told.
@@ -86,12 +89,25 @@ impl Telling {
             self.events
                 .send(EventKind::Progressing { resource: self.resource.clone(), status: status.clone() });
             *last = status;
+            *lock(&self.moved) = Instant::now();
         }
+    }
+
+    /// When it was seen to move last.
+    pub(super) fn moved(&self) -> Instant {
+        *lock(&self.moved)
+    }
+
+    /// Tells that it is not waited for any longer, with where it is.
+    pub(super) fn leave(&self, status: String) {
+        let (resource, took_ms) = (self.resource.clone(), milliseconds(self.took()));
+        self.events.send(EventKind::NotReady { resource, status, took_ms });
     }
 
     /// What was in its way so far is not any more.
     pub(super) fn goes_on(&self) {
         *lock(&self.hindrance) = None;
+        *lock(&self.moved) = Instant::now();
     }
 
     /// A fault that says only that the time is over, with what was waited for.

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::*;
 use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId, SystemClock};
-use crate::flow::{Cancel, Flow};
+use crate::flow::{Cancel, Flow, Stage};
 
 /// A resource whose observations are scripted; the last one repeats.
 struct Scripted {
@@ -30,6 +31,8 @@ enum Observation {
     MoreToRemove,
     Differs(&'static str),
     Fails(FaultKind),
+    /// It is on its way, and the run is stopped meanwhile.
+    StopsWhile(&'static str, Cancel),
 }
 
 impl Scripted {
@@ -80,6 +83,12 @@ impl Resource for Scripted {
             }
             Observation::Differs(what) => Ok(Seen::new(State::Ready)
                 .to_change(vec![Change::new(ChangeKind::Update, what)], Count(Arc::clone(&self.script)))),
+            Observation::StopsWhile(status, cancel) => {
+                if cancel.stage() == Stage::Running {
+                    cancel.request();
+                }
+                Ok(Seen::new(State::Progressing(status.to_string())))
+            }
             Observation::Fails(kind) => Err(Fault::new(kind, "look", "no")),
         };
         async { result }.boxed()
@@ -93,7 +102,8 @@ impl Resource for Scripted {
 
 fn run() -> Run {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Run { flow: Flow::new(Cancel::default()), events: Events::new(Arc::clone(&clock), Vec::new()), clock }
+    let events = Events::new(Arc::clone(&clock), Vec::new());
+    Run { flow: Flow::new(Cancel::default()), events, clock, grace: Duration::ZERO }
 }
 
 fn inside(id: &str) -> Vec<Need> {
@@ -246,7 +256,7 @@ async fn when_the_time_is_over_each_resource_says_what_it_waited_for() {
     };
     let limited = || {
         let run = run();
-        Run { flow: run.flow.within_limit(std::time::Duration::from_millis(300)), ..run }
+        Run { flow: run.flow.within_limit(Duration::from_millis(300)), ..run }
     };
     let told = |outcome: Outcome| -> Vec<String> {
         let late = |fault: &Fault| fault.kind == FaultKind::Deadline && fault.hint.is_some();
@@ -261,6 +271,74 @@ async fn when_the_time_is_over_each_resource_says_what_it_waited_for() {
     assert_eq!(told(converge(&graph, &limited()).await), expected);
     let survey = survey(&graph, &run().flow, &run().clock).await;
     assert_eq!(told(remove(&graph, &survey, &limited()).await), expected);
+}
+
+#[tokio::test]
+async fn what_does_not_move_is_not_waited_for_once_something_failed() {
+    let waiting = || vec![Is(State::Progressing("Service n/web: no address yet".to_string()))];
+    let graph = |pool: Observation| {
+        let (web, _) = Scripted::new("addon/web", vec![], waiting());
+        let (pool, _) = Scripted::new("addon/pool", vec![], vec![pool]);
+        let (site, _) = Scripted::new(
+            "addon/site",
+            vec![Need::Ready(ResourceId::new("addon/web"))],
+            vec![Is(State::Ready)],
+        );
+        let mut graph = Graph::new();
+        graph.add(web, Removal::Itself);
+        graph.add(pool, Removal::Itself);
+        graph.add(site, Removal::Itself);
+        graph
+    };
+    let outcome = converge(&graph(Fails(FaultKind::Invalid)), &run()).await;
+    assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
+    let not_ready = (ResourceId::new("addon/web"), "Service n/web: no address yet".to_string());
+    assert_eq!(outcome.not_ready, [not_ready.clone()]);
+    assert_eq!(outcome.not_started, [ResourceId::new("addon/site")]);
+    assert!(!outcome.is_whole());
+    // Where nothing failed, it is waited for as long as the run may take.
+    let limited = Run { flow: run().flow.within_limit(Duration::from_millis(300)), ..run() };
+    let outcome = converge(&graph(Is(State::Ready)), &limited).await;
+    assert_eq!(outcome.not_ready, []);
+    assert_eq!(outcome.failed[0].1.kind, FaultKind::Deadline);
+}
+
+#[tokio::test]
+async fn what_only_had_to_become_ready_was_not_stopped_by_a_signal() {
+    let run = run();
+    let (cluster, _) = Scripted::new(
+        "cluster/x",
+        vec![],
+        vec![Observation::StopsWhile("it starts", run.flow.cancel().clone())],
+    );
+    let mut graph = Graph::new();
+    graph.add(cluster, Removal::Itself);
+    let outcome = converge(&graph, &run).await;
+    assert_eq!(outcome.not_ready, [(ResourceId::new("cluster/x"), "it starts".to_string())]);
+    assert!(outcome.failed.is_empty(), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn what_goes_with_its_cluster_is_gone_only_when_that_is() {
+    let observed = |cluster: Vec<Observation>| {
+        let (cluster, _) = Scripted::new("cluster/x", vec![], cluster);
+        let (network, _) = Scripted::new("network", inside("cluster/x"), vec![Is(State::Ready)]);
+        let (tenants, _) = Scripted::new("tenants", inside("cluster/x"), vec![Is(State::Ready)]);
+        let mut graph = Graph::new();
+        graph.add(cluster, Removal::Itself);
+        graph.add(network, Removal::LookedAt);
+        graph.add(tenants, Removal::WithContainer);
+        graph
+    };
+    let unreachable = observed(vec![Fails(FaultKind::Transient)]);
+    let seen = survey(&unreachable, &run().flow, &run().clock).await;
+    let outcome = remove(&unreachable, &seen, &run()).await;
+    assert_eq!((outcome.done, outcome.not_started), (vec![], vec![ResourceId::new("tenants")]));
+    let gone = observed(vec![Is(State::Ready), Is(State::Ready), Is(State::Absent)]);
+    let seen = survey(&gone, &run().flow, &run().clock).await;
+    let outcome = remove(&gone, &seen, &run()).await;
+    let done: Vec<&str> = outcome.done.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(done, ["tenants", "cluster/x"]);
 }
 
 #[tokio::test]

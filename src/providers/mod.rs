@@ -149,6 +149,15 @@ pub async fn remains(environment: &Environment, local: &Local, flow: &Flow) -> R
     }
 }
 
+/// Removes what berth keeps on this machine of the cluster of `environment`, which was seen to be gone. One that
+/// was gone before was deleted by nobody, and so nobody removed that either.
+pub fn forget(environment: &Environment, local: &Local) -> Result<(), Fault> {
+    match &environment.cluster {
+        ClusterSpec::Kind(_) if !environment.rehearsal => kind::forget(&local.dirs, &environment.owner),
+        _ => Ok(()),
+    }
+}
+
 /// The labels by which the nodes of `group` are known in a cluster of `provider`.
 pub fn node_selector(provider: ProviderKind, group: &NodeGroup) -> BTreeMap<String, String> {
     let owned = |(key, value): (&str, &str)| (key.to_string(), value.to_string());

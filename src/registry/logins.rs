@@ -66,7 +66,7 @@ pub async fn pull_secret(
         config.path().display()
     );
     let hint = format!("{}, then the same command again", list(&|host| format!("`docker login {host}`")));
-    Err(Fault::new(FaultKind::Invalid, "read the logins that pods pull images with", reason).hint(hint))
+    Err(Fault::new(FaultKind::Denied, "read the logins that pods pull images with", reason).hint(hint))
 }
 
 fn attempt(host: &str) -> String {
@@ -121,7 +121,7 @@ fn kept(entries: &Map<String, Value>, host: &str) -> Result<Option<Secret<String
         }
         _ => {
             let reason = "its `auth` in the configuration of docker is no user and password in base64";
-            Err(Fault::new(FaultKind::Invalid, attempt(host), reason)
+            Err(Fault::new(FaultKind::Denied, attempt(host), reason)
                 .hint(format!("`docker login {host}` writes it anew, then the same command again")))
         }
     }
@@ -160,7 +160,7 @@ async fn ask(
 /// What `answer` of the helper `program` means. Nothing of what it says of a login is ever repeated.
 fn judge(program: &str, host: &str, answer: &Finished) -> Result<Option<Secret<String>>, Fault> {
     let again = format!("`docker login {host}`, then the same command again");
-    let refused = |reason: String| Fault::new(FaultKind::Invalid, attempt(host), reason).hint(&again);
+    let refused = |reason: String| Fault::new(FaultKind::Denied, attempt(host), reason).hint(&again);
     let said = answer.stdout.trim();
     if !answer.succeeded() {
         // Helpers say on standard output what is wrong.
@@ -191,7 +191,7 @@ fn judge(program: &str, host: &str, answer: &Finished) -> Result<Option<Secret<S
 fn is_token(host: &str) -> Fault {
     let reason = "it is an identity token, with which nodes cannot pull";
     let hint = format!("`docker login {host} --username USER` with an access token as its password");
-    Fault::new(FaultKind::Invalid, attempt(host), reason).hint(hint)
+    Fault::new(FaultKind::Denied, attempt(host), reason).hint(hint)
 }
 
 #[cfg(test)]

@@ -32,6 +32,23 @@ impl Complaint {
         }
     }
 
+    /// What the faults of several resources say. One that several have alike, with the same remedy, is told once:
+    /// whoever follows it solves all of them.
+    pub fn gathered<'a>(faults: impl IntoIterator<Item = (&'a ResourceId, &'a Fault)>) -> Vec<Self> {
+        let mut told: Vec<(&Fault, Vec<String>)> = Vec::new();
+        for (id, fault) in faults {
+            let is_same = |known: &Fault| {
+                known == fault
+                    || known.hint.is_some() && (&known.reason, &known.hint) == (&fault.reason, &fault.hint)
+            };
+            match told.iter_mut().find(|(known, _)| is_same(known)) {
+                Some((_, ids)) => ids.push(words::resource(id)),
+                None => told.push((fault, vec![words::resource(id)])),
+            }
+        }
+        told.into_iter().map(|(fault, ids)| Self { on: Some(words::list(&ids)), ..Self::of(fault) }).collect()
+    }
+
     /// What an error and its sources say, each once: many errors repeat their source.
     pub fn chain(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut complaint = Self::new(error.to_string());
@@ -107,6 +124,25 @@ mod tests {
             "error: cannot apply Service `traefik/traefik`\n  on    addon traefik\n  why   `helm` manages it\n  \
              next  `berth up lab --force-conflicts` takes the fields over\n"
         );
+    }
+
+    #[test]
+    fn one_fault_of_several_resources_is_told_once_and_others_each() {
+        let ids = ["cluster/kind/lab", "registry/local", "tenants"].map(ResourceId::new);
+        let away =
+            |attempted: &str| Fault::new(FaultKind::Transient, attempted, "no engine").hint("start it");
+        let faults = [
+            away("list containers"),
+            away("look at containers"),
+            Fault::new(FaultKind::Denied, "list", "no"),
+        ];
+        let told = Complaint::gathered(ids.iter().zip(&faults));
+        let on: Vec<Option<&str>> = told.iter().map(|complaint| complaint.on.as_deref()).collect();
+        assert_eq!(on, [Some("cluster kind/lab and registry local"), Some("tenants")]);
+        assert_eq!(told[0].what, "cannot list containers");
+        // Without a remedy it matters what was attempted.
+        let plain = ["list pods", "list nodes"].map(|what| Fault::new(FaultKind::Denied, what, "forbidden"));
+        assert_eq!(Complaint::gathered(ids.iter().zip(&plain)).len(), 2);
     }
 
     #[test]

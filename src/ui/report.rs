@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::title;
 use super::words::{self, count, duration, resource};
 use super::{Complaint, Paint, Table};
-use crate::base::{Fault, FaultKind, Layer, Note};
+use crate::base::{Fault, FaultKind, Layer, Note, ResourceId};
 use crate::engine::Outcome;
 use crate::plan::About;
 use crate::verify::NETWORK_POLICY;
@@ -32,7 +32,7 @@ impl Report<'_> {
     /// What to show at the end of `up`.
     pub fn up(&self, paint: Paint, columns: usize) -> String {
         let mut text = String::new();
-        if self.is_whole() {
+        if self.outcome.is_whole() {
             let verb = if self.outcome.changed { "stands" } else { "stands, nothing had to change" };
             let line = format!("{} {verb}", title(self.about));
             let accepted = match self.outcome.accepted {
@@ -49,7 +49,7 @@ impl Report<'_> {
         if self.outcome.changed {
             text.push_str(&self.layers(paint));
         }
-        if self.is_whole() && !self.reach.is_empty() {
+        if !self.reach.is_empty() {
             let mut table = Table::new();
             // A line that explains itself may be long, and shall not push the others' remarks aside.
             let (plain, remarked): (Vec<_>, Vec<_>) =
@@ -73,19 +73,16 @@ impl Report<'_> {
 
     /// What to show at the end of `down`, before the inventory.
     pub fn down(&self, paint: Paint, columns: usize) -> String {
-        if self.is_whole() { String::new() } else { self.stopped("is gone", paint, columns) }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.outcome.failed.is_empty() && self.outcome.not_started.is_empty()
+        if self.outcome.is_whole() { String::new() } else { self.stopped("gone", paint, columns) }
     }
 
     /// The faults, each once, then what is done and what is not, and how to go on.
     fn stopped(&self, done: &str, paint: Paint, columns: usize) -> String {
         let mut text = String::new();
         let stopped = |fault: &Fault| fault.kind == FaultKind::Cancelled;
-        for (id, fault) in self.outcome.failed.iter().filter(|(_, fault)| !stopped(fault)) {
-            text.push_str(&Complaint::of(fault).on(id).text(paint, columns));
+        let faults = self.outcome.failed.iter().filter(|(_, fault)| !stopped(fault));
+        for complaint in Complaint::gathered(faults.map(|(id, fault)| (id, fault))) {
+            text.push_str(&complaint.text(paint, columns));
             text.push('\n');
         }
         let names = |ids: Vec<String>| if ids.is_empty() { "nothing".to_string() } else { words::list(&ids) };
@@ -96,17 +93,33 @@ impl Report<'_> {
             failed.map(|(id, _)| resource(id)).collect()
         };
         let not_started: Vec<String> = self.outcome.not_started.iter().map(resource).collect();
-        for (label, ids) in [("failed", ended(false)), ("stopped", ended(true)), ("not started", not_started)]
-        {
+        for (label, ids) in [("failed", ended(false)), ("stopped", ended(true))] {
             if !ids.is_empty() {
                 table.row([label.to_string(), names(ids)]);
             }
+        }
+        for (index, (id, status)) in self.outcome.not_ready.iter().enumerate() {
+            let label = if index == 0 { "not ready" } else { "" };
+            table.row([label.to_string(), words::tame(&format!("{}: {status}", resource(id)))]);
+        }
+        if !not_started.is_empty() {
+            let since = self.blocker().map(|id| format!(", since {} failed", resource(id)));
+            table.row(["not started".to_string(), names(not_started) + &since.unwrap_or_default()]);
         }
         table.row(["to go on".to_string(), format!("`{}`", self.resume)]);
         for line in table.lines(|_, column, cell| if column == 0 { paint.strong(&cell) } else { cell }) {
             text.push_str(&format!("{line}\n"));
         }
         text
+    }
+
+    /// The one resource whose failure everything else waited for; none where the time was over, or somebody
+    /// stopped the run.
+    fn blocker(&self) -> Option<&ResourceId> {
+        match self.outcome.failed.as_slice() {
+            [(id, fault)] if !matches!(fault.kind, FaultKind::Deadline | FaultKind::Cancelled) => Some(id),
+            _ => None,
+        }
     }
 
     /// How long each layer took: its longest resource, since they run side by side.
@@ -141,7 +154,6 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ResourceId;
     use crate::plan::samples::about;
 
     fn report<'a>(about: &'a About, outcome: &'a Outcome, reach: &'a [(String, String)]) -> Report<'a> {
@@ -193,7 +205,7 @@ error: cannot make nodes
 
 stands       cluster kwok/lab
 failed       node groups
-not started  addon traefik and tenants
+not started  addon traefik and tenants, since node groups failed
 to go on     `berth up lab --rehearse`
 ";
         assert_eq!(report(&about(), &outcome, &[]).up(Paint::PLAIN, 80), expected);

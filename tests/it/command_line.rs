@@ -303,13 +303,16 @@ fn the_kubeconfig_of_what_does_not_stand_says_what_to_type() {
 fn what_needs_no_environment_works_in_an_empty_folder() {
     let berth = Berth::new();
     assert!(berth.run(&["list"]).expect(0).stderr.contains("berth up lab --rehearse"));
-    assert_eq!(json(&berth.run(&["list", "--output", "json"]).expect(0)), Value::Array(Vec::new()));
+    let listed = json(&berth.run(&["list", "--output", "json"]).expect(0));
+    assert_eq!(listed["schema"], 1);
+    assert_eq!(listed["environments"], Value::Array(Vec::new()));
     assert_eq!(json(&berth.run(&["schema"]).expect(0))["title"], "berth profile");
     assert!(berth.run(&["completions", "bash"]).expect(0).stdout.contains("_berth()"));
     assert_eq!(berth.run(&["--version"]).expect(0).stdout, format!("berth {}\n", env!("CARGO_PKG_VERSION")));
     let checks = json(&berth.run(&["doctor", "--output", "json"]).expect(0));
-    let checked: Vec<&str> =
-        checks.as_array().expect("a list").iter().filter_map(|c| c["what"].as_str()).collect();
+    assert_eq!(checks["schema"], 1);
+    let checked = checks["checks"].as_array().expect("a list").iter().filter_map(|c| c["what"].as_str());
+    let checked: Vec<&str> = checked.collect();
     assert!(checked.contains(&"state folder") && checked.contains(&"kwokctl"), "{checked:?}");
 }
 

@@ -129,7 +129,8 @@ fn works(page: &str) {
     let finished = home.bash(&blocks.concat());
     assert_eq!(finished.code, Some(0), "{page}: {}", finished.said());
     let left = home.0.run(&["list", "--output", "json"]);
-    assert_eq!(left.stdout.trim(), "[]", "{page} leaves an environment behind: {}", left.said());
+    let listed: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    assert_eq!(listed["environments"], serde_json::json!([]), "{page} leaves one behind: {}", left.said());
 }
 
 /// The text of the fenced blocks that are marked `sh`.
@@ -164,7 +165,7 @@ impl Drop for Home {
     fn drop(&mut self) {
         let list = self.0.run(&["list", "--output", "json"]);
         let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap_or_default();
-        for environment in list.as_array().into_iter().flatten() {
+        for environment in list["environments"].as_array().into_iter().flatten() {
             let profile = environment["profile"].as_str().unwrap_or_default();
             let rehearsed = environment["about"]["rehearsal"] == true;
             let more: &[&str] = if rehearsed { &["--rehearse"] } else { &[] };

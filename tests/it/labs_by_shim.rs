@@ -52,7 +52,9 @@ fn down_without_its_engine_says_what_it_could_not_reach_and_claims_nothing() {
     assert!(told(&failed).contains("Cannot connect to the Docker daemon"), "{}", failed.said());
     assert!(told(&failed).contains("start Docker"), "{}", failed.said());
     let claims = ["nothing is left", "is gone", "removed"];
-    assert!(claims.iter().all(|claim| !failed.stdout.contains(claim)), "{}", failed.said());
+    assert!(claims.iter().all(|claim| !failed.said().contains(claim)), "{}", failed.said());
+    let rows = failed.stderr.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert!(rows.into_iter().any(|row| row == "gone nothing"), "{}", failed.said());
     assert!(lab.stands());
     lab.no_longer("engine-is-gone");
     lab.berth.run(&["down", lab.name, "--yes"]).expect(0);

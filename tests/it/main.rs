@@ -29,6 +29,7 @@ mod floors;
 mod image_load;
 mod labs_as_they_are;
 mod labs_by_shim;
+mod labs_down;
 mod labs_with_gpus;
 mod laws;
 mod laws_addons;

@@ -85,7 +85,12 @@ impl Stage {
     fn run() -> Run {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let flow = Flow::new(Cancel::default()).within_limit(Duration::from_mins(2));
-        Run { flow, events: Events::new(Arc::clone(&clock), Vec::new()), clock }
+        Run {
+            flow,
+            events: Events::new(Arc::clone(&clock), Vec::new()),
+            clock,
+            grace: std::time::Duration::ZERO,
+        }
     }
 
     async fn up(&self) -> Outcome {

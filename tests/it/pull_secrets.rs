@@ -206,7 +206,7 @@ fn a_registry_without_a_login_is_named_before_anything_changes() {
     for command in ["plan", "up"] {
         pulled.environment.proxy.forget();
         let refused = pulled.run(command, &[]);
-        assert_ne!(refused.code, Some(0), "{}", refused.said());
+        assert_eq!(refused.code, Some(4), "{}", refused.said());
         for told in ["`docker login ghcr.io`", "`docker login docker.io`"] {
             assert!(refused.stderr.contains(told), "{}", refused.said());
         }

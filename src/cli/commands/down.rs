@@ -8,7 +8,7 @@ use super::super::runtime;
 use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
-use super::super::work::work;
+use super::super::work::{goes, work};
 use super::{print, unknown};
 use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
 use crate::flow::{Cancel, Flow};
@@ -79,6 +79,7 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
         }
         return Ok(exit);
     }
+    session.forget_cluster()?;
     let inventory = inventory(session, &outcome).await?;
     forget_context(session).await?;
     tell(session, &inventory)?;
@@ -87,21 +88,17 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
 
 /// What stands, or may stand, and would go; in the order in which it goes.
 fn going(session: &Session<'_>, survey: &Survey) -> Vec<(String, &'static str)> {
-    let removal = |id| session.assembly.graph.removals().find(|(known, _)| *known == id).map(|(_, how)| how);
-    survey
-        .resources
-        .iter()
-        .rev()
-        .filter(|seen| !matches!(removal(&seen.id), Some(Removal::Kept | Removal::LookedAt)))
-        .filter_map(|seen| {
+    let standing = survey.resources.iter().rev().filter(|seen| goes(session, seen));
+    standing
+        .map(|seen| {
             let state = match &seen.look {
-                Look::Seen(State::Absent) | Look::After(_) => return None,
                 Look::Seen(State::Ready) => "ready",
                 Look::Seen(State::Progressing(_)) => "progressing",
                 Look::Seen(State::Broken(_)) => "broken",
+                Look::Seen(State::Absent) | Look::After(_) => "absent",
                 Look::Behind(_) | Look::Failed(_) => "not known",
             };
-            Some((words::resource(&seen.id), state))
+            (words::resource(&seen.id), state)
         })
         .collect()
 }
@@ -201,7 +198,7 @@ async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> 
 async fn inventory(session: &Session<'_>, outcome: &Outcome) -> Result<Inventory, Failure> {
     let mut inventory = Inventory::default();
     for (id, removal) in session.assembly.graph.removals() {
-        if removal == Removal::Kept && outcome.done.iter().any(|(done, _)| done == id) {
+        if removal == Removal::Kept && outcome.kept.contains(id) {
             inventory.kept.push((words::resource(id), "it was there before berth".to_string()));
         }
     }

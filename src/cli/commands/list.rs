@@ -4,17 +4,19 @@ use serde::Serialize;
 
 use super::super::exit::{Exit, Failure};
 use super::super::record::Record;
-use super::super::runtime;
+use super::super::runtime::{self, reading};
 use super::super::settings::Settings;
 use super::{print, print_json};
 use crate::base::{Owner, ProviderKind};
 use crate::flow::Flow;
 use crate::os::files;
-use crate::providers::kind;
+use crate::providers::kind::{self, Standing};
 use crate::ui::{Table, words};
 
-/// A list waits no longer for a container engine.
+/// A list waits no longer for an answer of a container engine.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The version of the JSON; it grows when a field changes its meaning or goes.
+const SCHEMA_VERSION: u32 = 1;
 
 /// `berth list`
 pub(super) fn run(settings: &Settings) -> Result<Exit, Failure> {
@@ -25,15 +27,33 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, Failure> {
             found.push(Listed { state: record.state(), record });
         }
     }
-    let marked = marked(settings, &found)?;
+    let standing = standing(settings)?;
+    for (engine, fault) in &standing.unanswered {
+        // As for `doctor`: rehearsals and clusters of others need no engine, so this is no failure.
+        let next = fault.hint.as_ref().map(|hint| format!("\n  next  {hint}")).unwrap_or_default();
+        let text =
+            format!("warning: which kind clusters are in {engine} is not known: {}{next}", fault.reason);
+        settings.printer.talk(&text);
+    }
+    let marked = marked(standing.clusters, &found);
     if settings.json() {
-        let all: Vec<Entry<'_>> =
+        let environments =
             found.iter().map(Entry::Recorded).chain(marked.iter().map(Entry::Marked)).collect();
-        print_json(settings, &all)?;
+        let unanswered = standing.unanswered.iter().map(|(engine, fault)| Unanswered {
+            engine: engine.to_string(),
+            reason: fault.reason.clone(),
+            next: fault.hint.clone(),
+        });
+        let list = List { schema: SCHEMA_VERSION, environments, unanswered: unanswered.collect() };
+        print_json(settings, &list)?;
         return Ok(Exit::Done);
     }
     if found.is_empty() && marked.is_empty() {
-        settings.printer.talk("no environments here: `berth up lab --rehearse` makes one");
+        settings.printer.talk(if standing.unanswered.is_empty() {
+            "no environments here: `berth up lab --rehearse` makes one"
+        } else {
+            "no environment is recorded here"
+        });
         return Ok(Exit::Done);
     }
     let mut table = Table::titled(&["ENVIRONMENT", "PROVIDER", "ID", "LAST RUN", "STATE", "PROFILE"]);
@@ -54,19 +74,23 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The kind clusters that berth made and that no record tells of: they are known by their marks.
-fn marked(settings: &Settings, found: &[Listed]) -> Result<Vec<Marked>, Failure> {
+/// The kind clusters that berth made, as far as the engines of this machine tell.
+fn standing(settings: &Settings) -> Result<Standing, Failure> {
     let engine = settings.local(None)?.engine;
-    let standing = runtime::run(|signals| async move {
-        let flow = Flow::new(signals.cancel().clone()).within_limit(PATIENCE);
-        Ok(kind::standing(&engine, &flow).await)
-    })?;
+    runtime::run(|signals| async move {
+        let flow = Flow::new(signals.cancel().clone());
+        reading(&signals, kind::standing(&engine, PATIENCE, &flow)).await
+    })
+}
+
+/// Those of `standing` that no record tells of: they are known by their marks.
+fn marked(standing: Vec<(Owner, usize, usize)>, found: &[Listed]) -> Vec<Marked> {
     let is_recorded = |owner: &Owner| {
         let about = found.iter().map(|one| &one.record.about);
         about.into_iter().any(|about| about.owner == owner.id && about.environment == owner.environment)
     };
     let unknown = standing.into_iter().filter(|(owner, ..)| !is_recorded(owner));
-    Ok(unknown
+    unknown
         .map(|(owner, running, all)| Marked {
             state: format!("{running} of {} running", words::count(all, "node")),
             about: MarkedAbout {
@@ -75,7 +99,25 @@ fn marked(settings: &Settings, found: &[Listed]) -> Result<Vec<Marked>, Failure>
                 provider: ProviderKind::Kind.to_string(),
             },
         })
-        .collect())
+        .collect()
+}
+
+/// The list, as JSON.
+#[derive(Serialize)]
+struct List<'a> {
+    schema: u32,
+    environments: Vec<Entry<'a>>,
+    /// The engines that did not say which clusters they have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unanswered: Vec<Unanswered>,
+}
+
+#[derive(Serialize)]
+struct Unanswered {
+    engine: String,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// One line of the list, as JSON.

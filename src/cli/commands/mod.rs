@@ -22,7 +22,7 @@ use super::exit::{Exit, Failure};
 use super::settings::Settings;
 use crate::base::{Fault, FaultKind};
 use crate::engine::{Look, Survey};
-use crate::ui::{Complaint, words};
+use crate::ui::Complaint;
 
 /// Runs `command`.
 pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure> {
@@ -48,26 +48,19 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
 
 /// Fails when something could not be looked at: the first fault decides how.
 fn unknown(survey: &Survey) -> Result<(), Failure> {
-    // A fault that several resources have alike is told once.
-    let mut told: Vec<(&Fault, Vec<String>)> = Vec::new();
-    let mut exit = None;
-    for seen in &survey.resources {
-        if let Look::Failed(fault) = &seen.look {
-            exit.get_or_insert(Exit::of_fault(fault.kind));
-            match told.iter_mut().find(|(known, _)| *known == fault) {
-                Some((_, ids)) => ids.push(words::resource(&seen.id)),
-                None => told.push((fault, vec![words::resource(&seen.id)])),
-            }
-        }
-    }
-    match exit {
-        Some(exit) => {
-            let complaints = told
-                .into_iter()
-                .map(|(fault, ids)| Complaint { on: Some(words::list(&ids)), ..Complaint::of(fault) })
-                .collect();
-            Err(Failure { exit, complaints, text: String::new(), answered: false })
-        }
+    let failed = || {
+        survey.resources.iter().filter_map(|seen| match &seen.look {
+            Look::Failed(fault) => Some((&seen.id, fault)),
+            _ => None,
+        })
+    };
+    match failed().next() {
+        Some((_, first)) => Err(Failure {
+            exit: Exit::of_fault(first.kind),
+            complaints: Complaint::gathered(failed()),
+            text: String::new(),
+            answered: false,
+        }),
         None => Ok(()),
     }
 }

@@ -108,7 +108,7 @@ fn free(plan: &Plan, session: &Session<'_>) -> Result<(), Failure> {
         return Err(Failure::refused(
             format!("{} in the way, nothing was changed", words::things(conflicts.len(), "is", "are")),
             format!("{first}{others}"),
-            remedy(&conflicts, &session.again("up")),
+            remedy(&conflicts, &again(plan, session)),
         ));
     }
     Ok(())
@@ -138,6 +138,13 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
     };
     let again = format!("`{}` asks again", session.again("up"));
     Err(Failure::refused("not confirmed, nothing was changed", why, again))
+}
+
+/// The command again, without an `--adopt` that found nothing that it could take over.
+fn again(plan: &Plan, session: &Session<'_>) -> String {
+    let mut changes = plan.resources.iter().flat_map(|planned| &planned.changes);
+    let again = session.again("up");
+    if changes.any(|change| change.kind == ChangeKind::Adopt) { again } else { again.replace(" --adopt", "") }
 }
 
 /// What to do about `conflicts`, each with its reason, whose last part says how it can be solved; `again` is
@@ -182,8 +189,7 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
         not_rehearsed: &not_rehearsed,
         resume: &resume,
     };
-    let whole = outcome.failed.is_empty() && outcome.not_started.is_empty();
-    if !whole {
+    if !outcome.is_whole() {
         for misfit in session.misfits(outcome) {
             settings.printer.talk(&format!("{}\n\n", misfit.render("error")));
         }

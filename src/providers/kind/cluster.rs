@@ -109,7 +109,7 @@ impl ClusterResource {
                     None => self.to_adopt(&engine, &cx.flow).await?,
                 }
             }
-            Verdict::Foreign { whose, adoptable } => self.in_the_way(&whose, adoptable),
+            Verdict::Foreign { whose, adoptable, id } => self.in_the_way(&whose, adoptable, id.as_deref()),
             Verdict::Incomplete(gone) => {
                 let why = format!("{} gone", listed(&gone));
                 self.needs_a_new_one(State::Broken(why.clone()), &why)
@@ -122,13 +122,15 @@ impl ClusterResource {
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
         };
-        Ok(self.with_preflight(seen, &cx.flow).await)
+        self.with_preflight(seen, &engine, &cx.flow).await
     }
 
     /// Before a cluster is made, with what of this machine it would stumble over.
-    async fn with_preflight(&self, mut seen: Seen, flow: &Flow) -> Seen {
+    async fn with_preflight(&self, mut seen: Seen, engine: &Engine, flow: &Flow) -> Result<Seen, Fault> {
         let is_made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
         if self.inner.leave.makes && seen.step.is_some() && seen.changes.iter().any(is_made) {
+            // A program that is not there is no finding, but what an engine is that is not there.
+            self.inner.kind(engine)?;
             let findings = preflight::check(&self.inner.local, &self.inner.wanted, flow).await;
             let (conflicts, notes) = preflight::told(&findings);
             seen.notes.extend(notes);
@@ -137,7 +139,7 @@ impl ClusterResource {
                 seen.step = None;
             }
         }
-        seen
+        Ok(seen)
     }
 
     fn subject(&self) -> String {
@@ -164,16 +166,27 @@ impl ClusterResource {
         seen
     }
 
-    fn in_the_way(&self, whose: &str, adoptable: bool) -> Seen {
-        let way = if adoptable {
-            "take it over with `--adopt`, or give the environment another `name`"
-        } else {
-            "give one of the two environments another `name`"
+    fn in_the_way(&self, whose: &str, adoptable: bool, id: Option<&str>) -> Seen {
+        let way = match id {
+            _ if adoptable => {
+                "take it over with `--adopt`, or give the environment another `name`".to_string()
+            }
+            // Without an `id` of its own a profile gets one of its path, and has another when it is moved.
+            Some(id) => format!(
+                "if it is this environment, whose profile lay elsewhere, write `id: {id}` at the top of the profile, \
+                 else give one of the two another `name`"
+            ),
+            None => "give one of the two environments another `name`".to_string(),
         };
         let reason = format!("a kind cluster of this name is there, and {whose}; {way}");
         // Nothing of ours is there: there is nothing to be looked at in it, and nothing to take away.
         let mut seen = Seen::new(State::Absent);
         seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        if !self.inner.leave.makes {
+            // Who makes nothing shall not think that there is none.
+            let stays = format!("{}: {whose}; it is left as it is", self.subject());
+            seen.notes.push(Note::new("kept", stays));
+        }
         seen
     }
 

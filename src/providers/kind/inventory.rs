@@ -5,12 +5,12 @@ use super::mark::Mark;
 use super::step;
 use super::verdict::whose;
 use crate::base::{Fault, Owner};
-use crate::containers::{Container, Engine, EngineSearch};
+use crate::containers::{Container, Engine, EngineKind, EngineSearch};
 use crate::flow::Flow;
 use crate::providers::{Dirs, Local};
 
-/// How long an engine may take to list its containers.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an engine may take to list its containers. It gives up each question sooner, and says then what to do.
+pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What of an environment's kind cluster still exists, in words: nothing after a whole `down`. Every engine
 /// of the machine is asked, since the cluster may have been made with another one than is used now.
@@ -35,26 +35,46 @@ pub async fn remains(local: &Local, owner: &Owner, flow: &Flow) -> Result<Vec<St
     Ok(found)
 }
 
-/// The owners of all kind clusters of this machine that berth made, by their marks, each with the number of
-/// its nodes that run and of all: also those whose state folder is lost. An engine that does not answer is
-/// left out.
-pub async fn standing(search: &EngineSearch, flow: &Flow) -> Vec<(Owner, usize, usize)> {
-    let mut clusters: Vec<(Owner, usize, usize)> = Vec::new();
+/// Removes berth's own files of the cluster of `owner`, which was seen to be gone: whoever took it away.
+pub fn forget(dirs: &Dirs, owner: &Owner) -> Result<(), Fault> {
+    Folder::new(dirs, owner).remove()
+}
+
+/// The kind clusters of this machine that berth made, as far as its engines told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Their owners by their marks, each with the number of its nodes that run and of all.
+    pub clusters: Vec<(Owner, usize, usize)>,
+    /// The engines that did not answer, and why: what they have is not known.
+    pub unanswered: Vec<(EngineKind, Fault)>,
+}
+
+/// All kind clusters of this machine that berth made, also those whose state folder is lost. An engine may take
+/// `patience` for each answer.
+pub async fn standing(search: &EngineSearch, patience: Duration, flow: &Flow) -> Standing {
+    let mut found = Standing::default();
     for engine in search.all() {
-        for container in listed(&engine, flow).await.unwrap_or_default() {
+        let containers = match listed(&engine.patient(patience), flow).await {
+            Ok(containers) => containers,
+            Err(fault) => {
+                found.unanswered.push((engine.kind(), fault));
+                continue;
+            }
+        };
+        for container in containers {
             let Some(mark) = Mark::of(&container) else { continue };
             let runs = usize::from(container.runs());
-            match clusters.iter_mut().find(|(owner, ..)| *owner == mark.owner) {
+            match found.clusters.iter_mut().find(|(owner, ..)| *owner == mark.owner) {
                 Some((_, running, all)) => {
                     *running += runs;
                     *all += 1;
                 }
-                None => clusters.push((mark.owner, runs, 1)),
+                None => found.clusters.push((mark.owner, runs, 1)),
             }
         }
     }
-    clusters.sort_by(|one, other| one.0.environment.cmp(&other.0.environment));
-    clusters
+    found.clusters.sort_by(|one, other| one.0.environment.cmp(&other.0.environment));
+    found
 }
 
 /// Whose the cluster of these nodes is, in words, if it is not the one of `owner`: none of it carries another

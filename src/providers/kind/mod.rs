@@ -30,7 +30,7 @@ use crate::profile::schema::KindCluster;
 
 pub use cluster::ClusterResource;
 pub use gpus::GpuSetup;
-pub use inventory::{remains, standing, stranger};
+pub use inventory::{Standing, forget, remains, standing, stranger};
 pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;

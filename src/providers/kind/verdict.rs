@@ -29,6 +29,8 @@ pub(super) enum Verdict {
         whose: String,
         /// Whether `--adopt` takes it.
         adoptable: bool,
+        /// The id of the environment of this name whose mark it carries: a profile with this id has it.
+        id: Option<String>,
     },
     /// Making it was begun and not finished, so nothing of value is in it: it is made anew.
     Unfinished(String),
@@ -55,6 +57,7 @@ pub(super) fn judge(sight: &Sight, wanted: &Config) -> Verdict {
         return Verdict::Foreign {
             whose: whose(mark.as_ref()),
             adoptable: marks.iter().all(Option::is_none),
+            id: mark.as_ref().map(|mark| mark.owner.id.clone()),
         };
     }
     if sight.is_making && !sight.kind_ended && !sight.has_kubeconfig {
@@ -86,10 +89,9 @@ pub(super) fn asks_for_a_version(sight: &Sight, wanted: &Config) -> bool {
 /// Who made a cluster that is not ours.
 pub(super) fn whose(mark: Option<&Mark>) -> String {
     match mark {
-        Some(mark) => format!(
-            "it is environment {} of another profile, with the id {}",
-            mark.owner.environment, mark.owner.id
-        ),
+        Some(mark) => {
+            format!("it is environment {} of a profile with the id {}", mark.owner.environment, mark.owner.id)
+        }
         None => "somebody else made it".to_string(),
     }
 }
@@ -185,7 +187,7 @@ mod tests {
         other.owner.id = "other123".to_string();
         sight.containers[0] = container("lab-control-plane", "control-plane", Some(&other));
         let Verdict::Foreign { whose, .. } = judge(&sight, &wanted()) else { unreachable!("another owner") };
-        assert!(whose.contains("another profile, with the id other123"), "{whose}");
+        assert!(whose.contains("of a profile with the id other123"), "{whose}");
     }
 
     #[test]

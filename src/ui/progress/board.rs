@@ -78,6 +78,7 @@ impl Board {
             }),
             EventKind::Finished { resource, .. } => self.end(resource, false),
             EventKind::Failed { resource, .. } => self.end(resource, true),
+            EventKind::NotReady { resource, .. } => self.active.retain(|active| active.id != *resource),
             EventKind::Stopping { .. } => self.stopping = true,
             EventKind::RunFinished { .. } => self.over = true,
             EventKind::NotStarted { .. } => {}

@@ -70,6 +70,7 @@ mod tests {
                         exit_code: 0,
                         done: 1,
                         failed: 0,
+                        not_ready: 0,
                         not_started: 0,
                     },
                 ),

@@ -16,12 +16,14 @@ pub struct Plain<W> {
     out: W,
     board: Board,
     counted_at: BTreeMap<ResourceId, u64>,
+    /// Why what failed did so, each told once.
+    failed: BTreeMap<String, ResourceId>,
 }
 
 impl<W: Write> Plain<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, board: Board::default(), counted_at: BTreeMap::new() }
+        Self { out, board: Board::default(), counted_at: BTreeMap::new(), failed: BTreeMap::new() }
     }
 
     /// What to say of an event; nothing of those that change no state.
@@ -65,18 +67,19 @@ impl<W: Write> Plain<W> {
             EventKind::Finished { resource: id, result, took_ms } => {
                 format!("{}: {result}{}{}", resource(id), took(*took_ms), progress(&self.board))
             }
+            EventKind::NotReady { resource: id, status, took_ms } => {
+                format!("{}: not waited for any longer{}: {status}", resource(id), took(*took_ms))
+            }
             EventKind::Failed { resource: id, fault: FaultKind::Cancelled, took_ms, .. } => {
                 format!("{}: stopped{}", resource(id), took(*took_ms))
             }
             EventKind::Failed { resource: id, reason, took_ms, .. } => {
-                format!("{}: FAILED{}: {reason}", resource(id), took(*took_ms))
+                // What was attempted stands before why it failed.
+                let why = reason.split_once(": ").map_or(reason.as_str(), |(_, why)| why).to_string();
+                let first = self.failed.entry(why).or_insert_with(|| id.clone());
+                let told = if first == id { reason.clone() } else { format!("as {}", resource(first)) };
+                format!("{}: FAILED{}: {told}", resource(id), took(*took_ms))
             }
-            EventKind::NotStarted { resource: id, after } => match after {
-                Some(other) => {
-                    format!("{}: not started, since {} is not done", resource(id), resource(other))
-                }
-                None => format!("{}: not started", resource(id)),
-            },
             EventKind::Stopping { running } if running.is_empty() => "stopping".to_string(),
             EventKind::Stopping { running } => {
                 let names: Vec<String> = running.iter().map(resource).collect();
@@ -86,9 +89,10 @@ impl<W: Write> Plain<W> {
                 )
             }
             // What runs shows by its steps and signs of life; the rest stands in the plan and the report.
-            EventKind::Started { .. } | EventKind::Planned { .. } | EventKind::RunFinished { .. } => {
-                return None;
-            }
+            EventKind::Started { .. }
+            | EventKind::Planned { .. }
+            | EventKind::NotStarted { .. }
+            | EventKind::RunFinished { .. } => return None,
         })
     }
 }
@@ -161,7 +165,25 @@ mod tests {
     0.9 s  cluster kwok/lab: cannot ask the API server: connection refused; trying again in 0.3 s (attempt 2)
    10.0 s  cluster kwok/lab: still working after 10.0 s: starting
    10.1 s  cluster kwok/lab: ready (10.1 s)  [1/2]
-   10.2 s  tenants: not started, since node groups is not done
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn why_several_failed_alike_is_told_once() {
+        let failed = |text: &str, reason: &str| EventKind::Failed {
+            resource: id(text),
+            fault: FaultKind::Transient,
+            reason: reason.to_string(),
+            hint: None,
+            took_ms: 0,
+        };
+        let text = told(vec![
+            (0, failed("cluster/kind/lab", "cannot list containers: no engine")),
+            (0, failed("registry/local", "cannot look at containers: no engine")),
+        ]);
+        let expected = "    0.0 s  cluster kind/lab: FAILED: cannot list containers: no engine
+    0.0 s  registry local: FAILED: as cluster kind/lab
 ";
         assert_eq!(text, expected);
     }

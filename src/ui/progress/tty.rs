@@ -157,14 +157,14 @@ fn scrolled(event: &Event, look: Look, columns: usize) -> Option<String> {
         EventKind::Finished { resource, result, took_ms } => {
             line(paint.good(mark(true)), resource, result, milliseconds(*took_ms))
         }
+        EventKind::NotReady { resource, took_ms, .. } => {
+            line(paint.notice("-"), resource, "not ready", milliseconds(*took_ms))
+        }
         EventKind::Failed { resource, fault: FaultKind::Cancelled, took_ms, .. } => {
             line(paint.notice("-"), resource, "stopped", milliseconds(*took_ms))
         }
         EventKind::Failed { resource, took_ms, .. } => {
             line(paint.bad(mark(false)), resource, "failed", milliseconds(*took_ms))
-        }
-        EventKind::NotStarted { resource, .. } => {
-            line(paint.notice("-"), resource, "not started", String::new())
         }
         EventKind::Stopping { running } => {
             let names: Vec<String> = running.iter().map(words::resource).collect();
@@ -313,7 +313,7 @@ mod tests {
         ]);
         let lines: Vec<Option<String>> = events.iter().map(|event| scrolled(event, LOOK, 80)).collect();
         assert_eq!(lines[0].as_deref(), Some("+ addon traefik                          2.1 s  ready"));
-        assert_eq!(lines[1].as_deref(), Some("- tenants                                       not started"));
+        assert_eq!(lines[1], None, "the report says it, once for all");
         assert_eq!(lines[2], None);
     }
 }

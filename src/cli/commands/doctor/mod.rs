@@ -32,7 +32,16 @@ const TOOLS: [(&str, &[&str]); 8] = [
     ("metrics-server", &["--version"]),
     ("kubectl", &["version", "--client"]),
 ];
+/// The version of the JSON; it grows when a field changes its meaning or goes.
+const SCHEMA_VERSION: u32 = 1;
 const GET_TOOLS: &str = "run `scripts/tools` in a checkout of berth, or install it so that it is on PATH";
+
+/// What was found, as JSON.
+#[derive(Serialize)]
+struct Findings<'a> {
+    schema: u32,
+    checks: &'a [Check],
+}
 
 /// What is known of one thing that berth needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,7 +97,7 @@ pub(super) fn run(arguments: &Doctor, settings: &Settings) -> Result<Exit, Failu
         Ok(tools)
     })?);
     if settings.json() {
-        print_json(settings, &checks)?;
+        print_json(settings, &Findings { schema: SCHEMA_VERSION, checks: &checks })?;
     } else {
         print(settings, &text(&checks, settings))?;
     }

@@ -100,6 +100,7 @@ impl Work<'_> {
             exit_code: done.exit.code(),
             done: batches.len() - failed,
             failed,
+            not_ready: 0,
             not_started: 0,
         });
         Ok(done)
