@@ -94,7 +94,11 @@ impl<'a> Session<'a> {
         let local = settings.local(scope.live.tools.as_deref())?;
         let plan_settings = plan::Settings {
             local: local.clone(),
-            cluster: providers::Leave { recreate: leave.recreate, makes: purpose == Purpose::Bring },
+            cluster: providers::Leave {
+                recreate: leave.recreate,
+                makes: purpose == Purpose::Bring,
+                removes: matches!(purpose, Purpose::TakeAway { .. }),
+            },
             run: run.clone(),
             user: settings.user.clone(),
             host: settings.host.clone(),

@@ -13,6 +13,8 @@ pub struct Container {
     pub name: String,
     /// Whether it runs.
     pub state: ContainerState,
+    /// When it was made, as far as the engine says it.
+    pub created: Option<Timestamp>,
     /// Since when it runs, as far as the engine says it.
     pub started: Option<Timestamp>,
     /// The reference that it was made from.
@@ -97,7 +99,8 @@ impl Container {
         } else {
             ContainerState::Stopped { word, code: value["State"]["ExitCode"].as_i64().unwrap_or_default() }
         };
-        let started = value["State"]["StartedAt"].as_str().and_then(|text| text.parse().ok());
+        let time = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+        let started = time(&value["State"]["StartedAt"]);
         let image_id = match text(&value["Image"]) {
             // Podman leaves out which hash it is.
             hash if hash.len() == 64 && !hash.contains(':') => format!("sha256:{hash}"),
@@ -112,6 +115,7 @@ impl Container {
         Self {
             id: text(&value["Id"]),
             name: text(&value["Name"]).trim_start_matches('/').to_string(),
+            created: time(&value["Created"]),
             started: started.filter(|_| state == ContainerState::Running),
             state,
             image: text(&value["Config"]["Image"]),

@@ -77,6 +77,7 @@ mod tests {
             id: String::new(),
             name: format!("lab-{role}"),
             state: ContainerState::Running,
+            created: None,
             started: None,
             image: String::new(),
             image_id: String::new(),

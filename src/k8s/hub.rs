@@ -148,10 +148,19 @@ impl Hub {
     }
 
     /// Whether the API server at `access` says that it is ready to serve. One attempt, no patience.
+    ///
+    /// The connection of a run is kept once somebody answers: where nobody does, another access may be tried.
     pub async fn is_ready(&self, access: &ClusterAccess, flow: &Flow) -> Result<bool, Fault> {
         const ONCE: Patience = Patience { retries: 0, ..Patience::BRIEF };
-        match self.client(access).await?.get(flow, ONCE, "/readyz").await {
-            Ok(body) => Ok(body.is_some()),
+        let client = match self.client.get() {
+            Some(client) => client.clone(),
+            None => Client::connect(access).await?,
+        };
+        match client.get(flow, ONCE, "/readyz").await {
+            Ok(body) => {
+                self.client.get_or_init(async || client).await;
+                Ok(body.is_some())
+            }
             Err(fault) if fault.is_retryable() => Ok(false),
             Err(fault) => Err(fault),
         }

@@ -58,6 +58,8 @@ pub struct Leave {
     pub recreate: bool,
     /// Make what is not there: then it is asked first whether this machine can stand it.
     pub makes: bool,
+    /// Take it away: then nobody waits until it works again.
+    pub removes: bool,
 }
 
 /// The cluster of an environment and its machines, ready for the graph.

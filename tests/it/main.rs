@@ -27,6 +27,7 @@ mod command_line;
 mod documents;
 mod floors;
 mod image_load;
+mod labs_as_they_are;
 mod labs_by_shim;
 mod labs_down;
 mod labs_with_gpus;

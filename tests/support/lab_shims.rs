@@ -22,10 +22,12 @@ case "$*" in
 	cat '@NETWORK@'
 	;;
 'container inspect '*) cat "$world/nodes.json" ;;
+'start '*) sed 's/"exited"/"running"/g' "$world/nodes.json" >"$world/nodes.new" && mv "$world/nodes.new" "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
 'start '*) sed -i 's/"exited"/"running"/g' "$world/nodes.json" ;;
 'unpause '*) sed -i 's/"paused"/"running"/g' "$world/nodes.json" ;;
 'image inspect '*) cat '@IMAGE@' ;;
+'run --rm '*' /kind/version') cat "$world/kubernetes" ;;
 # What a container lists that asks for all GPUs of the machine as nodes do.
 'run --rm '*':/var/run/nvidia-container-devices/all '*' -L')
 	[ ! -e "$world/no-gpus" ] || { cat '@NO_GPUS@' >&2; exit 127; }
@@ -82,7 +84,7 @@ version*) echo "kind v@VERSION@ go1.26.8 linux/amd64" | if [ "$2" = --quiet ]; t
 	;;
 'get kubeconfig')
 	fail_without_engine 'get kubeconfig'
-	cat '@KUBECONFIG@'
+	if [ -e "$world/kubeconfig" ]; then cat "$world/kubeconfig"; else cat '@KUBECONFIG@'; fi
 	;;
 'delete cluster')
 	fail_without_engine 'delete cluster'
@@ -133,6 +135,7 @@ impl LabShims {
         program(engine, ENGINE);
         program("kind", KIND);
         fs::copy(fixture(recorded).join("info.json"), lab.path("info.json")).expect("both are there");
+        fs::write(lab.path("kubernetes"), "v1.36.3\n").expect("the folder is ours");
         let nodes = [("control-plane", "control-plane"), ("worker", "worker")]
             .map(|(suffix, role)| lab.container(&format!("{name}-{suffix}"), role));
         fs::write(lab.path("nodes.template"), json!(nodes).to_string()).expect("the folder is ours");
@@ -254,7 +257,25 @@ impl LabShims {
         let path = self.berth.run(&["kubeconfig", self.name]).expect(0).stdout;
         let text = fs::read_to_string(path.trim()).expect("berth keeps one");
         let server = text.split_whitespace().find(|word| word.contains("https://")).expect("a server");
-        fs::write(path.trim(), text.replace(server, "https://127.0.0.1:1")).expect("the folder is ours");
+        let silent = text.replace(server, "https://127.0.0.1:1");
+        fs::write(path.trim(), &silent).expect("the folder is ours");
+        // kind knows no better.
+        fs::write(self.path("kubeconfig"), silent).expect("the folder is ours");
+    }
+
+    /// Changes the containers of the cluster as the engine tells them.
+    pub fn containers(&self, change: impl FnOnce(&mut Vec<Value>)) {
+        let text = fs::read_to_string(self.path("nodes.json")).expect("the cluster was made");
+        let mut nodes: Vec<Value> = serde_json::from_str(&text).expect("it was written as JSON");
+        change(&mut nodes);
+        fs::write(self.path("nodes.json"), json!(nodes).to_string()).expect("the folder is ours");
+    }
+
+    /// Writes `new` for `old` in the profile.
+    pub fn rewrite(&self, old: &str, new: &str) {
+        let text = fs::read_to_string(self.profile()).expect("it was written");
+        assert!(text.contains(old), "{text}");
+        fs::write(self.profile(), text.replace(old, new)).expect("the folder is ours");
     }
 
     /// Whether the engine has the containers of the cluster.

@@ -40,9 +40,12 @@ async fn raise(
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let mut survey = session.survey(signals).await?;
+    let mut has_started = false;
     if survey.is_partial() && saved.is_none() {
         // What is in a stopped cluster is known once it runs: so it is started before anything is decided.
-        show(session, &survey)?;
+        let plan = show(session, &survey)?;
+        // What stays in the way of all of it is said at once.
+        free(&plan, session)?;
         let started = work(session, "up", &survey, signals, async |graph, run| {
             converge_seen(graph, &survey, run).await
         });
@@ -51,6 +54,7 @@ async fn raise(
             report(session, &outcome)?;
             return Ok(exit);
         }
+        has_started = outcome.changed;
         survey = session.survey(signals).await?;
     }
     // A plan with holes cannot be acted on, so there is nothing to show but what was in the way.
@@ -60,10 +64,11 @@ async fn raise(
         saved.hold(&plan)?;
     }
     allow(&plan, arguments.yes, session, signals).await?;
-    let (outcome, exit) = work(session, "up", &survey, signals, async |graph, run| {
+    let (mut outcome, exit) = work(session, "up", &survey, signals, async |graph, run| {
         if survey.is_clean() { nothing_to_do(&survey) } else { converge(graph, run).await }
     })
     .await?;
+    outcome.changed |= has_started;
     report(session, &outcome)?;
     let notes = survey.resources.iter().flat_map(|seen| &seen.notes);
     for note in notes.filter(|note| note.topic == "provided" && survey.is_clean()) {
@@ -85,8 +90,8 @@ fn show(session: &Session<'_>, survey: &Survey) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// Refuses when somebody else's things are in the way; asks when something that stands would be lost.
-async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals) -> Result<(), Failure> {
+/// Refuses when something is in the way that a run does not clear.
+fn free(plan: &Plan, session: &Session<'_>) -> Result<(), Failure> {
     let conflicts: Vec<String> = plan
         .resources
         .iter()
@@ -106,6 +111,12 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
             remedy(&conflicts, &again(plan, session)),
         ));
     }
+    Ok(())
+}
+
+/// Refuses when somebody else's things are in the way; asks when something that stands would be lost.
+async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals) -> Result<(), Failure> {
+    free(plan, session)?;
     let lost = plan.destructive().count();
     if lost == 0 || yes {
         return Ok(());

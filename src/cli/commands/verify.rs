@@ -5,7 +5,7 @@ use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::{print, print_json, unknown};
-use crate::base::{Fault, FaultKind, Layer, ResourceId};
+use crate::base::{Change, ChangeKind, Fault, FaultKind, Layer, ResourceId};
 use crate::engine::{Look, State, Survey};
 use crate::k8s;
 use crate::os::files;
@@ -94,12 +94,21 @@ fn stands(session: &Session<'_>, survey: &Survey) -> Result<(), Failure> {
     }
     unknown(survey)?;
     let cluster = survey.resources.iter().find(|seen| seen.id.layer() == Layer::Cluster);
-    let (why, effect) = match cluster.map(|seen| &seen.look) {
-        Some(Look::Seen(State::Broken(why) | State::Progressing(why))) => {
-            (format!("its cluster: {why}"), "brings it there")
+    let up = session.again("up");
+    let (why, next) = match cluster.map(|seen| (&seen.look, seen.changes.first())) {
+        // What `up` would not do either is said with what does it.
+        Some((Look::Seen(_), Some(Change { kind: ChangeKind::Conflict, reason: Some(why), .. }))) => {
+            let next = if why.contains("`--recreate`") {
+                format!("`{up} --recreate` makes it anew, and all that is in it is lost")
+            } else {
+                format!("`{up}` says what to do about it")
+            };
+            (format!("its cluster: {why}"), next)
         }
-        _ => ("its cluster does not stand".to_string(), "makes it"),
+        Some((Look::Seen(State::Broken(why) | State::Progressing(why)), _)) => {
+            (format!("its cluster: {why}"), format!("`{up}` brings it there"))
+        }
+        _ => ("its cluster does not stand".to_string(), format!("`{up}` makes it")),
     };
-    let next = format!("`{}` {effect}", session.again("up"));
     Err(Failure::refused(format!("{} cannot be verified", session.about.environment), why, next))
 }

@@ -75,6 +75,29 @@ pub async fn nodes(engine: &Engine, owner: &Owner, dirs: &Dirs, up: &str) -> Res
     futures::future::try_join_all(looks).await
 }
 
+/// Whether `nodes` are all that the profile of `environment` asks for: on one that is missing the images would be
+/// missing, too. `up` is the command that makes the cluster.
+///
+/// # Errors
+/// `Invalid`, with the nodes that are not there.
+pub fn whole(environment: &Environment, nodes: &[Node], up: &str) -> Result<(), Fault> {
+    let ClusterSpec::Kind(spec) = &environment.cluster else { return Ok(()) };
+    let wanted = kind::node_names(environment, spec);
+    let missing: Vec<String> = wanted
+        .iter()
+        .filter(|name| nodes.iter().all(|node| node.name != **name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let verb = if missing.len() == 1 { "node of its profile is" } else { "nodes of its profile are" };
+    let reason = format!("{} {verb} not there: {}", missing.len(), missing.join(", "));
+    let hint = format!("`{up} --recreate` makes the cluster anew, and all that is in it is lost");
+    let attempted = format!("load images into `{}`", environment.name);
+    Err(Fault::new(FaultKind::Invalid, attempted, reason).hint(hint))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -1,28 +1,35 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use super::Choices;
 use super::config::Config;
+use super::difference::Roles;
 use super::failure::failed;
 use super::folder::Folder;
 use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
+use super::restart::{Restart, Unpaused};
 use super::silence::{Silence, Silent};
 use super::step::{self, Adopt, KeepAccess, Make, Start};
-use super::verdict::{Sight, Verdict, ended, judge};
+use super::verdict::{Sight, Verdict, asks_for_a_version, ended, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
-use crate::k8s::{Hub, Server};
+use crate::k8s::{Hub, Server, known_kind};
 use crate::os::{FileLock, files};
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
 use crate::providers::kubeconfig::Kubeconfig;
 use crate::providers::{Leave, Local};
+
+/// How long an API server may take to say its version.
+const VERSION: Duration = Duration::from_secs(5);
 
 /// The cluster of an environment in containers of this machine.
 pub struct ClusterResource {
@@ -40,6 +47,10 @@ pub(super) struct Inner {
     pub(super) wanted: Wanted,
     leave: Leave,
     silence: Silence,
+    /// What this run let go on.
+    pub(super) unpaused: Unpaused,
+    /// The access that kind gave when the kept one led to nobody.
+    newer_access: OnceCell<ClusterAccess>,
     /// Whether the cluster itself says that it was adopted.
     says_adopted: AtomicBool,
 }
@@ -63,6 +74,8 @@ impl ClusterResource {
                 wanted: Wanted::of(environment, spec, local),
                 leave,
                 silence: Silence::default(),
+                unpaused: Unpaused::default(),
+                newer_access: OnceCell::new(),
                 says_adopted: AtomicBool::new(false),
                 hub,
             }),
@@ -91,16 +104,18 @@ impl ClusterResource {
                 self.to_make(State::Broken(why.clone()), ChangeKind::Create, Some(why))
             }
             Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
-                self.to_adopt(&engine, &cx.flow).await?
+                match self.misfit(&sight) {
+                    Some(why) => self.not_adopted(&why),
+                    None => self.to_adopt(&engine, &cx.flow).await?,
+                }
             }
             Verdict::Foreign { whose, adoptable, id } => self.in_the_way(&whose, adoptable, id.as_deref()),
             Verdict::Incomplete(gone) => {
                 let why = format!("{} gone", listed(&gone));
                 self.needs_a_new_one(State::Broken(why.clone()), &why)
             }
-            Verdict::Differs(sections) => {
-                let why = format!("the profile's {} changed since it was made", sections.join(" and "));
-                let seen = self.needs_a_new_one(State::Ready, &why);
+            Verdict::Differs(differences) => {
+                let seen = self.needs_a_new_one(State::Ready, &differences.join("; "));
                 // The connection of a run is made once: of a new cluster, if there is to be one.
                 if inner.leave.recreate { seen } else { self.with_access(seen, &engine, cx).await? }
             }
@@ -132,8 +147,9 @@ impl ClusterResource {
     }
 
     fn to_make(&self, state: State, kind: ChangeKind, why: Option<String>) -> Seen {
-        let mut change = Change::new(kind, self.subject());
-        change.reason = why;
+        let outline = self.inner.config.outline(self.inner.choices.image.as_deref());
+        let reason = why.map(|why| format!("{why}; {outline}")).unwrap_or(outline);
+        let change = Change::new(kind, self.subject()).because(reason);
         let mut seen = Seen::new(state).to_change(vec![change], Make { inner: Arc::clone(&self.inner) });
         seen.notes.extend(self.is_frail());
         seen
@@ -174,6 +190,30 @@ impl ClusterResource {
         seen
     }
 
+    /// Why a cluster that somebody else made cannot be the one of the profile: none of its nodes would ever come or
+    /// go.
+    fn misfit(&self, sight: &Sight) -> Option<String> {
+        let nodes: Vec<&Container> = sight.containers.iter().filter(|one| one.is_kind_node()).collect();
+        let (there, declared) = (Roles::of(&nodes), Roles::wanted(&self.inner.config));
+        (there != declared).then(|| {
+            format!(
+                "it has {}, and the profile says {}; write `controlPlanes: {}` under `cluster.kind`, and `nodeGroups` \
+                 of {} in all",
+                there.words(),
+                declared.words(),
+                there.control_planes,
+                if there.workers == 1 { "1 node".to_string() } else { format!("{} nodes", there.workers) }
+            )
+        })
+    }
+
+    /// A cluster that is left as it is, though it was asked to be taken over.
+    fn not_adopted(&self, why: &str) -> Seen {
+        let mut seen = Seen::new(State::Absent);
+        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(why)];
+        seen
+    }
+
     /// Takes a cluster as it is: what it was made with is not known, and is taken to be right.
     async fn to_adopt(&self, engine: &Engine, flow: &Flow) -> Result<Seen, Fault> {
         let access = self.inner.access_from_kind(engine, flow).await?;
@@ -198,8 +238,11 @@ impl ClusterResource {
     /// Asks the API server of a cluster whose containers all run.
     async fn ask(&self, sight: &Sight, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
-        let (access, is_kept) = match inner.kept_access() {
-            Some(access) => (access, true),
+        let (mut access, mut is_kept) = match inner.kept_access() {
+            Some(kept) => match inner.newer_access.get().filter(|newer| **newer != kept) {
+                Some(newer) => (newer.clone(), false),
+                None => (kept, true),
+            },
             None => match inner.access_from_kind(engine, &cx.flow).await {
                 Ok(access) => (access, false),
                 // kind reads it inside of a node, which has none before its making came that far.
@@ -210,20 +253,77 @@ impl ClusterResource {
                 Err(fault) => return Err(fault),
             },
         };
-        if !inner.is_ready(&access, &cx.flow).await? {
+        let mut other = self.other_image(sight, &access, cx).await;
+        let mut answer = if other.is_none() { inner.is_ready(&access, &cx.flow).await } else { Ok(true) };
+        if is_kept && other.is_none() && !matches!(answer, Ok(true)) {
+            // Before a server is called silent: is it the right one?
+            if let Some(newer) = inner.newer_access(&access, engine, &cx.flow).await {
+                (access, is_kept) = (newer, false);
+                other = self.other_image(sight, &access, cx).await;
+                if other.is_none() {
+                    answer = inner.is_ready(&access, &cx.flow).await;
+                }
+            }
+        }
+        if let Some(why) = other {
+            let seen = self.needs_a_new_one(State::Ready, &why);
+            return if inner.leave.recreate { Ok(seen) } else { self.with_access(seen, engine, cx).await };
+        }
+        if !answer? {
             return Ok(Seen::new(self.silent(sight, engine, cx)));
         }
         inner.silence.is_over();
         let server = inner.hub.probe(&access, &cx.flow).await?;
+        if let Some(why) = self.is_settling(sight, cx).await? {
+            return Ok(Seen::new(State::Progressing(why)));
+        }
         let mut seen =
             Seen::new(State::Ready).output(Outputs::CLUSTER_ACCESS, Output::Access(Box::new(access.clone())));
         seen.notes.extend(other_version(&server, inner.config.kubernetes));
         if is_kept && !sight.is_making {
             return Ok(seen);
         }
-        let why = if sight.kind_ended { "kind has made it" } else { "its kubeconfig is gone or damaged" };
+        let why = if sight.kind_ended {
+            "kind has made it"
+        } else if inner.newer_access.initialized() {
+            "its kubeconfig leads elsewhere"
+        } else {
+            "its kubeconfig is gone or damaged"
+        };
         let change = Change::new(ChangeKind::Update, self.subject()).because(why);
         Ok(seen.to_change(vec![change], KeepAccess { inner: Arc::clone(inner), access }))
+    }
+
+    /// That the profile, which names a Kubernetes and no image, wants another one than the API server at `access` has.
+    /// It is asked over a connection of its own: that of the run may be needed for a new cluster.
+    async fn other_image(&self, sight: &Sight, access: &ClusterAccess, cx: &Cx) -> Option<String> {
+        let config = &self.inner.config;
+        if !asks_for_a_version(sight, config) {
+            return None;
+        }
+        let server = Server::ask(access, VERSION, &cx.flow).await.ok()?;
+        let (major, minor) = config.kubernetes;
+        (server.version != config.kubernetes).then(|| {
+            format!(
+                "image: `{}` with Kubernetes {}, the profile says {major}.{minor}",
+                sight.containers.first().map(|node| node.image.as_str()).unwrap_or_default(),
+                server.full_version
+            )
+        })
+    }
+
+    /// Why what the API server says may still be of the time before nodes were started again. Nothing is asked
+    /// where none was, and nothing where the cluster goes anyway.
+    async fn is_settling(&self, sight: &Sight, cx: &Cx) -> Result<Option<String>, Fault> {
+        let inner = &self.inner;
+        let restart = Restart::of(&sight.containers, &inner.unpaused, cx.clock.now());
+        let Some(restart) = restart.filter(|_| !inner.leave.removes) else { return Ok(None) };
+        let kind = |group: &str, name: &str| known_kind(group, name).expect("it is built in");
+        let leases = inner.hub.list_all(&kind("coordination.k8s.io/v1", "Lease"), &cx.flow).await?;
+        if let Some(why) = restart.unrenewed(&leases) {
+            return Ok(Some(why));
+        }
+        Ok(restart.unheard(&inner.hub.list_all(&kind("v1", "Pod"), &cx.flow).await?))
     }
 
     /// Of a cluster whose API server does not answer: it will, or it has not for too long.
@@ -257,7 +357,7 @@ impl ClusterResource {
 
     /// What is in a cluster can be looked at as long as its API server answers.
     async fn with_access(&self, seen: Seen, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
-        let access = match self.inner.kept_access() {
+        let access = match self.inner.newer_access.get().cloned().or_else(|| self.inner.kept_access()) {
             Some(access) => Some(access),
             None => self.inner.access_from_kind(engine, &cx.flow).await.ok(),
         };
@@ -330,6 +430,18 @@ impl Inner {
     /// The access that berth keeps. One that somebody damaged is as good as none: it can be had again.
     fn kept_access(&self) -> Option<ClusterAccess> {
         Kubeconfig::read(&self.folder.kubeconfig()).ok().flatten()?.access().ok()
+    }
+
+    /// How to reach the cluster, as kind says, where that is not `kept`: kind is asked once in a run.
+    async fn newer_access(
+        &self,
+        kept: &ClusterAccess,
+        engine: &Engine,
+        flow: &Flow,
+    ) -> Option<ClusterAccess> {
+        let asked = self.newer_access.get_or_try_init(|| self.access_from_kind(engine, flow)).await;
+        // Without an answer there is nothing that could be better.
+        asked.ok().filter(|newer| *newer != kept).cloned()
     }
 
     /// How to reach the cluster, as kind says.

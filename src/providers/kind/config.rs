@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use super::gpus::{self, Shares};
 use super::mark::{Digest, Mark};
 use crate::base::{Owner, label};
+use crate::containers::PublishedPort;
 use crate::profile::schema::KindCluster;
 use crate::profile::{Environment, NodeGroup, Taint};
 use crate::providers::nodes::{count, taints};
@@ -46,6 +47,30 @@ impl Config {
         self.spec.image.as_deref()
     }
 
+    /// What is made, in a line: `Kubernetes 1.36, 1 control plane, 2 workers (general)`; with the node image where
+    /// the profile names one, or else the user by `chosen`.
+    pub(super) fn outline(&self, chosen: Option<&str>) -> String {
+        let counted = |number: u32, what: &str| match number {
+            1 => format!("1 {what}"),
+            several => format!("{several} {what}s"),
+        };
+        let (major, minor) = self.kubernetes;
+        let mut parts =
+            vec![format!("Kubernetes {major}.{minor}"), counted(self.spec.control_planes, "control plane")];
+        let groups = self.groups.iter().map(|group| (group.name.as_str(), count(group)));
+        let groups: Vec<(&str, u32)> = groups.filter(|(_, number)| *number > 0).collect();
+        let names: Vec<String> = match groups.as_slice() {
+            [(name, _)] => vec![(*name).to_string()],
+            several => several.iter().map(|(name, number)| format!("{number} {name}")).collect(),
+        };
+        if !names.is_empty() {
+            let workers = counted(groups.iter().map(|(_, number)| number).sum(), "worker");
+            parts.push(format!("{workers} ({})", names.join(", ")));
+        }
+        parts.extend(self.image().or(chosen).map(|image| format!("image `{image}`")));
+        parts.join(", ")
+    }
+
     /// Whether it has several control planes.
     pub(super) fn is_redundant(&self) -> bool {
         self.spec.control_planes > 1
@@ -80,6 +105,17 @@ impl Config {
     pub(super) fn nodes_with_gpus(&self) -> Vec<(String, u32)> {
         let gpus = |node: NodePlan| Some((node.name, self.groups[node.group?].resources.gpus));
         self.nodes().into_iter().filter_map(gpus).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The ports of this machine that lead into the first control plane.
+    pub(super) fn published_ports(&self) -> Vec<PublishedPort> {
+        let ports = self.spec.ports.iter().map(|port| PublishedPort {
+            container: port.node,
+            protocol: port.protocol.as_str().to_string(),
+            address: port.listen.clone(),
+            host: port.host,
+        });
+        ports.collect()
     }
 
     /// Whose it is.
@@ -276,6 +312,17 @@ pub(super) mod tests {
                 ("lab-worker3", Some(1))
             ]
         );
+    }
+
+    #[test]
+    fn what_is_made_is_told_in_a_line() {
+        let outline = "Kubernetes 1.36, 1 control plane, 3 workers (2 general, 1 batch), image `own:v1`";
+        assert_eq!(full().outline(Some("own:v1")), outline);
+        let one = config(&[sample_group("general", 2, 2, 0)], KindCluster::default());
+        assert_eq!(one.outline(None), "Kubernetes 1.36, 1 control plane, 2 workers (general)");
+        let spec = KindCluster { image: Some("named:v1".to_string()), ..KindCluster::default() };
+        let outline = "Kubernetes 1.36, 1 control plane, image `named:v1`";
+        assert_eq!(config(&[], spec).outline(Some("own:v1")), outline);
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub(super) fn failed(command: &str, finished: &Finished, engine: EngineKind, ima
         .any(|sign| words.contains(sign))
         && (words.contains("listen") || words.contains("port") || words.contains("bind"))
     {
-        let hint = "choose another port under `cluster.kind.ports`, or stop what listens there; `berth doctor` \
-                    and `berth plan` look for that too";
+        let hint = "choose another port under `cluster.kind.ports`, or stop what listens there: `berth plan` \
+                    names it, and so does `berth doctor` for all profiles in `profiles/`";
         return fault(FaultKind::Invalid, words, hint);
     }
     if said.contains("failed to init node with kubeadm") || said.contains("failed to join node with kubeadm")

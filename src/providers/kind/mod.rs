@@ -3,6 +3,7 @@
 
 mod cluster;
 mod config;
+mod difference;
 mod failure;
 mod folder;
 mod gpus;
@@ -16,6 +17,7 @@ mod note;
 mod pools;
 pub mod preflight;
 mod program;
+mod restart;
 mod silence;
 mod step;
 mod verdict;
@@ -23,6 +25,8 @@ mod verdict;
 use std::collections::BTreeMap;
 
 use crate::containers::EngineKind;
+use crate::profile::Environment;
+use crate::profile::schema::KindCluster;
 
 pub use cluster::ClusterResource;
 pub use gpus::GpuSetup;
@@ -31,6 +35,11 @@ pub use mark::{Digest, Mark};
 pub use network::{NetworkResource, network, network_ahead};
 pub use nodes::NodeGroups;
 pub use note::PoolNote;
+
+/// The names of the nodes that the cluster of `environment` has by its profile, which declares `spec`.
+pub fn node_names(environment: &Environment, spec: &KindCluster) -> Vec<String> {
+    config::Config::new(environment, spec).nodes().into_iter().map(|node| node.name).collect()
+}
 
 /// The engine's network of all clusters, unless the user chose another one.
 const NETWORK: &str = "kind";

@@ -96,6 +96,7 @@ mod tests {
             id: String::new(),
             name: "lab-control-plane".to_string(),
             state: ContainerState::Running,
+            created: None,
             started: started.map(at),
             image: String::new(),
             image_id: String::new(),

@@ -11,8 +11,9 @@ use super::inventory::PATIENCE;
 use super::mark::Mark;
 use super::preflight::{Level, gpu_finding};
 use super::program::Kind;
+use super::restart::is_paused;
 use crate::base::{ClusterAccess, Fault, FaultKind};
-use crate::containers::{Container, ContainerState, Engine};
+use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Step};
 use crate::flow::{Flow, Patience};
 use crate::os::{FileLock, files};
@@ -178,8 +179,7 @@ impl Inner {
     /// Control planes come first: workers that find none start again and again.
     async fn start(&self, stopped: &[Container], cx: &Cx) -> Result<(), Fault> {
         let engine = self.engine().map_err(Fault::untouched)?;
-        let paused =
-            |one: &&Container| matches!(&one.state, ContainerState::Stopped { word, .. } if word == "paused");
+        let paused = |one: &&Container| is_paused(one);
         for (command, containers) in [
             ("unpause", stopped.iter().filter(paused).collect::<Vec<_>>()),
             ("start", stopped.iter().filter(|one| !paused(one)).collect()),
@@ -191,6 +191,7 @@ impl Inner {
             let arguments = std::iter::once(command.to_string()).chain(names);
             patiently(&cx.flow, engine.call(&format!("{command} containers"), arguments)).await?;
         }
+        self.unpaused.note(stopped, cx.clock.now());
         Ok(())
     }
 

@@ -1,4 +1,5 @@
 use super::config::Config;
+use super::difference::differing;
 use super::mark::{Digest, Mark};
 use crate::containers::{Container, ContainerState};
 
@@ -35,7 +36,7 @@ pub(super) enum Verdict {
     Unfinished(String),
     /// These nodes are gone: it cannot become whole again.
     Incomplete(Vec<String>),
-    /// It was made with other values than those of the profile, in these sections.
+    /// It is not as the profile says, each in words: `nodes: 1 control plane, 2 workers, the profile says …`.
     Differs(Vec<String>),
     /// These containers do not run.
     Stopped(Vec<String>),
@@ -62,11 +63,9 @@ pub(super) fn judge(sight: &Sight, wanted: &Config) -> Verdict {
     if sight.is_making && !sight.kind_ended && !sight.has_kubeconfig {
         return Verdict::Unfinished("making it was begun and not finished".to_string());
     }
-    let changed: Vec<String> = marks
-        .first()
-        .and_then(Option::as_ref)
-        .map(|mark| mark.digest.differing(&ours.digest).into_iter().map(str::to_string).collect())
-        .unwrap_or_default();
+    let made = marks.first().and_then(Option::as_ref).map(|mark| &mark.digest);
+    let is_adopted = nodes.iter().all(|node| Mark::of(node).is_none());
+    let changed = made.map(|made| differing(made, &nodes, wanted, is_adopted)).unwrap_or_default();
     if !changed.is_empty() {
         return Verdict::Differs(changed);
     }
@@ -78,6 +77,13 @@ pub(super) fn judge(sight: &Sight, wanted: &Config) -> Verdict {
     let stopped = sight.containers.iter().filter(|container| !container.runs());
     let stopped: Vec<String> = stopped.map(|container| container.name.clone()).collect();
     if stopped.is_empty() { Verdict::Running } else { Verdict::Stopped(stopped) }
+}
+
+/// Whether the profile asks for another image than before by its Kubernetes alone: whether that is another one than
+/// runs is for the API server to say.
+pub(super) fn asks_for_a_version(sight: &Sight, wanted: &Config) -> bool {
+    let made = sight.containers.iter().find_map(Mark::of).map(|mark| mark.digest).or(sight.adopted.clone());
+    wanted.image().is_none() && made.is_some_and(|made| made.differing(&wanted.digest()).contains(&"image"))
 }
 
 /// Who made a cluster that is not ours.
@@ -124,6 +130,7 @@ mod tests {
             mounts: mark.map(mount).into_iter().collect(),
             id: name.to_string(),
             state: ContainerState::Running,
+            created: None,
             started: None,
             image: String::new(),
             image_id: String::new(),
@@ -187,7 +194,19 @@ mod tests {
     fn the_changed_sections_are_named() {
         let spec = KindCluster { pod_subnet: Some("10.1.0.0/16".to_string()), ..KindCluster::default() };
         let other = config(&[sample_group("general", 1, 1, 0)], spec);
-        assert_eq!(judge(&whole(), &other), Verdict::Differs(vec!["networking".to_string()]));
+        let why = "the profile's networking changed since it was made";
+        assert_eq!(judge(&whole(), &other), Verdict::Differs(vec![why.to_string()]));
+    }
+
+    #[test]
+    fn another_kubernetes_in_the_profile_is_for_the_api_server_to_judge() {
+        let mut newer = wanted();
+        newer.kubernetes = (1, 37);
+        assert_eq!(judge(&whole(), &newer), Verdict::Running);
+        assert!(asks_for_a_version(&whole(), &newer));
+        assert!(!asks_for_a_version(&whole(), &wanted()));
+        let adopted = Sight { adopted: Some(wanted().digest()), containers: Vec::new(), ..whole() };
+        assert!(asks_for_a_version(&adopted, &newer));
     }
 
     #[test]

@@ -11,14 +11,12 @@ use crate::os::files;
 use crate::profile::ClusterSpec;
 use crate::providers::Local;
 use crate::providers::kind::preflight::{
-    self, EngineSight, Finding, KindSight, Sight, Wanted, WantedGpus, check_gpus, judge,
+    self, EngineSight, Finding, KindSight, Sight, Wanted, check_gpus, judge,
 };
 
-/// GPUs that the cluster of a profile wants, and its Kubernetes.
-pub(super) type Gpus = (WantedGpus, (u32, u32));
-
-/// What the profiles here want of this machine's GPUs. What is wrong with a profile is told by `berth validate`.
-pub(super) fn gpus(local: &Local, settings: &Settings) -> Vec<Gpus> {
+/// What the kind clusters of the profiles here want of this machine. What is wrong with a profile is told by
+/// `berth validate`.
+pub(super) fn labs(local: &Local, settings: &Settings) -> Vec<Wanted> {
     let folder = Path::new(Target::PROFILES);
     // A folder that cannot be listed has no profiles that could be used.
     let names = files::names_in(folder).unwrap_or_default();
@@ -28,24 +26,28 @@ pub(super) fn gpus(local: &Local, settings: &Settings) -> Vec<Gpus> {
             Target { environment: Some(name.to_string()), profiles: folder.to_path_buf(), rehearse: false };
         let environment = profiles::load_quietly(&target, settings).ok()?.ok()?.environment;
         match &environment.cluster {
-            ClusterSpec::Kind(spec) => {
-                Some((WantedGpus::of(&environment, spec, local)?, environment.kubernetes))
-            }
+            ClusterSpec::Kind(spec) => Some(Wanted::of(&environment, spec, local)),
             _ => None,
         }
     };
     names.filter_map(wanted).collect()
 }
 
-/// The checks of the lab: what is in order, what the preflight of a usual cluster finds, and the GPUs that profiles
-/// want.
-pub(super) async fn checks(local: &Local, gpus: &[Gpus], flow: &Flow) -> Vec<Check> {
+/// The checks of the lab: what is in order, what the preflight of a usual cluster finds, and what profiles want
+/// that cannot be had.
+pub(super) async fn checks(local: &Local, labs: &[Wanted], flow: &Flow) -> Vec<Check> {
     let wanted = Wanted::usual(preflight::network(local));
     let sight = preflight::sight(local, &wanted, flow).await;
     let mut checks = merged(good(&sight), judge(&sight, &wanted));
-    for (wanted, kubernetes) in gpus.iter().filter(|_| sight.engine.is_ok()) {
-        let what = format!("GPUs for {}", wanted.owner.environment);
-        checks.extend(match check_gpus(local, wanted, *kubernetes, &sight.kind).await {
+    for lab in labs.iter().filter(|_| sight.engine.is_ok()) {
+        let found = preflight::check_profile(local, lab, &sight, flow).await;
+        checks.extend(found.into_iter().map(|finding| {
+            let what = format!("{} of {}", finding.what, lab.cluster);
+            Check::wrong(what, Level::Warn, finding.found, finding.remedy)
+        }));
+        let Some(gpus) = &lab.gpus else { continue };
+        let what = format!("GPUs for {}", gpus.owner.environment);
+        checks.extend(match check_gpus(local, gpus, lab.kubernetes, &sight.kind).await {
             Some(Ok(found)) => Some(Check::ok(what, found)),
             Some(Err(finding)) => Some(Check::wrong(what, Level::Warn, finding.found, finding.remedy)),
             None => None,

@@ -86,12 +86,12 @@ pub(super) fn run(arguments: &Doctor, settings: &Settings) -> Result<Exit, Failu
     ];
     let local = settings.local(arguments.tools.as_deref())?;
     let helm = settings.helm();
-    let gpus = lab::gpus(&local, settings);
+    let labs = lab::labs(&local, settings);
     checks.extend(runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
         let tools = join_all(TOOLS.map(|(name, version)| tool(name, version, &local.tools, &flow)));
         let (mut tools, helm, lab) =
-            tokio::join!(tools, helm_check(&helm, &flow), lab::checks(&local, &gpus, &flow));
+            tokio::join!(tools, helm_check(&helm, &flow), lab::checks(&local, &labs, &flow));
         tools.push(helm);
         tools.extend(lab);
         Ok(tools)

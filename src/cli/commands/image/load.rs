@@ -108,7 +108,9 @@ impl Work<'_> {
 
     async fn nodes(&self) -> Result<Vec<Node>, Fault> {
         let up = format!("berth up {}", self.typed);
-        images::nodes(&self.engine, &self.environment.owner, self.dirs, &up).await
+        let nodes = images::nodes(&self.engine, &self.environment.owner, self.dirs, &up).await?;
+        images::whole(self.environment, &nodes, &up)?;
+        Ok(nodes)
     }
 
     async fn wanted(&self) -> Result<Vec<Wanted>, Fault> {

@@ -1,5 +1,5 @@
 use super::sight::{EngineSight, Holder, KindSight, Obstacle, Sight};
-use super::{Finding, Level, Wanted, gpu_finding};
+use super::{Finding, Level, Wanted, gpu_finding, image};
 use crate::base::Fault;
 use crate::containers::EngineKind;
 
@@ -36,11 +36,14 @@ pub fn judge(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
         }
         Err(fault) => findings.push(without_engine(fault)),
     }
+    let before = findings.len();
     kind_findings(&sight.kind, wanted, &mut findings);
-    inotify_findings(sight, &mut findings);
-    for obstacle in &sight.obstacles {
-        findings.extend(port_finding(obstacle, sight));
+    // Another kind has other images.
+    if findings[before..].iter().all(|finding| finding.level == Level::Warn) {
+        findings.extend(image::finding(&sight.image, wanted));
     }
+    inotify_findings(sight, &mut findings);
+    findings.extend(sight.obstacles.iter().filter_map(|obstacle| port_finding(obstacle, sight)));
     findings.extend(sight.missing_mounts.iter().map(|folder| {
         fail(
             format!("mount {}", folder.display()),
@@ -54,6 +57,12 @@ pub fn judge(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
     proxy_findings(sight, &mut findings);
     findings.sort_by_key(|finding| finding.level);
     findings
+}
+
+/// What of `sight` hinders the cluster of one profile alone.
+pub(super) fn profile_findings(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
+    let ports = sight.obstacles.iter().filter_map(|obstacle| port_finding(obstacle, sight));
+    ports.chain(image::finding(&sight.image, wanted)).collect()
 }
 
 fn fail(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Finding {

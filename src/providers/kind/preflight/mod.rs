@@ -1,6 +1,7 @@
 //! What of this machine would make a kind cluster fail, found before anything is made.
 
 mod gpus;
+mod image;
 mod judge;
 mod machine;
 mod proxies;
@@ -12,12 +13,13 @@ mod wanted;
 
 pub(super) use gpus::finding as gpu_finding;
 pub use gpus::{GpuGroup, WantedGpus, check_gpus};
+pub use image::ImageSight;
 pub use judge::{GET_KIND, judge, size};
 pub use machine::{Inotify, Machine};
 pub use proxies::{Proxies, Proxy};
 pub use routes::Route;
 pub use sight::{EngineSight, Holder, KindSight, Obstacle, Sight, sight};
-pub use wanted::{Wanted, WantedPort, network};
+pub use wanted::{Wanted, WantedImage, WantedPort, network};
 
 use crate::base::{Change, ChangeKind, Note};
 use crate::flow::Flow;
@@ -49,6 +51,12 @@ pub struct Finding {
 /// machine that works.
 pub async fn check(local: &Local, wanted: &Wanted, flow: &Flow) -> Vec<Finding> {
     judge(&sight(local, wanted, flow).await, wanted)
+}
+
+/// What the cluster of one profile stumbles over on a machine of which `seen` is known: its ports and its image.
+pub async fn check_profile(local: &Local, wanted: &Wanted, seen: &Sight, flow: &Flow) -> Vec<Finding> {
+    let sight = sight::of_profile(local, wanted, seen, flow).await;
+    judge::profile_findings(&sight, wanted)
 }
 
 /// What `findings` add to a plan: conflicts of what would fail, and notes of the rest.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::machine::{self, Machine};
-use super::{Proxies, Wanted, WantedGpus, WantedPort};
+use super::{ImageSight, Proxies, Wanted, WantedGpus, WantedPort, image};
 use crate::base::{AddressRange, Fault};
 use crate::containers::{Engine, EngineKind, Info, Publisher};
 use crate::flow::Flow;
@@ -25,6 +25,8 @@ pub struct Sight {
     pub engine: Result<EngineSight, Fault>,
     /// The program `kind`.
     pub kind: KindSight,
+    /// The node image.
+    pub image: ImageSight,
     /// What the kernel tells.
     pub machine: Machine,
     /// The wanted ports that cannot be had.
@@ -110,15 +112,24 @@ pub async fn sight(local: &Local, wanted: &Wanted, flow: &Flow) -> Sight {
         Some(gpus) if engine.is_ok() => gpu_sight(local, gpus, wanted.kubernetes, &kind).await,
         _ => None,
     };
+    let image = image::look(found.as_ref().ok().filter(|_| engine.is_ok()), wanted, &kind, flow).await;
     Sight {
         engine,
         kind,
+        image,
         machine: Machine::look(),
         obstacles,
         missing_mounts: wanted.mounts.iter().filter(|folder| !folder.exists()).cloned().collect(),
         proxies: local.proxies.clone(),
         gpus,
     }
+}
+
+/// Looks at what one profile asks for besides, on a machine of which `seen` is known.
+pub(super) async fn of_profile(local: &Local, wanted: &Wanted, seen: &Sight, flow: &Flow) -> Sight {
+    let found = local.engine.find().map(|engine| engine.patient(PATIENCE)).ok();
+    let image = image::look(found.as_ref(), wanted, &seen.kind, flow).await;
+    Sight { image, obstacles: obstacles(found.as_ref(), wanted).await, ..seen.clone() }
 }
 
 /// Looks at the GPUs as nodes would see them. Starting a container may take longer than an answer does.

@@ -34,6 +34,7 @@ fn good() -> Sight {
     Sight {
         engine: Ok(engine()),
         kind: KindSight::Found { version: "0.33.0".to_string(), minor: (0, 33), path: "/bin/kind".into() },
+        image: ImageSight::Unknown,
         machine: Machine {
             is_linux: true,
             inotify: Some(inotify),
@@ -189,6 +190,44 @@ fn kind_has_to_be_there_and_young_enough_for_the_kubernetes() {
         told(&Sight { kind: KindSight::Missing, ..good() }, &usual()),
         ["fail kind: not found on PATH"]
     );
+}
+
+#[test]
+fn a_node_image_of_another_kubernetes_is_refused_with_what_to_write() {
+    let wanted = |kubernetes: (u32, u32)| Wanted {
+        kubernetes,
+        image: WantedImage::Named("own:v1".to_string()),
+        ..usual()
+    };
+    let of = |version: &str, minor: (u32, u32), kubernetes: (u32, u32)| {
+        let image = ImageSight::Has { version: version.to_string(), minor };
+        judge(&Sight { image, ..good() }, &wanted(kubernetes))
+    };
+    assert_eq!(of("v1.36.3", (1, 36), (1, 36)), []);
+    let findings = of("v1.36.3", (1, 36), (1, 35));
+    assert_eq!((findings[0].level, findings[0].what.as_str()), (Level::Fail, "node image own:v1"));
+    assert_eq!(findings[0].found, "it has Kubernetes v1.36.3, and the profile says 1.35");
+    assert!(findings[0].remedy.starts_with("write `version: \"1.36\"` under"), "{findings:?}");
+    // No profile can say that.
+    assert_eq!(of("v1.20.0", (1, 20), (1, 36))[0].remedy, "name an image of Kubernetes 1.36");
+}
+
+#[test]
+fn a_kubernetes_without_an_image_for_this_kind_is_refused_before_anything_is_made() {
+    let fault =
+        Fault::new(FaultKind::Invalid, "choose a node image", "berth knows others").hint("declare one");
+    let sight = Sight { image: ImageSight::None(fault), ..good() };
+    let wanted = Wanted { kubernetes: (1, 33), ..usual() };
+    let findings = judge(&sight, &wanted);
+    assert_eq!(findings[0].level, Level::Fail);
+    assert_eq!(findings[0].what, "node image for Kubernetes 1.33");
+    assert_eq!(
+        (findings[0].found.as_str(), findings[0].remedy.as_str()),
+        ("berth knows others", "declare one")
+    );
+    // A kind that has to be replaced anyway brings other images.
+    let old = Sight { kind: KindSight::Missing, ..sight };
+    assert!(judge(&old, &wanted).iter().all(|finding| finding.what == "kind"));
 }
 
 #[test]

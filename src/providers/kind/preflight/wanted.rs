@@ -18,6 +18,8 @@ pub struct Wanted {
     pub network: String,
     /// The Kubernetes minor.
     pub kubernetes: (u32, u32),
+    /// The node image.
+    pub image: WantedImage,
     /// Control planes.
     pub control_planes: u64,
     /// Workers.
@@ -30,6 +32,17 @@ pub struct Wanted {
     pub mounts: Vec<PathBuf>,
     /// GPUs of this machine.
     pub gpus: Option<WantedGpus>,
+}
+
+/// The node image of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WantedImage {
+    /// No cluster is asked for yet.
+    Any,
+    /// Nobody named one: berth's own for this Kubernetes and kind.
+    OfTable,
+    /// The profile names it, or the user for all clusters of this machine.
+    Named(String),
 }
 
 /// A port of this machine that a node is to have.
@@ -49,6 +62,7 @@ impl Wanted {
             cluster: String::new(),
             network: network.to_string(),
             kubernetes: crate::profile::NEWEST,
+            image: WantedImage::Any,
             control_planes: 1,
             workers: 0,
             ports: Vec::new(),
@@ -71,6 +85,10 @@ impl Wanted {
             cluster: environment.name.clone(),
             network: network(local).to_string(),
             kubernetes: environment.kubernetes,
+            image: match spec.image.clone().or_else(|| local.kind.image.clone()) {
+                Some(image) => WantedImage::Named(image),
+                None => WantedImage::OfTable,
+            },
             control_planes: u64::from(spec.control_planes),
             workers: environment.node_groups.iter().map(|group| u64::from(count(group))).sum(),
             ports: ports.collect(),
