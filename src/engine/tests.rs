@@ -319,6 +319,19 @@ async fn what_only_had_to_become_ready_was_not_stopped_by_a_signal() {
 }
 
 #[tokio::test]
+async fn what_was_made_and_could_not_be_looked_at_after_a_signal_was_not_stopped() {
+    let observed = vec![Differs("quota"), Fails(FaultKind::Cancelled)];
+    let (tenants, _) = Scripted::new("tenants", vec![], observed);
+    let (records, _) = Scripted::new("records", vec![], vec![Fails(FaultKind::Cancelled)]);
+    let mut graph = Graph::new();
+    graph.add(tenants, Removal::Itself);
+    graph.add(records, Removal::Itself);
+    let outcome = converge(&graph, &run()).await;
+    assert_eq!(outcome.not_ready.len(), 1, "{outcome:?}");
+    assert_eq!(outcome.failed[0].0, ResourceId::new("records"));
+}
+
+#[tokio::test]
 async fn what_goes_with_its_cluster_is_gone_only_when_that_is() {
     let observed = |cluster: Vec<Observation>| {
         let (cluster, _) = Scripted::new("cluster/x", vec![], cluster);

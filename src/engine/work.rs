@@ -81,7 +81,12 @@ impl<'a> Work<'a> {
         let mut taken: Vec<Vec<Change>> = Vec::new();
         let mut waited = false;
         loop {
-            let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
+            let seen = match self.telling.alive(self.node.resource.observe(&self.cx)).await {
+                Err(fault) if fault.kind == FaultKind::Cancelled && !taken.is_empty() => {
+                    return Ok(Ended::NotReady("accepted, and not looked at again".to_string()));
+                }
+                seen => seen?,
+            };
             // The receiver lives as long as the scheduler that polls this work.
             self.shared.publish.unbounded_send(seen.outputs.clone()).ok();
             match (seen.state, seen.step) {

@@ -129,7 +129,9 @@ fn works(page: &str) {
     let finished = home.bash(&blocks.concat());
     assert_eq!(finished.code, Some(0), "{page}: {}", finished.said());
     let left = home.0.run(&["list", "--output", "json"]);
-    let listed: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    let mut listed: serde_json::Value = serde_json::from_str(&left.stdout).unwrap();
+    // Labs of others on this machine are known by their marks alone.
+    listed["environments"].as_array_mut().unwrap().retain(|one| one["profile"].is_string());
     assert_eq!(listed["environments"], serde_json::json!([]), "{page} leaves one behind: {}", left.said());
 }
 

@@ -127,7 +127,7 @@ fn an_image_is_saved_once_and_sent_only_to_nodes_that_lack_it() {
 fn a_cluster_of_somebody_else_gets_no_images() {
     for (owner, whose) in [
         (None, "somebody else made it"),
-        (Some("other123"), "it is environment lab of another profile, with the id other123"),
+        (Some("other123"), "it is environment lab of a profile with the id other123"),
     ] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let shim = engine_with_lab_of(owner, "docker", "docker-20.10", folder.path())
