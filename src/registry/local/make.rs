@@ -1,9 +1,9 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::store::{LABEL, Role, Store};
+use super::store::{LABEL, Origin, Role, Store};
 use super::volume;
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Owner};
 use crate::containers::{Engine, EngineKind};
 use crate::engine::{Cx, Step};
 use crate::flow::Tally;
@@ -12,6 +12,7 @@ use crate::os::Finished;
 /// Makes and starts containers of registries.
 pub(super) struct Make {
     pub(super) tasks: Vec<Task>,
+    pub(super) owner: Owner,
     pub(super) engine: Engine,
 }
 
@@ -41,11 +42,12 @@ impl Step for Make {
         Self: 'a,
     {
         async move {
-            let Self { tasks, engine } = *self;
+            let Self { tasks, owner, engine } = *self;
+            let origin = Origin { by: owner, at: cx.clock.now() };
             let (all, mut tally) = (tasks.len(), Tally::new(tasks.len(), "registries started"));
             let work = |task: Task| {
-                let engine = &engine;
-                async move { task.take(engine).await }
+                let (engine, origin) = (&engine, &origin);
+                async move { task.take(engine, origin).await }
             };
             cx.flow.each(tasks, all, &mut tally, work).await.map(drop)
         }
@@ -54,9 +56,9 @@ impl Step for Make {
 }
 
 impl Task {
-    async fn take(&self, engine: &Engine) -> Result<(), Fault> {
+    async fn take(&self, engine: &Engine, origin: &Origin) -> Result<(), Fault> {
         match self.act {
-            Act::Make => make(&self.store, None, engine).await,
+            Act::Make => make(&self.store, None, origin, engine).await,
             Act::Start => {
                 let name = self.store.name();
                 if engine.run(&format!("start `{name}`"), ["start", name.as_str()]).await?.succeeded() {
@@ -64,11 +66,11 @@ impl Task {
                 }
                 // It may be on a network that has gone: what it keeps is in its volume, not in it.
                 remove(&name, engine).await?;
-                make(&self.store, None, engine).await
+                make(&self.store, None, origin, engine).await
             }
             Act::Remake => {
                 remove(&self.store.name(), engine).await?;
-                make(&self.store, None, engine).await
+                make(&self.store, None, origin, engine).await
             }
         }
     }
@@ -91,15 +93,26 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
 
 /// Makes the container of `store` anew, on `network` alone: for an engine whose containers stay where they were made.
 /// Its images are in the volume all the time.
-pub(super) async fn move_to(store: &Store, network: &str, engine: &Engine) -> Result<(), Fault> {
+pub(super) async fn move_to(
+    store: &Store,
+    network: &str,
+    origin: &Origin,
+    engine: &Engine,
+) -> Result<(), Fault> {
     remove(&store.name(), engine).await?;
-    make(store, Some(network), engine).await
+    make(store, Some(network), origin, engine).await
 }
 
-async fn make(store: &Store, network: Option<&str>, engine: &Engine) -> Result<(), Fault> {
-    let is_new = volume::make(&store.name(), &store.mark(), engine).await?;
+/// Makes the container of `store`, on `network` if not on the engine's own. One that somebody made meanwhile will do.
+pub(super) async fn make(
+    store: &Store,
+    network: Option<&str>,
+    origin: &Origin,
+    engine: &Engine,
+) -> Result<(), Fault> {
+    let is_new = volume::make(&store.name(), &origin.labels(&store.mark()), engine).await?;
     // Its image may have to be pulled first, which takes as long as it takes.
-    let finished = engine.program().args(store.run(network)).run().await?;
+    let finished = engine.program().args(store.run(network, origin)).run().await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
     if finished.succeeded() || is_name_taken(&finished) {
         return Ok(());

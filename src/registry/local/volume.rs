@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::store::LABEL;
@@ -31,14 +33,28 @@ pub(super) async fn look(name: &str, engine: &Engine) -> Result<Volume, Fault> {
     Ok(if found[0]["Labels"][LABEL].is_string() { Volume::Ours } else { Volume::Foreign })
 }
 
-/// Makes the volume `name` with the label `mark`, unless it is there. Whether it was made.
-pub(super) async fn make(name: &str, mark: &str, engine: &Engine) -> Result<bool, Fault> {
+/// The volumes of registries that carry `label`, by name: what they are for.
+pub(super) async fn with(label: &str, engine: &Engine) -> Result<BTreeMap<String, String>, Fault> {
+    let filter = format!("label={label}");
+    let listed =
+        engine.call("list volumes", ["volume", "ls", "--quiet", "--filter", filter.as_str()]).await?;
+    let mut found = BTreeMap::new();
+    for name in listed.stdout.split_whitespace() {
+        let finished = engine.run("look at a volume", ["volume", "inspect", name]).await?;
+        let value: Value = serde_json::from_str(&finished.stdout).unwrap_or_default();
+        found.extend(value[0]["Labels"][LABEL].as_str().map(|mark| (name.to_string(), mark.to_string())));
+    }
+    Ok(found)
+}
+
+/// Makes the volume `name` with `labels`, unless it is there. Whether it was made.
+pub(super) async fn make(name: &str, labels: &[String], engine: &Engine) -> Result<bool, Fault> {
     match look(name, engine).await? {
         Volume::Ours => Ok(false),
         Volume::Absent => {
-            let label = format!("{LABEL}={mark}");
             let attempted = format!("make volume `{name}`");
-            engine.call(&attempted, ["volume", "create", "--label", label.as_str(), name]).await?;
+            let labels = labels.iter().flat_map(|label| ["--label", label.as_str()]);
+            engine.call(&attempted, ["volume", "create"].into_iter().chain(labels).chain([name])).await?;
             Ok(true)
         }
         Volume::Foreign => {
