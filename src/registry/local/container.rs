@@ -205,9 +205,13 @@ impl LocalRegistry {
 impl Findings {
     fn foreign(&mut self, store: &Store, engine: &Engine) {
         let name = store.name();
+        let other = match store.role {
+            Role::Own(_) => "choose another `registry.local.port`, or ",
+            Role::Cache(_) => "",
+        };
         let why = format!(
-            "there is a container `{name}` that berth did not make: remove it (`{} rm --force {name}`), or choose \
-             another `registry.local.port`",
+            "there is a container `{name}` that berth did not make: {other}give it another name, which loses nothing \
+             (`{} rename {name} NAME`)",
             engine.kind()
         );
         self.changes.push(Change::new(ChangeKind::Conflict, store.title()).because(why));

@@ -91,7 +91,9 @@ impl Going {
     }
 
     async fn find(&self, engine: &Engine, cx: &Cx) -> Result<Vec<Found>, Fault> {
-        let containers = engine.containers_with(LABEL).await?;
+        let mut containers = engine.containers_with(LABEL).await?;
+        // What goes here goes for the label alone.
+        containers.retain(|container| container.labels.contains_key(LABEL));
         let users = users(engine, &containers).await?;
         let made_here = volume::with(&Origin::label_of(&self.lab.owner), engine).await?;
         let idle = Idle { lab: &self.lab, claims: &self.claims, users: &users, now: cx.clock.now() };
