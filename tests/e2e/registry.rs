@@ -1,6 +1,7 @@
 //! The registry of this machine: pushed to by docker through berth's credential helper, pulled from by the
 //! nodes of two labs, and gone with the last of them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::lab::Lab;
@@ -116,6 +117,51 @@ fn what_is_pushed_runs_in_both_labs_and_the_registry_goes_with_the_last() {
     run_pod(&one, "fifth", &reference);
     one.berth("down", &["--yes", "--registries"]).expect(0);
     assert!(!is_there(&one, "container", &registry) && !is_there(&one, "volume", &registry));
+}
+
+#[test]
+fn a_registry_goes_that_the_profile_names_no_more_and_stays_for_another_owner() {
+    let Some(mut lab) = Lab::start("reg-moves") else { return };
+    let (old, new) = (lab.port(0), lab.port(1));
+    for port in [old, new] {
+        lab.removes(&container(port));
+    }
+    lab.profile(&profile(old));
+    lab.berth("up", &["--yes"]).expect(0);
+
+    // Another port: the old one goes with `up`, and its images stay.
+    lab.profile(&profile(new));
+    let planned = lab.berth("plan", &[]).expect(0).stdout;
+    assert!(planned.contains(&format!("delete   local/nodes: registry `localhost:{old}`")), "{planned}");
+    lab.berth("up", &["--yes"]).expect(0);
+    assert!(!is_there(&lab, "container", &container(old)) && is_there(&lab, "volume", &container(old)));
+    assert!(is_there(&lab, "container", &container(new)));
+    let node = lab.nodes().remove(0);
+    let known = lab.docker_says(&["exec", &node, "ls", "/etc/containerd/certs.d"]);
+    assert!(!known.contains(&old.to_string()) && known.contains(&new.to_string()), "{known}");
+
+    // A profile of the same name that is somebody else's takes nothing.
+    let path = lab.profile(&profile(new));
+    let own = fs::read_to_string(&path).expect("just written");
+    fs::write(&path, other_owner(&own)).expect("the folder is ours");
+    let down = lab.berth("down", &["--yes"]);
+    assert!(down.said().contains("of another profile"), "{}", down.said());
+    assert!(is_there(&lab, "container", &container(new)));
+    fs::write(&path, own).expect("the folder is ours");
+
+    // No registry any more: it goes too, and the last `down` takes all images.
+    lab.profile("cluster: {kind: {}}\n");
+    lab.berth("up", &["--yes"]).expect(0);
+    assert!(!is_there(&lab, "container", &container(new)));
+    lab.berth("down", &["--yes", "--registries"]).expect(0);
+    assert!(!is_there(&lab, "volume", &container(old)) && !is_there(&lab, "volume", &container(new)));
+}
+
+/// The same profile with another id.
+fn other_owner(profile: &str) -> String {
+    let with_id =
+        |line: &str| if line.starts_with("id:") { "id: zzzzzzzz".to_string() } else { line.to_string() };
+    profile.lines().map(with_id).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 #[test]

@@ -38,6 +38,8 @@ struct Concern {
     was_used: bool,
     /// Whether the profile names it.
     is_declared: bool,
+    /// Whether the lab made it.
+    is_made_here: bool,
 }
 
 /// A registry of the lab, as it is found.
@@ -53,7 +55,12 @@ struct Found {
 impl Going {
     /// What goes with `lab`, whose profile declares `stores`.
     pub(super) fn new(stores: &[Store], lab: Lab, claims: Claims, images: bool) -> Self {
-        let concern = |store: &Store| Concern { mark: store.mark(), was_used: false, is_declared: true };
+        let concern = |store: &Store| Concern {
+            mark: store.mark(),
+            was_used: false,
+            is_declared: true,
+            is_made_here: false,
+        };
         let concerned = stores.iter().map(|store| (store.name(), concern(store))).collect();
         let port = stores.iter().find_map(|store| match store.role {
             Role::Own(port) => Some(port),
@@ -83,7 +90,7 @@ impl Going {
             if found.container.is_some() {
                 make::remove(&found.name, engine).await?;
             }
-            if self.images {
+            if found.images_go(self.images) {
                 volume::remove(&found.name, engine).await?;
             }
         }
@@ -105,14 +112,16 @@ impl Going {
                 let was_used = users.is_some_and(|users| users.iter().any(|user| self.lab.is(user)));
                 let is_left = users.is_none() && idle.why_it_stays(container, false)?.is_none();
                 if was_used || is_left {
-                    let concern = Concern { mark, was_used: false, is_declared: false };
+                    let is_made_here =
+                        Origin::of(container).is_some_and(|origin| origin.by == self.lab.owner);
+                    let concern = Concern { mark, was_used: false, is_declared: false, is_made_here };
                     concerned.entry(container.name.clone()).or_insert(concern).was_used |= was_used;
                 }
             }
             for (name, mark) in made_here {
                 let is_there = containers.iter().any(|container| container.name == name);
                 if !is_there && !users.contains_key(&name) {
-                    let concern = Concern { mark, was_used: false, is_declared: false };
+                    let concern = Concern { mark, was_used: false, is_declared: false, is_made_here: true };
                     concerned.entry(name).or_insert(concern);
                 }
             }
@@ -131,13 +140,25 @@ impl Going {
     }
 }
 
+impl Concern {
+    /// Whether its images are the lab's to remove: what others left behind keeps them.
+    fn is_of_the_lab(&self) -> bool {
+        self.was_used || self.is_declared || self.is_made_here
+    }
+}
+
 impl Found {
     fn title(&self) -> String {
         self.container.as_ref().map_or_else(|| title(&self.name, &self.concern.mark), title_of)
     }
 
     fn goes(&self, images: bool) -> bool {
-        self.stays.is_none() && (self.container.is_some() || (images && self.volume == Volume::Ours))
+        self.stays.is_none()
+            && (self.container.is_some() || (self.images_go(images) && self.volume == Volume::Ours))
+    }
+
+    fn images_go(&self, images: bool) -> bool {
+        images && self.concern.is_of_the_lab()
     }
 
     /// What stays of it, and why; and what goes that the lab's profile does not name.
@@ -153,9 +174,9 @@ impl Found {
             let text = format!("{} goes too: no lab uses it any more", self.title());
             notes.push(Note::new("left behind", text));
         }
-        if !images && self.volume == Volume::Ours {
-            let text =
-                format!("images of {}: volume `{}`; `--registries` removes it", self.title(), self.name);
+        if !self.images_go(images) && self.volume == Volume::Ours {
+            let how = if self.concern.is_of_the_lab() { "; `--registries` removes it" } else { "" };
+            let text = format!("images of {}: volume `{}`{how}", self.title(), self.name);
             notes.push(Note::new("kept", text));
         }
         notes

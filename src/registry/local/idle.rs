@@ -45,13 +45,16 @@ impl Idle<'_> {
         if let Some(why) = self.why_images_stay(&container.name)? {
             return Ok(Some(why));
         }
-        // A run of another user of this machine tells nothing but what it made.
-        let young = Origin::of(container).filter(|origin| {
-            origin.by != self.lab.owner && self.now.duration_since(origin.at) < LONGEST_START
-        });
-        Ok(young.filter(|_| !was_used).map(|origin| {
-            format!("`{}` made it {} ago", origin.by.environment, minutes(self.now.duration_since(origin.at)))
-        }))
+        if was_used {
+            return Ok(None);
+        }
+        // A run of another user of this machine tells nothing but what it made; an earlier berth not even that.
+        let Some(origin) = Origin::of(container) else {
+            return Ok(Some("it does not say which lab made it, nor when".to_string()));
+        };
+        let age = self.now.duration_since(origin.at);
+        let is_young = origin.by != self.lab.owner && age < LONGEST_START;
+        Ok(is_young.then(|| format!("`{}` made it {} ago", origin.by.environment, minutes(age))))
     }
 }
 
@@ -95,11 +98,15 @@ mod tests {
 
     /// Why one that `environment` made stays, `after` so long, when `one` goes.
     fn why(environment: &str, after: SignedDuration, was_used: bool) -> Option<String> {
+        why_this(&made_by(environment), after, was_used)
+    }
+
+    fn why_this(container: &Container, after: SignedDuration, was_used: bool) -> Option<String> {
         let lab = Lab { cluster: "one".to_string(), owner: owner("one") };
         let claims = Claims::new(Path::new("/nowhere"), "/nowhere/lock".into(), &lab);
         let now = Timestamp::UNIX_EPOCH + after;
         let idle = Idle { lab: &lab, claims: &claims, users: &BTreeMap::new(), now };
-        idle.why_it_stays(&made_by(environment), was_used).expect("nobody claims anything")
+        idle.why_it_stays(container, was_used).expect("nobody claims anything")
     }
 
     #[test]
@@ -108,6 +115,10 @@ mod tests {
         assert_eq!(why("other", soon, false).as_deref(), Some("`other` made it 2 minutes ago"));
         assert_eq!(why("other", late, false), None);
         assert_eq!(why("one", soon, false), None);
+        let mut unsigned = made_by("other");
+        unsigned.labels.clear();
+        assert!(why_this(&unsigned, late, false).is_some());
+        assert_eq!(why_this(&unsigned, late, true), None);
         // Its nodes led to it: it was no secret of the other one.
         assert_eq!(why("other", soon, true), None);
     }
