@@ -7,12 +7,13 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
 use super::claim::{Claim, Claims};
+use super::elsewhere::out_of_reach;
 use super::going::Going;
 use super::http;
 use super::make::{Act, Make, Task};
 use super::port::{self, Holder, Port};
 use super::store::{Role, Store, host, stores};
-use super::users::Lab;
+use super::users::{Lab, nodes};
 use super::verdict::{Differs, Verdict, judge};
 use crate::base::{Change, ChangeKind, Fault, FieldChange, Note, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
@@ -144,6 +145,12 @@ impl LocalRegistry {
                 Port::Registry(by) => {
                     findings.there += 1;
                     findings.notes.push(not_ours(number, &by));
+                    // Once there are nodes, one of them is asked.
+                    if nodes(&self.lab.cluster, engine).await?.is_empty()
+                        && let Some(why) = out_of_reach(number, &by, engine).await?
+                    {
+                        findings.notes.push(Note::new("warning", why));
+                    }
                     return Ok(());
                 }
                 Port::Taken(by) => {
