@@ -1,5 +1,5 @@
 """Measures berth and writes a page: bench.py BERTH TOOLS HELM PAGE [PART …]. Called by scripts/bench.
-With parts (start-up, lab, tenants, addons) it prints their tables and leaves the page alone.
+With parts (start-up, lab, tenants, addons, kind, images) it prints their tables and leaves the page alone.
 
 Times are medians; each line says of how many runs. Requests are counted by the API server's audit log,
 bytes by a TCP relay on 127.0.0.1 between client and API server, memory by the kernel (VmHWM)."""
@@ -37,9 +37,9 @@ def say(text):
 class Run:
     """One program from start to end."""
 
-    def __init__(self, arguments, home, check=True):
+    def __init__(self, arguments, home, check=True, more=None):
         began = time.monotonic()
-        environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
+        environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1", **(more or {})}
         process = subprocess.Popen(
             [str(argument) for argument in arguments],
             env=environment, cwd=home, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -419,7 +419,7 @@ def machine():
 
 def main():
     about, rows, tables = machine(), [], {}
-    parts = PARTS or ["start-up", "lab", "tenants", "addons"]
+    parts = PARTS or ["start-up", "lab", "tenants", "addons", "kind", "images"]
     work = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench-"))
     # Ended by a signal, it takes its cluster away too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -432,6 +432,12 @@ def main():
             lab(work, rows)
         if "tenants" in parts or "addons" in parts:
             side_by_side(work, tables, parts)
+        if "kind" in parts:
+            import bench_kind
+            tables["kind"] = bench_kind.measure(sys.modules[__name__], work)
+        if "images" in parts:
+            import bench_images
+            tables["images"] = bench_images.measure(sys.modules[__name__], work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     table = "| What | Runs | Median | Target | Peak memory |\n|---|---:|---:|---:|---:|\n"
@@ -442,6 +448,10 @@ def main():
         page += TENANTS + tables["tenants"]
     if "addons" in tables:
         page += ADDONS + tables["addons"]
+    if "kind" in tables:
+        page += KIND + tables["kind"]
+    if "images" in tables:
+        page += IMAGES + tables["images"]
     if PARTS:
         print(page)
         return
@@ -465,6 +475,20 @@ berth has them as addons of the user's own, helm as one chart with everything in
 Left out, for everybody: webhook configurations, the custom resources that they guard, and the APIService, since nothing answers them on simulated nodes. \
 helm and kubectl wait for nothing here; `berth up` goes on until all pods run. \
 Targets: first install accepted in a third of helm's time, no change in a fifth of both; no write and one LIST for each kind in the second `berth up`.
+"""
+KIND = """
+## A lab on kind, beside a script
+
+The same lab of one control plane and two workers, with a registry, metrics-server, Traefik, MetalLB and two tenants, from nothing and again without change \
+(`scripts/bench kind`): by `berth up`, and by a script of kind, docker, helm and kubectl that applies the same objects and is safe to run again. \
+The images are in the node image; kind's own time is taken by a wrapper of it. \
+berth also checks the machine, plans, chooses a free range of addresses and finds out whether network policies act; the script is told a range.
+"""
+IMAGES = """
+## Images into the nodes, beside kind
+
+An image of 500 MB of random bytes in five layers, from Docker into the three nodes of a lab that lack it, and again (`scripts/bench images`): \
+by `berth image load` and by `kind load docker-image`, in turn.
 """
 
 

@@ -106,7 +106,7 @@ pub enum AddonError {
     },
     /// A folder or file cannot be read.
     #[error(transparent)]
-    Unreadable(#[from] Fault),
+    Unreadable(Box<Fault>),
 }
 
 impl AddonError {
@@ -184,11 +184,17 @@ impl AddonError {
     }
 }
 
+impl From<Fault> for AddonError {
+    fn from(fault: Fault) -> Self {
+        Self::Unreadable(Box::new(fault))
+    }
+}
+
 impl From<AddonError> for Fault {
     fn from(error: AddonError) -> Self {
         let (hint, reason, path) = (error.hint(), error.to_string(), error.path());
         let fault = match error {
-            AddonError::Unreadable(fault) => return fault,
+            AddonError::Unreadable(fault) => return *fault,
             _ => Fault::new(FaultKind::Invalid, "render the addons", reason),
         };
         let fault = Fault { in_profile: path, ..fault };

@@ -252,6 +252,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_in_both_ways_is_one_image_and_a_bare_tag_no_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let blob = |hash: &str| format!("blobs/sha256/{hash}");
+        let other = "0".repeat(64);
+        let descriptor = |hash: &str, name: &str| json!({"digest": format!("sha256:{hash}"), "annotations": {REF_NAME: name}});
+        let oci = json!({"config": {"digest": format!("sha256:{CONFIG}")}}).to_string().into_bytes();
+        let docker = json!([{"Config": blob(CONFIG), "RepoTags": ["hello:v1"], "Layers": []}]);
+        let both = |with_docker: bool| {
+            let index = json!({"manifests": [descriptor(MANIFEST, "v1"), descriptor(&other, "v2")]});
+            let (manifest, other) = (blob(MANIFEST), blob(&other));
+            let mut parts = vec![
+                (manifest, oci.clone()),
+                (other, b"{}".to_vec()),
+                (blob(CONFIG), b"{}".to_vec()),
+                ("index.json".to_string(), index.to_string().into_bytes()),
+            ];
+            if with_docker {
+                parts.push(("manifest.json".to_string(), docker.to_string().into_bytes()));
+            }
+            let parts: Vec<(&str, Vec<u8>)> =
+                parts.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+            Archive::open(&write(folder.path(), &parts)).expect("whole").images.expect("not compressed")
+        };
+        let ids = vec![format!("sha256:{CONFIG}"), format!("sha256:{MANIFEST}")];
+        let hello = ArchivedImage { names: vec!["docker.io/library/hello:v1".to_string()], ids };
+        assert_eq!(both(true), [hello]);
+        assert!(both(false).iter().all(|image| image.names.is_empty()));
+    }
+
+    #[test]
     fn what_is_broken_is_said_before_anything_is_sent() {
         assert!(refused(&[("etc/passwd", b"root".to_vec())]).contains("no archive of images"));
         let without_layer: Vec<_> =

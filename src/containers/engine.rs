@@ -42,6 +42,19 @@ impl EngineKind {
         }
     }
 
+    /// What helps when the disk is full on which it keeps images and containers.
+    pub fn how_to_make_room(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "make room: `docker system df` shows what takes it, `docker system prune` removes what is unused"
+            }
+            Self::Podman => {
+                "make room: `podman system df` shows what takes it, `podman system prune` removes what is unused"
+            }
+            Self::Nerdctl => "make room: `nerdctl system prune` removes what is unused",
+        }
+    }
+
     /// The command that pushes to a registry of this machine, which has no TLS: only Podman has to be told.
     pub fn push(self) -> &'static str {
         match self {

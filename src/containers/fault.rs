@@ -111,15 +111,7 @@ impl Meaning {
             (Self::Forbidden, EngineKind::Nerdctl) => {
                 Some("run containerd without root: `containerd-rootless-setuptool.sh install`")
             }
-            (Self::Full, EngineKind::Docker) => Some(
-                "make room: `docker system df` shows what takes it, `docker system prune` removes what is unused",
-            ),
-            (Self::Full, EngineKind::Podman) => Some(
-                "make room: `podman system df` shows what takes it, `podman system prune` removes what is unused",
-            ),
-            (Self::Full, EngineKind::Nerdctl) => {
-                Some("make room: `nerdctl system prune` removes what is unused")
-            }
+            (Self::Full, engine) => Some(engine.how_to_make_room()),
             (Self::TooOld, _) => Some("install a newer version of it"),
             (Self::Missing | Self::OtherPlatform | Self::Other, _) => None,
         }

@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn names_are_in_full_whatever_the_engine_calls_them() {
         let value = json!({"Id": "8c763776351868fbf235aa6aa2c5da20d87fc31175c3abf0f30ac5738655fe0e",
-            "RepoTags": ["hello:v1", "<none>:<none>", "localhost/hello:v1"],
+            "RepoTags": ["hello:v1", "<none>:<none>", "localhost/hello:v1",
+                "hello@sha256:54fbdac2f4c2819b93e82d29268e31aaad64155e6627901c7d1b9ce727e15ade"],
             "RepoDigests": ["registry:5000/hello@sha256:54fbdac2f4c2819b93e82d29268e31aaad64155e6627901c7d1b9ce727e15ade"],
             "Os": "linux", "Architecture": "amd64", "Size": 6_545_180});
         let image = EngineImage::of(&value, None);

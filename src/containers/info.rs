@@ -173,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_that_lacks_one_controller_limits_nothing_that_kubelets_need() {
+        let of_docker = |pids: bool| {
+            read(&format!(r#"{{"MemoryLimit": true, "PidsLimit": {pids}, "CPUShares": true}}"#)).limits
+        };
+        assert_eq!((of_docker(true), of_docker(false)), (true, false));
+        let of_podman = |all: &str| read(&format!(r#"{{"host": {{"cgroupControllers": [{all}]}}}}"#)).limits;
+        assert!(of_podman(r#""cpu", "memory", "pids""#) && !of_podman(r#""memory", "pids""#));
+    }
+
+    #[test]
     fn an_answer_of_the_client_alone_is_none() {
         let said = r#"{"ServerErrors":["Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"],"ClientInfo":{}}"#;
         let errors = Info::parse(said).expect("JSON").expect_err("no answer");

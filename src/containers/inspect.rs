@@ -90,10 +90,6 @@ pub struct EngineNetwork {
 impl Container {
     /// From one item of `docker container inspect`.
     pub(super) fn of(value: &Value) -> Self {
-        let texts = |value: &Value| -> BTreeMap<String, String> {
-            let all = value.as_object().into_iter().flatten();
-            all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
-        };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let word = text(&value["State"]["Status"]);
         let state = if word == "running" {
@@ -131,6 +127,12 @@ impl Container {
     pub fn runs(&self) -> bool {
         self.state == ContainerState::Running
     }
+}
+
+/// The texts of an object by key, such as labels.
+pub(super) fn texts(value: &Value) -> BTreeMap<String, String> {
+    let all = value.as_object().into_iter().flatten();
+    all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
 }
 
 /// The networks that a container is on. nerdctl calls them `unknown-eth0` and so on, and has their names in a label.

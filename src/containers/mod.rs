@@ -12,7 +12,10 @@ mod images;
 mod info;
 mod inspect;
 mod kind;
+#[cfg(test)]
+mod played;
 mod publishers;
+mod volumes;
 
 pub use archive::{Archive, ArchivedImage};
 pub use engine::{Engine, EngineKind, EngineSearch};

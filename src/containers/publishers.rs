@@ -45,7 +45,7 @@ impl Publisher {
     /// `None` without published ports.
     fn of(container: Container) -> Option<Self> {
         let cluster = container.kind_cluster().unwrap_or_default().to_string();
-        (!container.ports.is_empty()).then(|| Self {
+        (!container.ports.is_empty()).then_some(Self {
             container: container.name,
             cluster,
             ports: container.ports,

@@ -10,6 +10,7 @@ mod journal;
 mod resource;
 mod run;
 mod survey;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -19,3 +20,4 @@ pub use journal::Journal;
 pub use resource::{Cx, Output, Outputs, Resource, Seen, State, Step};
 pub use run::{Outcome, Run, converge, converge_seen, remove};
 pub use survey::{Look, Observed, Survey, survey};
+pub use telling::Telling;

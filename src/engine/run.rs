@@ -10,8 +10,9 @@ use super::event::{EventKind, Events, milliseconds};
 use super::graph::{Graph, Need, Node, Removal};
 use super::resource::{Cx, Outputs, State};
 use super::survey::{Look, Survey};
+use super::telling::Telling;
 use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, ResourceId};
-use crate::flow::{Flow, Notice};
+use crate::flow::Flow;
 
 /// The pauses between two observations.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -116,7 +117,7 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                             Direction::Up => work.raise().await,
                             Direction::Down => work.remove(look, survey).await,
                         };
-                        let result = result.map_err(|fault| work.explained(fault));
+                        let result = result.map_err(|fault| work.telling.explained(fault));
                         (index, work, result)
                     });
                 }
@@ -129,26 +130,19 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
         tokio::select! {
             Some((index, work, result)) = running.next() => {
                 let id = nodes[index].resource.id().clone();
-                let took = work.began.elapsed();
+                let took = work.telling.took();
+                work.telling.end(result.as_ref().copied());
                 outcome.changed |= *lock(&work.changed);
                 outcome.accepted = outcome.accepted.max(*lock(&work.accepted));
                 while let Ok(outputs) = published.try_recv() {
                     outcome.outputs.extend(&outputs);
                 }
                 match result {
-                    Ok(result) => {
-                        run.events.send(EventKind::Finished { resource: id.clone(), result, took_ms: milliseconds(took) });
+                    Ok(_) => {
                         fates.insert(index, Fate::Done);
                         outcome.done.push((id, took));
                     }
                     Err(fault) => {
-                        run.events.send(EventKind::Failed {
-                            resource: id.clone(),
-                            fault: fault.kind,
-                            reason: fault.to_string(),
-                            hint: fault.hint.clone(),
-                            took_ms: milliseconds(took),
-                        });
                         fates.insert(index, Fate::Failed);
                         outcome.failed.push((id, fault));
                     }
@@ -225,10 +219,7 @@ struct Work<'a> {
     cx: Cx,
     events: Events,
     publish: mpsc::UnboundedSender<Outputs>,
-    began: Instant,
-    status: Arc<Mutex<String>>,
-    /// What keeps it from being done, as far as was seen: told when its time is over.
-    hindrance: Arc<Mutex<Option<String>>>,
+    telling: Telling,
     changed: Mutex<bool>,
     run_began: Instant,
     accepted: Mutex<Option<Duration>>,
@@ -242,26 +233,13 @@ impl<'a> Work<'a> {
         outputs: Outputs,
         publish: mpsc::UnboundedSender<Outputs>,
     ) -> Self {
-        let id = node.resource.id().clone();
-        run.events.send(EventKind::Started { resource: id.clone() });
-        let status = Arc::new(Mutex::new(String::new()));
-        let hindrance = Arc::new(Mutex::new(None));
-        let flow = {
-            let (events, status, hindrance) =
-                (run.events.clone(), Arc::clone(&status), Arc::clone(&hindrance));
-            run.flow.reporting(move |notice| {
-                *lock(&hindrance) = Some(hindrance_of(&notice));
-                send_notice(&events, &id, &status, notice);
-            })
-        };
+        let telling = Telling::begin(node.resource.id().clone(), &run.events, &run.flow);
         Self {
             node,
-            cx: Cx { outputs, flow, clock: Arc::clone(&run.clock) },
+            cx: Cx { outputs, flow: telling.flow().clone(), clock: Arc::clone(&run.clock) },
             events: run.events.clone(),
             publish,
-            began: Instant::now(),
-            status,
-            hindrance,
+            telling,
             changed: Mutex::new(false),
             run_began,
             accepted: Mutex::new(None),
@@ -279,7 +257,7 @@ impl<'a> Work<'a> {
         let mut taken: Vec<Vec<Change>> = Vec::new();
         let mut waited = false;
         loop {
-            let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
+            let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
             // The receiver lives as long as the scheduler that polls this work.
             self.publish.unbounded_send(seen.outputs.clone()).ok();
             match (seen.state, seen.step) {
@@ -297,20 +275,20 @@ impl<'a> Work<'a> {
                         changes: counted(&seen.changes),
                     });
                     taken.push(seen.changes);
-                    if let Err(fault) = self.alive(step.take(&self.cx)).await {
+                    if let Err(fault) = self.telling.alive(step.take(&self.cx)).await {
                         *lock(&self.changed) = changed_before || !fault.untouched;
                         return Err(fault);
                     }
-                    *lock(&self.hindrance) = None;
-                    let took_ms = milliseconds(self.began.elapsed());
+                    self.telling.goes_on();
+                    let took_ms = milliseconds(self.telling.took());
                     *lock(&self.accepted) = Some(self.run_began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
                     pace = Pace::new();
                 }
                 (State::Progressing(status), None) => {
                     waited = true;
-                    self.progress(status);
-                    self.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
+                    self.telling.progress(status);
+                    self.telling.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
                 }
                 (State::Broken(reason), None) => return Err(broken(&attempted, &reason, &seen.changes)),
                 (State::Ready | State::Absent, None) => {
@@ -346,63 +324,23 @@ impl<'a> Work<'a> {
         let pace = Pace::new();
         let mut begun = false;
         loop {
-            let seen = self.alive(self.node.resource.observe(&self.cx)).await?;
+            let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
             self.publish.unbounded_send(seen.outputs.clone()).ok();
             if seen.state == State::Absent {
                 return Ok(if begun { "removed" } else { "absent" });
             }
             if begun {
-                self.progress(match seen.state {
+                self.telling.progress(match seen.state {
                     State::Progressing(status) => status,
                     _ => "going".to_string(),
                 });
-                self.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
+                self.telling.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;
             }
             if !begun || seen.more_to_remove {
                 self.cx.flow.check(&attempted)?;
                 *lock(&self.changed) = true;
                 begun = true;
-                self.alive(self.node.resource.delete(&self.cx)).await?;
-            }
-        }
-    }
-
-    /// A fault that says only that the time is over, with what was waited for.
-    fn explained(&self, fault: Fault) -> Fault {
-        match lock(&self.hindrance).as_ref() {
-            Some(hindrance) if fault.kind == FaultKind::Deadline => {
-                Fault { reason: format!("{}; seen last: {hindrance}", fault.reason), ..fault }
-            }
-            _ => fault,
-        }
-    }
-
-    fn progress(&self, status: String) {
-        *lock(&self.hindrance) = Some(status.clone());
-        let mut last = lock(&self.status);
-        if *last != status {
-            self.events.send(EventKind::Progressing { resource: self.id().clone(), status: status.clone() });
-            *last = status;
-        }
-    }
-
-    /// Waits for `work` and gives signs of life meanwhile: after 10 s, 30 s, then every 60 s.
-    async fn alive<T>(&self, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        let quiet = Flow::new(self.cx.flow.cancel().clone());
-        loop {
-            let passed = self.began.elapsed();
-            let next = next_heartbeat(passed);
-            tokio::select! {
-                result = &mut work => return result,
-                Ok(()) = quiet.pause(next.saturating_sub(passed), "wait") => {
-                    let status = lock(&self.status).clone();
-                    self.events.send(EventKind::Heartbeat {
-                        resource: self.id().clone(),
-                        since_ms: milliseconds(self.began.elapsed()),
-                        status,
-                    });
-                }
+                self.telling.alive(self.node.resource.delete(&self.cx)).await?;
             }
         }
     }
@@ -410,45 +348,6 @@ impl<'a> Work<'a> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn hindrance_of(notice: &Notice) -> String {
-    match notice {
-        Notice::Counted { done, total, unit } => format!("{done} of {total} {unit}"),
-        Notice::Waiting(text) => text.clone(),
-        Notice::Retrying { fault, .. } => fault.to_string(),
-    }
-}
-
-fn send_notice(events: &Events, id: &ResourceId, status: &Mutex<String>, notice: Notice) {
-    let resource = id.clone();
-    match notice {
-        Notice::Counted { done, total, unit } => {
-            *lock(status) = format!("{done} of {total} {unit}");
-            events.send(EventKind::Counted { resource, done, total, unit });
-        }
-        Notice::Waiting(text) => {
-            lock(status).clone_from(&text);
-            events.send(EventKind::Progressing { resource, status: text });
-        }
-        Notice::Retrying { fault, attempt, pause } => events.send(EventKind::Retrying {
-            resource,
-            fault: fault.kind,
-            reason: fault.to_string(),
-            attempt,
-            pause_ms: milliseconds(pause),
-        }),
-    }
-}
-
-/// The age at which the next sign of life is due.
-fn next_heartbeat(age: Duration) -> Duration {
-    let seconds = age.as_secs();
-    Duration::from_secs(match seconds {
-        0..10 => 10,
-        10..30 => 30,
-        _ => (seconds / 60 + 1) * 60,
-    })
 }
 
 /// How long to wait before looking again: a twelfth of the time since the last step, so that what is

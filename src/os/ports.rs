@@ -133,7 +133,8 @@ mod tests {
             assert!(!listener.name.is_empty());
         }
         drop(held);
-        assert_eq!(vacancy(address, "tcp"), Vacancy::Free);
+        // A child that another test starts at this moment has it for as long as it is no program yet.
+        assert!((0..100_000).any(|_| vacancy(address, "tcp") == Vacancy::Free));
         assert_eq!(listener(address, "tcp"), None);
     }
 

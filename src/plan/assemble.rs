@@ -175,7 +175,9 @@ pub fn assemble(
     }
     if network_id.is_some() {
         let note = providers::pool_note(environment, &settings.local, &hub, note_needs);
-        note.into_iter().for_each(|note| graph.add(note, Removal::LookedAt));
+        if let Some(note) = note {
+            graph.add(note, Removal::LookedAt);
+        }
     }
     for (addon, path) in brought {
         let id = ResourceId::new(format!("addon/{addon}"));

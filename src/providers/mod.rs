@@ -9,6 +9,7 @@ pub mod images;
 pub mod kind;
 mod kubeconfig;
 pub mod kwok;
+mod leftover;
 pub mod nodes;
 mod platform;
 mod tools;

@@ -4,6 +4,12 @@ use serde_json::{Value, json};
 
 /// The label that tells the parts of the canary apart.
 pub(super) const PART: &str = "berth.dev/canary";
+/// What nodes with GPUs offer, and are kept for by a taint.
+pub(super) const GPU: &str = "nvidia.com/gpu";
+/// What nodes with GPUs are labelled with.
+const GPU_LABEL: &str = "nvidia.com/gpu.present";
+/// What nodes of the control plane are labelled and tainted with.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 /// The port on which a part serves HTTP.
 pub(super) const PORT: u16 = 8080;
 
@@ -34,9 +40,15 @@ pub(super) fn server(name: &str, image: &str, port: u16) -> Value {
     server
 }
 
-/// A pod of these containers, which begin once those of `first` have ended well, one after another.
+/// A pod of these containers, which begin once those of `first` have ended well, one after another. Where all
+/// nodes are kept for GPUs or for the control plane, it goes to one of those.
 pub(super) fn pod(first: &[Value], containers: &[Value]) -> Value {
+    let tolerations = [GPU, CONTROL_PLANE].map(|key| json!({"key": key, "operator": "Exists"}));
+    let elsewhere = [GPU_LABEL, CONTROL_PLANE].map(|key| json!({"key": key, "operator": "DoesNotExist"}));
     json!({
+        "tolerations": tolerations,
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 100, "preference": {"matchExpressions": elsewhere}}]}},
         "automountServiceAccountToken": false, "enableServiceLinks": false,
         "terminationGracePeriodSeconds": 1,
         "securityContext": {

@@ -1,9 +1,10 @@
 //! Machines and profiles that a lab on kind cannot stand on, as a user meets them: what is said, what to
 //! type next, and how it ends. Programs that cannot be had here replay what real ones said.
 
+use std::net::TcpListener;
 use std::process::Command;
 
-use super::support::{Berth, Finished, Programs, run};
+use super::support::{Berth, EngineShim, Finished, Programs, run};
 
 /// A berth that finds nothing but `programs`.
 fn command(berth: &Berth, programs: &Programs, arguments: &[&str]) -> Command {
@@ -101,4 +102,53 @@ fn a_proxy_on_this_machine_is_told_without_its_password() {
     assert!(told.contains("warn HTTPS_PROXY http://***@127.0.0.1:3128 is this machine"), "{told}");
     assert!(told.contains("`unset HTTPS_PROXY https_proxy`"), "{told}");
     assert!(!finished.said().contains("s3cret"), "{told}");
+}
+
+#[test]
+fn what_a_profile_asks_of_the_machine_is_looked_at_before_anything_is_made() {
+    let held = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = held.local_addr().expect("it is bound").port();
+    let network = EngineShim::recorded("docker-20.10", "network-inspect.json");
+    let networks =
+        format!("'network ls'*) echo kind ;;\n'network inspect kind') /bin/cat '{}' ;;", network.display());
+    let programs = Programs::new().docker_but("docker-20.10-info.json", &networks).kind("0.33.0");
+    let berth = Berth::new();
+    berth.profile(
+        "lab",
+        &format!(
+            "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: lab\ncluster:\n  kind:\n    \
+             image: localhost/node:v1\n    podSubnet: 172.16.0.0/12\n    ports: [{{host: {port}, node: 80}}]\n    \
+             mounts: [{{host: ./nowhere, node: /data}}]\n"
+        ),
+    );
+    let planned = run(command(&berth, &programs, &["plan", "lab"]));
+    let told = planned.said().split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        format!("port {port} of 127.0.0.1"),
+        format!("process {}", std::process::id()),
+        "there is no such folder".to_string(),
+        "podSubnet 172.16.0.0/12".to_string(),
+        "docker network `kind` has".to_string(),
+    ] {
+        assert!(told.contains(&said), "{said}: {}", planned.said());
+    }
+    let refused = run(command(&berth, &programs, &["up", "lab", "--yes"]));
+    assert_eq!(refused.code, Some(8), "{}", refused.said());
+}
+
+#[test]
+fn the_network_that_was_chosen_is_the_one_that_must_leave_pods_their_addresses() {
+    let labs = r#"'[{"Name": "labs", "IPAM": {"Config": [{"Subnet": "10.244.0.0/16"}]}}]'"#;
+    let networks = format!("'network ls'*) echo labs ;;\n'network inspect labs') echo {labs} ;;");
+    let programs = Programs::new().docker_but("docker-20.10-info.json", &networks).kind("0.33.0");
+    let berth = Berth::new();
+    let told = |chosen: &str| {
+        let mut command = command(&berth, &programs, &["doctor"]);
+        command.env("KIND_EXPERIMENTAL_DOCKER_NETWORK", chosen);
+        let finished = run(command).expect(0);
+        let of_pods = |line: &&str| line.contains("podSubnet 10.244.0.0/16") && line.contains("`labs` has");
+        finished.stdout.lines().find(of_pods).unwrap_or_default().to_string()
+    };
+    assert!(told("labs").contains("a lab on kind needs it"), "{}", told("labs"));
+    assert!(told("kind").contains("which pods cannot reach"), "{}", told("kind"));
 }

@@ -89,7 +89,8 @@ fn an_image_is_saved_once_and_sent_only_to_nodes_that_lack_it() {
         .prints("image inspect *", &inspected("docker-20.10", &["hello:ld"], folder.path()))
         .does("save docker.io/library/hello:ld", "printf archive");
     let berth = stage(&shim);
-    let done = load(&berth, &["hello:ld", "--output", "json"]).expect(0);
+    // Typed twice is wanted once.
+    let done = load(&berth, &["hello:ld", "hello:ld", "--output", "json"]).expect(0);
     let told: Value = serde_json::from_str(&done.stdout).expect("JSON");
     let outcome = |index: usize| told["images"][0]["nodes"][index]["outcome"].as_str().map(str::to_string);
     assert_eq!(
@@ -98,6 +99,7 @@ fn an_image_is_saved_once_and_sent_only_to_nodes_that_lack_it() {
         "{}",
         done.said()
     );
+    assert_eq!(told["images"].as_array().map(Vec::len), Some(1), "{}", done.said());
     assert_eq!(told["images"][0]["id"], HELLO);
     assert_eq!(
         told["images"][0]["nodes"].as_array().map(Vec::len),
@@ -169,6 +171,30 @@ fn a_node_that_refuses_is_named_with_its_reason() {
     let failed = load(&stage(&shim.followed_by(rest)), &["hello:ld"]).expect(1);
     assert!(failed.stderr.contains("into node `lab-control-plane`"), "{}", failed.said());
     assert!(failed.stderr.contains("no space left on device"), "{}", failed.said());
+}
+
+/// The last event of a run that was told as JSON.
+fn last_event(finished: &Finished) -> Value {
+    let mut events = finished.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.rfind(|event| event["type"].is_string()).unwrap_or_default()
+}
+
+#[test]
+fn one_node_that_refuses_keeps_the_image_from_no_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lab = engine_with_lab("docker", "docker-20.10", folder.path())
+        .prints("image inspect *", &inspected("docker-20.10", &["hello:ld"], folder.path()))
+        .does("save *", "printf archive");
+    let shim = EngineShim::new("docker")
+        .fails("exec --interactive lab-worker *", "ctr: no space left on device", 1)
+        .prints("exec lab-worker sh *", &folder.path().join("empty-node.txt"))
+        .followed_by(lab);
+    let partly = load(&stage(&shim), &["hello:ld", "--progress", "json"]).expect(6);
+    assert!(partly.stderr.contains("into node `lab-worker`"), "{}", partly.said());
+    assert!(partly.stdout.contains("FAILED on 1 node"), "{}", partly.said());
+    let last = last_event(&partly);
+    assert_eq!((&last["type"], &last["exit_code"]), (&json!("run_finished"), &json!(6)), "{last}");
+    assert_eq!((&last["done"], &last["failed"]), (&json!(0), &json!(1)), "{last}");
 }
 
 #[test]

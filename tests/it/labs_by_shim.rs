@@ -191,12 +191,56 @@ fn the_network_that_all_labs_share_is_no_row_of_what_goes() {
 }
 
 #[test]
+fn containers_that_stopped_are_started_again_each_in_its_own_way() {
+    let lab = lab("shim-stopped");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    lab.is_now("control-plane", "exited");
+    lab.is_now("worker", "paused");
+    lab.forget_calls();
+    let status = lab.berth.run(&["status", lab.name]).expect(1);
+    assert!(status.stdout.contains("shim-stopped-worker (paused"), "{}", status.said());
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    let started: Vec<String> = lab
+        .calls()
+        .into_iter()
+        .filter(|call| call.contains(" start ") || call.contains(" unpause "))
+        .collect();
+    assert_eq!(started, ["docker unpause shim-stopped-worker", "docker start shim-stopped-control-plane"]);
+    assert_eq!(called(&lab, "kind create"), 0);
+}
+
+#[test]
+fn a_change_that_needs_a_new_cluster_is_made_only_when_that_was_asked_for() {
+    let lab = lab("shim-anew");
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    let text = fs::read_to_string(lab.profile()).expect("it was written");
+    fs::write(lab.profile(), text.replace("localhost/node:v1", "localhost/node:v2"))
+        .expect("the folder is ours");
+    lab.forget_calls();
+    let refused = lab.berth.run(&["up", lab.name, "--yes"]).expect(8);
+    assert!(told(&refused).contains("the profile's image changed"), "{}", refused.said());
+    assert!(told(&refused).contains("--recreate"), "{}", refused.said());
+    assert_eq!(called(&lab, "kind "), 0, "{:?}", lab.calls());
+    let status = lab.berth.run(&["status", lab.name]).expect(0);
+    let is_seen = |line: &str| line.starts_with("node groups") && line.contains("ready");
+    assert!(status.stdout.lines().any(is_seen), "what is in it is looked at: {}", status.said());
+    lab.berth.run(&["up", lab.name, "--yes", "--recreate"]).expect(0);
+    let of_kind: Vec<String> = lab.calls().into_iter().filter(|call| call.starts_with("kind ")).collect();
+    let verbs: Vec<&str> = of_kind.iter().filter_map(|call| call.split_whitespace().nth(1)).collect();
+    assert_eq!(verbs.iter().filter(|verb| **verb == "create").count(), 1, "{of_kind:?}");
+    assert!(
+        verbs.iter().position(|verb| *verb == "delete") < verbs.iter().position(|verb| *verb == "create"),
+        "{of_kind:?}"
+    );
+}
+
+#[test]
 fn addresses_that_the_network_cannot_give_are_shown_where_they_are_written() {
     let lab = LabShims::new("shim-pool", "docker", "0.33.0");
     let text = fs::read_to_string(lab.profile()).expect("it was written");
     let write = |addresses: &[&str]| {
-        let items: String = addresses.iter().map(|range| format!("      - {range}\n")).collect();
-        let with_pool = format!("{text}addons:\n  metallb:\n    addresses:\n{items}");
+        let items = addresses.join("\n      - ");
+        let with_pool = format!("{text}addons:\n  metallb:\n    addresses:\n      - {items}\n");
         fs::write(lab.profile(), with_pool).expect("the folder is ours");
     };
     write(&["192.0.2.0/28", "172.18.0.1-172.18.0.9"]);

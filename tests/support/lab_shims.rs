@@ -23,6 +23,8 @@ case "$*" in
 	;;
 'container inspect '*) cat "$world/nodes.json" ;;
 'rm --force '*) rm -f "$world/nodes.json" ;;
+'start '*) sed -i 's/"exited"/"running"/g' "$world/nodes.json" ;;
+'unpause '*) sed -i 's/"paused"/"running"/g' "$world/nodes.json" ;;
 'image inspect '*) cat '@IMAGE@' ;;
 # What a container lists that asks for all GPUs of the machine as nodes do.
 'run --rm '*':/var/run/nvidia-container-devices/all '*' -L')
@@ -219,11 +221,26 @@ impl LabShims {
             .expect("the folder is ours");
     }
 
+    /// Lets the node called like the lab and `suffix` be `exited` or `paused`.
+    pub fn is_now(&self, suffix: &str, state: &str) {
+        let path = self.path("nodes.json");
+        let text = fs::read_to_string(&path).expect("the cluster was made");
+        let mut nodes: Value = serde_json::from_str(&text).expect("it was written whole");
+        let name = format!("{}-{suffix}", self.name);
+        let of_it =
+            |node: &&mut Value| node["Name"].as_str().is_some_and(|it| it.trim_start_matches('/') == name);
+        let node = nodes.as_array_mut().expect("a list").iter_mut().find(of_it).expect("it has that node");
+        node["State"]["Status"] = json!(state);
+        fs::write(&path, nodes.to_string()).expect("the folder is ours");
+    }
+
     /// Lets the containers of the cluster run since `time`.
     pub fn runs_since(&self, time: &str) {
         let text = fs::read_to_string(self.path("nodes.json")).expect("the cluster is made");
         let mut nodes: Vec<Value> = serde_json::from_str(&text).expect("a list of containers");
-        nodes.iter_mut().for_each(|node| node["State"]["StartedAt"] = json!(time));
+        for node in &mut nodes {
+            node["State"]["StartedAt"] = json!(time);
+        }
         fs::write(self.path("nodes.json"), json!(nodes).to_string()).expect("the folder is ours");
     }
 

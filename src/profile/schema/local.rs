@@ -46,6 +46,32 @@ pub struct KindCluster {
     pub kubeadm_patches: Vec<String>,
 }
 
+/// The addresses of pods that kind takes by itself, of IPv4 and of IPv6.
+const POD_SUBNETS: [&str; 2] = ["10.244.0.0/16", "fd00:10:244::/56"];
+/// The addresses of services, likewise.
+const SERVICE_SUBNETS: [&str; 2] = ["10.96.0.0/16", "fd00:10:96::/112"];
+
+impl KindCluster {
+    /// The addresses of pods, each a CIDR: as they are given, or else as kind takes them.
+    pub fn pod_subnets(&self) -> Vec<&str> {
+        self.given_or(self.pod_subnet.as_deref(), POD_SUBNETS)
+    }
+
+    /// The addresses of services, likewise.
+    pub fn service_subnets(&self) -> Vec<&str> {
+        self.given_or(self.service_subnet.as_deref(), SERVICE_SUBNETS)
+    }
+
+    fn given_or<'a>(&self, given: Option<&'a str>, [ipv4, ipv6]: [&'static str; 2]) -> Vec<&'a str> {
+        match (given, self.ip_family) {
+            (Some(text), _) => text.split(',').collect(),
+            (None, None | Some(KindIpFamily::Ipv4)) => vec![ipv4],
+            (None, Some(KindIpFamily::Ipv6)) => vec![ipv6],
+            (None, Some(KindIpFamily::Dual)) => vec![ipv4, ipv6],
+        }
+    }
+}
+
 impl Default for KindCluster {
     fn default() -> Self {
         Self {

@@ -199,17 +199,26 @@ fn check_subnets(check: &mut Check<'_>, fields: &KindCluster) {
             );
         }
     }
-    if let Some((pods, services)) = pods
-        .iter()
-        .flat_map(|pods| services.iter().map(move |s| (pods, s)))
-        .find(|(pods, s)| pods.overlaps(s))
-    {
-        check.error(
-            &[KIND[0], KIND[1], Step::Key("serviceSubnet")],
-            format!("`{services}` overlaps the pods' `{pods}`"),
-            "use ranges that have nothing in common: `10.244.0.0/16` for pods, `10.96.0.0/16` for services",
-        );
-    }
+    check_apart(check, fields);
+}
+
+/// Pods and services cannot share addresses, also where only one of them is given and kind takes the other.
+fn check_apart(check: &mut Check<'_>, fields: &KindCluster) {
+    let ranges = |texts: Vec<&str>| texts.into_iter().filter_map(|text| text.parse().ok()).collect();
+    let (pods, services): (Vec<AddressRange>, Vec<AddressRange>) =
+        (ranges(fields.pod_subnets()), ranges(fields.service_subnets()));
+    let mut pairs = pods.iter().flat_map(|pods| services.iter().map(move |services| (pods, services)));
+    let Some((pods, services)) = pairs.find(|(pods, services)| pods.overlaps(services)) else { return };
+    let (field, problem) = if fields.service_subnet.is_some() {
+        ("serviceSubnet", format!("`{services}` overlaps the pods' `{pods}`"))
+    } else {
+        ("podSubnet", format!("`{pods}` overlaps the services' `{services}`"))
+    };
+    check.error(
+        &[KIND[0], KIND[1], Step::Key(field)],
+        problem,
+        "use ranges that have nothing in common: `10.244.0.0/16` for pods, `10.96.0.0/16` for services",
+    );
 }
 
 /// The ranges of a field; those of two families stand side by side with a comma.

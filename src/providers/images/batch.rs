@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::node::Node;
 use super::wanted::{Source, Wanted};
 use crate::base::{Fault, FaultKind};
-use crate::containers::Engine;
+use crate::containers::{Engine, EngineKind};
 use crate::flow::{Flow, Notice};
 use crate::os::{Finished, Pipe, Piped, Program, Source as From, files};
 
@@ -148,7 +148,7 @@ impl Batch {
         finished: &Finished,
     ) -> Result<Vec<String>, Fault> {
         if !finished.succeeded() {
-            return Err(self.refused(engine, node, finished));
+            return Err(self.refused(engine.kind(), node, finished));
         }
         let given = given_names(&finished.stdout);
         let mut names: Vec<String> = self.wanted.iter().flat_map(|image| image.names.clone()).collect();
@@ -179,7 +179,7 @@ impl Batch {
             .hint(format!("`{} exec {} crictl images` shows what it has", engine.kind(), node.name)))
     }
 
-    fn refused(&self, engine: &Engine, node: &Node, finished: &Finished) -> Fault {
+    fn refused(&self, engine: EngineKind, node: &Node, finished: &Finished) -> Fault {
         let said =
             finished.stderr.lines().filter(|line| !line.starts_with("time=")).collect::<Vec<_>>().join("\n");
         let reason = said.trim().trim_start_matches("ctr: ").to_string();
@@ -187,13 +187,7 @@ impl Batch {
         let attempted = format!("load `{}` into node `{}`", self.title(), node.name);
         let archive = matches!(self.wanted[0].source, Source::Archive { .. });
         let (kind, hint) = if reason.contains("no space left on device") {
-            let engine = engine.kind();
-            (
-                FaultKind::Quota,
-                format!(
-                    "its disk is the engine's: `{engine} system df` shows what takes it, `{engine} system prune` removes what is unused"
-                ),
-            )
+            (FaultKind::Quota, format!("its disk is that of {engine}: {}", engine.how_to_make_room()))
         } else if ["unexpected EOF", "unrecognized image format", "invalid tar header", "short read"]
             .iter()
             .any(|word| reason.contains(word))
@@ -201,7 +195,7 @@ impl Batch {
             let hint = if archive { WRITE_ANEW } else { "run the same command again" };
             (FaultKind::Invalid, hint.to_string())
         } else if reason.contains("not found") && reason.contains("digest") {
-            (FaultKind::Invalid, "a part of it is not here: pull it anew for this platform, or save an archive of it with `docker save --platform`".to_string())
+            (FaultKind::Invalid, "a part of it is not here: pull it anew for this platform, or save an archive of it for that platform alone".to_string())
         } else {
             (FaultKind::Transient, "run the same command again: nodes that have it are skipped".to_string())
         };
@@ -217,7 +211,58 @@ fn given_names(stdout: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::flow::Cancel;
+
+    const ID: &str = "sha256:8c76";
+
+    fn wanted(name: &str) -> Wanted {
+        Wanted {
+            names: vec![name.to_string()],
+            ids: vec![ID.to_string()],
+            size: 7,
+            note: None,
+            source: Source::Engine { saved_as: vec![name.to_string()], platform: None },
+        }
+    }
+
+    /// An engine whose node shows what stands in the file `shown` of `folder`, and calls what it is sent by a name of
+    /// its own.
+    fn engine(folder: &std::path::Path, kind: EngineKind) -> Engine {
+        let script = format!(
+            r#"cd '{}'
+echo "$*" >>calls
+case "$*" in
+'save '*) printf archive ;;
+'exec --interactive lab '*) cat >/dev/null; echo 'unpacking import-1@{ID} ({ID})...done' ;;
+*' import-1@{ID} '*) echo '{{"images": [{{"id": "{ID}", "repoTags": ["app@{ID}"]}}]}}' >shown ;;
+'exec lab sh '*) cat shown; printf '\n>\nREF\n>\n' ;;
+*) exit 70 ;;
+esac"#,
+            folder.display()
+        );
+        fs::write(folder.join("shown"), r#"{"images": []}"#).expect("the folder is ours");
+        Engine::played(kind, folder, &script)
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_asked_for_by_digest_goes_alone_and_gets_its_name_on_the_node() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), EngineKind::Docker);
+        let node = Node::look(&engine, "lab").await.expect("it answers");
+        let all = [
+            wanted(&format!("app@{ID}")),
+            wanted("docker.io/library/app:v1"),
+            wanted("docker.io/library/b:v1"),
+        ];
+        let batches = batches(&all, std::slice::from_ref(&node));
+        let sizes: Vec<usize> = batches.iter().map(|batch| batch.wanted.len()).collect();
+        assert_eq!(sizes, [1, 2]);
+        let landed = batches[0].send(&engine, &Flow::new(Cancel::default())).await.expect("it is read");
+        assert_eq!(landed[0].result, Ok(vec![format!("app@{ID}")]));
+    }
 
     #[test]
     fn what_a_node_took_is_told_by_its_words() {

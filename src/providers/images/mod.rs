@@ -77,22 +77,10 @@ pub async fn nodes(engine: &Engine, owner: &Owner, dirs: &Dirs, up: &str) -> Res
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
-    use crate::containers::{EngineKind, EngineSearch};
-
-    /// An engine whose program is `script`.
-    fn engine(folder: &Path, script: &str) -> Engine {
-        let program = folder.join("docker");
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("the folder is ours");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the file is ours");
-        let search = EngineSearch::new(Some(EngineKind::Docker), folder);
-        search.find().expect("it was just written")
-    }
+    use crate::containers::EngineKind;
 
     fn owner() -> Owner {
         Owner { id: "abcd1234".to_string(), environment: "lab".to_string() }
@@ -105,7 +93,8 @@ mod tests {
     #[tokio::test]
     async fn an_engine_that_hangs_is_given_up_with_a_remedy() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let hanging = engine(folder.path(), "exec tail -f /dev/null").patient(Duration::from_millis(50));
+        let hanging = Engine::played(EngineKind::Docker, folder.path(), "exec tail -f /dev/null")
+            .patient(Duration::from_millis(50));
         let fault = nodes(&hanging, &owner(), &dirs(), "berth up lab").await.expect_err("no answer");
         assert!(fault.reason.starts_with("no answer within"), "{fault}");
         assert!(fault.hint.expect("a remedy").contains("restart docker"));
@@ -116,9 +105,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let said = "unable to connect: dial unix /run/x.sock: connect: no such file or directory";
         let script = format!("echo 'Cannot connect to the Docker daemon: {said}' >&2; exit 1");
-        let fault = nodes(&engine(folder.path(), &script), &owner(), &dirs(), "berth up lab")
-            .await
-            .expect_err("not reachable");
+        let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+        let fault = nodes(&engine, &owner(), &dirs(), "berth up lab").await.expect_err("not reachable");
         assert!(fault.hint.expect("a remedy").contains("start Docker"));
     }
 }

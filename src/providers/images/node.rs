@@ -132,6 +132,7 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::containers::EngineKind;
 
     const ANSWER: &str = r#"{"images": [{"id": "sha256:8c76", "repoTags": ["localhost/hello:v1"], "repoDigests": []}]}
 >
@@ -171,6 +172,18 @@ version = 3
         let older = "[plugins.\"io.containerd.grpc.v1.cri\".containerd]\n  snapshotter = \"native\"\n";
         assert_eq!(snapshotter_in(older), "native");
         assert_eq!(snapshotter_in("version = 3"), "");
+    }
+
+    #[test]
+    fn an_import_unpacks_as_the_node_does_and_names_what_has_no_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = Engine::played(EngineKind::Docker, folder.path(), "");
+        let import = |node: &Node, nameless| format!("{:?}", node.import(&engine, nameless));
+        let (named, nameless) = (import(&node(), false), import(&node(), true));
+        assert!(named.contains("--snapshotter=fuse-overlayfs") && !named.contains("--digests"), "{named}");
+        assert!(nameless.contains("--digests"), "{nameless}");
+        let plain = Node { snapshotter: String::new(), ..node() };
+        assert!(!import(&plain, false).contains("--snapshotter"));
     }
 
     #[test]

@@ -173,6 +173,7 @@ fn short(id: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::containers::EngineKind;
 
     const DIGEST: &str = "sha256:54fbdac2f4c2819b93e82d29268e31aaad64155e6627901c7d1b9ce727e15ade";
 
@@ -200,6 +201,29 @@ mod tests {
         assert_eq!(names_of("hello:v1", &podman), ["localhost/hello:v1"]);
         assert_eq!(names_of("hello", &podman), ["localhost/hello:latest"]);
         assert!(names_of("8c7637763518", &image(&[])).is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_image_for_other_machines_and_one_without_a_name_are_told() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = r#"case "$*" in
+            'image inspect foreign') echo '[{"Id": "sha256:8c76", "RepoTags": ["foreign:latest"], "Os": "linux", "Architecture": "arm64"}]' ;;
+            'image inspect --platform linux/amd64 foreign')
+                echo 'image with reference foreign was found but does not provide the specified platform (linux/amd64)' >&2
+                exit 1 ;;
+            'image inspect 8c76') echo '[{"Id": "sha256:8c76", "RepoTags": [], "Os": "linux", "Architecture": "amd64"}]' ;;
+            *) exit 70 ;;
+            esac"#;
+        let engine = Engine::played(EngineKind::Docker, folder.path(), script);
+        let info = Info { architecture: "amd64".to_string(), ..Info::default() };
+        let foreign = Wanted::from_engine(&engine, &info, "foreign").await.expect("it is there");
+        assert!(foreign.note.is_some_and(|note| note.contains("built for linux/arm64")));
+        // A store of several platforms is asked for the one that it has.
+        let several = Info { containerd_store: true, ..info.clone() };
+        let foreign = Wanted::from_engine(&engine, &several, "foreign").await.expect("it is there");
+        assert!(matches!(foreign.source, Source::Engine { platform: Some(it), .. } if it == "linux/arm64"));
+        let nameless = Wanted::from_engine(&engine, &info, "8c76").await.expect_err("no name");
+        assert!(nameless.hint.is_some_and(|hint| hint.contains("docker tag 8c76 NAME:TAG")));
     }
 
     #[test]

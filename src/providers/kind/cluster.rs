@@ -329,7 +329,7 @@ impl Inner {
         let program = kind.program(["get", "kubeconfig", "--name", &self.config.name]);
         let finished = step::patiently(flow, program.run()).await?;
         if !finished.succeeded() {
-            return Err(failed("get kubeconfig", &finished, None, engine.kind()));
+            return Err(failed("get kubeconfig", &finished, engine.kind(), None));
         }
         Kubeconfig::parse(&finished.stdout, "the output of `kind get kubeconfig`")?.access()
     }

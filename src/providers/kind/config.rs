@@ -143,27 +143,13 @@ impl Config {
                 networking[key] = json!(subnet);
             }
         }
-        if let Some(family) = self.family() {
-            networking["ipFamily"] = json!(family);
+        if let Some(family) = self.spec.ip_family {
+            networking["ipFamily"] = json!(family.as_str());
         }
         if let Some(mode) = self.spec.kube_proxy_mode {
             networking["kubeProxyMode"] = json!(mode.as_str());
         }
         networking
-    }
-
-    /// The families of addresses, where they are not kind's own: as declared, or else those of the subnets.
-    fn family(&self) -> Option<&'static str> {
-        if let Some(family) = self.spec.ip_family {
-            return Some(family.as_str());
-        }
-        let subnets = [&self.spec.pod_subnet, &self.spec.service_subnet];
-        let cidrs = || subnets.into_iter().flatten().flat_map(|subnet| subnet.split(','));
-        match (cidrs().any(|cidr| !cidr.contains(':')), cidrs().any(|cidr| cidr.contains(':'))) {
-            (true, true) => Some("dual"),
-            (false, true) => Some("ipv6"),
-            _ => None,
-        }
     }
 
     fn node(&self, index: usize, plan: &NodePlan, gpus: &[String]) -> Value {
@@ -241,7 +227,9 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::profile::schema::{KindIpFamily, KindMount, KindPort, PortProtocol, ProfilePath};
+    use crate::profile::schema::{
+        KindIpFamily, KindMount, KindPort, KubeProxyMode, PortProtocol, ProfilePath,
+    };
     use crate::providers::nodes::sample_group;
 
     pub(in crate::providers::kind) fn config(groups: &[NodeGroup], spec: KindCluster) -> Config {
@@ -265,7 +253,7 @@ pub(super) mod tests {
             mounts: vec![KindMount {
                 host: ProfilePath("/src".into()),
                 node: "/src".to_string(),
-                read_only: true,
+                read_only: false,
             }],
             pod_subnet: Some("10.1.0.0/16".to_string()),
             feature_gates: BTreeMap::from([("SomeGate".to_string(), true)]),
@@ -293,8 +281,9 @@ pub(super) mod tests {
     #[test]
     fn ports_lead_to_the_first_control_plane_and_stay_on_this_machine() {
         let rendered = full().render(&Shares::default());
-        assert_eq!(rendered["nodes"][0]["extraPortMappings"][0]["listenAddress"], "127.0.0.1");
-        assert_eq!(rendered["nodes"][0]["extraPortMappings"][0]["protocol"], "UDP");
+        let mapping =
+            json!({"containerPort": 80, "hostPort": 8080, "listenAddress": "127.0.0.1", "protocol": "UDP"});
+        assert_eq!(rendered["nodes"][0]["extraPortMappings"], json!([mapping]));
         assert_eq!(rendered["nodes"][1]["extraPortMappings"], Value::Null);
     }
 
@@ -303,8 +292,9 @@ pub(super) mod tests {
         let config = full();
         let rendered = config.render(&Shares::default());
         for node in rendered["nodes"].as_array().expect("nodes") {
-            assert_eq!(node["extraMounts"][0]["containerPath"], config.mark().destination());
-            assert_eq!(node["extraMounts"][1]["hostPath"], "/src");
+            let mark = json!({"hostPath": "/dev/null", "containerPath": config.mark().destination(), "readOnly": true});
+            let own = json!({"hostPath": "/src", "containerPath": "/src", "readOnly": false});
+            assert_eq!(node["extraMounts"], json!([mark, own]));
             assert_eq!(node["labels"][label::OWNER], "7f3k2q9d");
         }
         assert_eq!(rendered["nodes"][3]["labels"][label::NODE_GROUP], "batch");
@@ -328,16 +318,22 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn addresses_of_both_families_make_a_cluster_of_both() {
-        let family = |subnet: &str| {
-            let spec = KindCluster { pod_subnet: Some(subnet.to_string()), ..KindCluster::default() };
-            config(&[], spec).render(&Shares::default())["networking"]["ipFamily"].clone()
+    fn what_the_profile_says_of_the_network_and_of_kubeadm_reaches_kind() {
+        let spec = KindCluster {
+            service_subnet: Some("10.2.0.0/16".to_string()),
+            ip_family: Some(KindIpFamily::Dual),
+            kube_proxy_mode: Some(KubeProxyMode::Nftables),
+            kubeadm_patches: vec!["kind: KubeletConfiguration".to_string()],
+            ..full().spec
         };
-        assert_eq!(family("10.1.0.0/16"), Value::Null);
-        assert_eq!(family("fd00::/56"), json!("ipv6"));
-        assert_eq!(family("10.1.0.0/16,fd00::/56"), json!("dual"));
-        let declared = KindCluster { ip_family: Some(KindIpFamily::Dual), ..KindCluster::default() };
-        assert_eq!(config(&[], declared).render(&Shares::default())["networking"]["ipFamily"], "dual");
+        let rendered = config(&[], spec).render(&Shares::default());
+        assert_eq!(
+            rendered["networking"],
+            json!({"apiServerAddress": "127.0.0.1", "podSubnet": "10.1.0.0/16", "serviceSubnet": "10.2.0.0/16",
+                "ipFamily": "dual", "kubeProxyMode": "nftables"})
+        );
+        assert_eq!(rendered["kubeadmConfigPatches"], json!(["kind: KubeletConfiguration"]));
+        assert_eq!(rendered["featureGates"], json!({"SomeGate": true}));
     }
 
     #[test]
@@ -351,8 +347,9 @@ pub(super) mod tests {
         assert_eq!(changed(|config| config.spec.image = Some("own".to_string())), ["image"]);
         assert_eq!(changed(|config| config.kubernetes = (1, 35)), ["image"]);
         assert_eq!(changed(|config| config.groups[0].min = 1), ["nodes"]);
+        assert_eq!(changed(|config| config.groups[0].resources.gpus = 1), ["nodes"]);
         assert_eq!(changed(|config| config.spec.ports[0].host = 1), ["ports"]);
-        assert_eq!(changed(|config| config.spec.mounts[0].read_only = false), ["mounts"]);
+        assert_eq!(changed(|config| config.spec.mounts[0].read_only = true), ["mounts"]);
         assert_eq!(changed(|config| config.spec.pod_subnet = None), ["networking"]);
         assert_eq!(changed(|config| config.spec.feature_gates.clear()), ["features"]);
         assert_eq!(changed(|config| config.spec.kubeadm_patches.push("kind: x".to_string())), ["patches"]);

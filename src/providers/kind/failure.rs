@@ -2,34 +2,31 @@ use crate::base::{Fault, FaultKind};
 use crate::containers::EngineKind;
 use crate::os::Finished;
 
-/// The fault of a kind that failed at `command` with `engine`, and with the node image that it was given: what it
-/// stumbled over in words that help, or else its own last words. Its own first words name the command of the engine
-/// with all arguments, and those may hold a proxy's password: they are never shown.
-pub(super) fn failed(command: &str, finished: &Finished, image: Option<&str>, engine: EngineKind) -> Fault {
+/// The fault of a kind that failed at `command` in `engine`, with the node image that it was given: what it
+/// stumbled over in words that help, or else its own last words. Its own first words name the command of the
+/// engine with all arguments, and those may hold a proxy's password: they are never shown.
+pub(super) fn failed(command: &str, finished: &Finished, engine: EngineKind, image: Option<&str>) -> Fault {
     let said = &finished.stderr;
     let attempted = format!("run `kind {command}`");
     let fault = |kind, reason: String, hint: &str| Fault::new(kind, attempted.clone(), reason).hint(hint);
-    if finished.code.is_none() {
+    let Some(code) = finished.code else {
         let hint = "run the same command again: what was half made is made anew";
         return fault(FaultKind::Invalid, "a signal ended it".to_string(), hint);
-    }
-    let words = last_words(said).unwrap_or_else(|| format!("it ended with code {:?}", finished.code));
+    };
+    let words = last_words(said).unwrap_or_else(|| format!("it ended with code {code} and said nothing"));
     if said.contains("already exist for a cluster with the name") {
         return fault(FaultKind::Transient, words, "run the same command again");
     }
     if said.contains("no space left on device") {
-        let hint = format!(
-            "make room on the disk of the container engine (`{engine} system df` shows what is on it) and run the \
-             same command again"
-        );
+        let hint = format!("{}; then run the same command again", engine.how_to_make_room());
         return fault(FaultKind::Quota, "no space left on device".to_string(), &hint);
     }
     if said.contains("failed to pull image") {
         let image = image.unwrap_or("its node image");
         let reason = format!("the image `{image}` is not on this machine and cannot be pulled: {words}");
         let hint = format!(
-            "name an image that is here or can be pulled: `cluster.kind.image` in the profile, or BERTH_KIND_IMAGE for \
-             all clusters of this machine; without a network, load one first with `{engine} load`"
+            "name an image that is here or can be pulled: `cluster.kind.image` in the profile, or BERTH_KIND_IMAGE \
+             for all clusters of this machine; without a network, load one first with `{engine} load`"
         );
         return fault(FaultKind::Invalid, reason, &hint);
     }
@@ -144,7 +141,7 @@ mod tests {
 
     fn of(stderr: &str) -> Fault {
         let finished = Finished { code: Some(1), stdout: String::new(), stderr: stderr.to_string() };
-        failed("create cluster", &finished, Some("localhost/nope:v1"), EngineKind::Docker)
+        failed("create cluster", &finished, EngineKind::Docker, Some("localhost/nope:v1"))
     }
 
     #[test]
@@ -212,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_that_says_nothing_is_told_by_how_it_ended() {
+        assert_eq!(of("").reason, "it ended with code 1 and said nothing");
+        let killed = Finished { code: None, stdout: String::new(), stderr: NO_IMAGE.to_string() };
+        let killed = failed("create cluster", &killed, EngineKind::Docker, None);
+        assert_eq!(killed.reason, "a signal ended it");
+        assert!(killed.hint.is_some_and(|hint| hint.contains("the same command again")));
+    }
+
+    #[test]
     fn nodes_that_another_command_was_still_making_are_worth_another_try() {
         assert_eq!(of(EXISTS).kind, FaultKind::Transient);
     }
@@ -219,6 +225,16 @@ mod tests {
     #[test]
     fn a_node_that_does_not_start_is_told_with_the_limits_that_it_needs() {
         assert!(of(NOT_STARTED).hint.is_some_and(|hint| hint.contains("fs.inotify.max_user_instances")));
-        assert_eq!(of("no space left on device").kind, FaultKind::Quota);
+    }
+
+    #[test]
+    fn who_has_no_room_learns_how_to_make_some_in_his_engine() {
+        let said =
+            Finished { code: Some(1), stdout: String::new(), stderr: "no space left on device".into() };
+        for engine in EngineKind::ALL {
+            let fault = failed("create cluster", &said, engine, None);
+            assert_eq!(fault.kind, FaultKind::Quota);
+            assert!(fault.hint.is_some_and(|hint| hint.contains(&format!("`{engine} system prune`"))));
+        }
     }
 }

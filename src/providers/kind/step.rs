@@ -14,9 +14,10 @@ use super::program::Kind;
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::containers::{Container, ContainerState, Engine};
 use crate::engine::{Cx, Step};
-use crate::flow::{Flow, Notice, Patience};
-use crate::os::{FileLock, Held, files};
+use crate::flow::{Flow, Patience};
+use crate::os::{FileLock, files};
 use crate::providers::kubeconfig::{self, Kubeconfig};
+use crate::providers::leftover;
 
 /// Makes the cluster from nothing, or anew.
 ///
@@ -99,7 +100,8 @@ impl Inner {
         let image = self.image(&kind, &cx.flow).await.map_err(Fault::untouched)?;
         let shares = self.shares(&engine, &image, &cx.flow).await.map_err(Fault::untouched)?;
         self.folder.make().map_err(Fault::untouched)?;
-        let lock = self.lock("create cluster", cx).map_err(Fault::untouched)?;
+        let lock = leftover::lock(&self.folder.lock(), "kind create cluster", &self.config.name, cx)
+            .map_err(Fault::untouched)?;
         files::remove_if_there(&self.folder.kubeconfig())?;
         files::remove_if_there(&self.folder.kind_kubeconfig())?;
         files::write_private(&self.folder.making(), self.config.render(&shares).to_string().as_bytes())?;
@@ -135,7 +137,7 @@ impl Inner {
         if finished.succeeded() {
             return Ok(());
         }
-        Err(failed("create cluster", &finished, Some(image), engine.kind()))
+        Err(failed("create cluster", &finished, engine.kind(), Some(image)))
     }
 
     /// The node image: of the profile, else of this machine, else of the table.
@@ -246,17 +248,6 @@ impl Inner {
         patiently_long(flow, engine.call("remove containers", arguments)).await?;
         self.forget_adoption()
     }
-
-    fn lock(&self, command: &str, cx: &Cx) -> Result<FileLock, Fault> {
-        let holder = format!(
-            "`kind {command}` of environment {}, begun {:.0} by berth (process {})",
-            self.config.name,
-            cx.clock.now(),
-            std::process::id()
-        );
-        FileLock::try_take(&self.folder.lock(), &holder)?
-            .map_err(|Held { by }| Fault::new(FaultKind::Locked, format!("run `kind {command}`"), by))
-    }
 }
 
 /// How long kind may take: pulling an image over a slow line is most of it.
@@ -280,17 +271,8 @@ async fn patiently_long<T>(flow: &Flow, call: impl Future<Output = Result<T, Fau
 ///
 /// If this dies half way, the rest carries the mark still, and the next run removes it.
 pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
-    wait_for_leftover(inner, &cx.flow).await?;
+    leftover::wait(&inner.folder.lock(), &cx.flow).await?;
     let engine = inner.engine()?;
     inner.clear(&engine, inner.kind(&engine).ok().as_ref(), &cx.flow).await?;
     inner.folder.remove()
-}
-
-/// Waits for a kind that a killed run of berth left behind: it would go on making what is removed.
-async fn wait_for_leftover(inner: &Inner, flow: &Flow) -> Result<(), Fault> {
-    while let Some(held) = FileLock::holder(&inner.folder.lock())? {
-        flow.report(Notice::Waiting(format!("what an earlier run left still runs: {}", held.by)));
-        flow.pause(Duration::from_millis(100), "remove the cluster").await?;
-    }
-    Ok(())
 }

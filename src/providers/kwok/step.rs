@@ -13,9 +13,10 @@ use super::ports::Ports;
 use super::processes;
 use crate::base::{ClusterAccess, Fault, FaultKind};
 use crate::engine::{Cx, Step};
-use crate::flow::{Flow, Notice, Patience};
-use crate::os::{FileLock, Finished, Held, Program, files};
+use crate::flow::{Flow, Patience};
+use crate::os::{FileLock, Finished, Program, files};
 use crate::providers::kubeconfig::{self, Kubeconfig};
+use crate::providers::leftover;
 use crate::providers::tools::Tools;
 
 /// What every system says when a disk is full.
@@ -196,14 +197,7 @@ impl Inner {
     }
 
     fn lock(&self, command: &str, cx: &Cx) -> Result<FileLock, Fault> {
-        let holder = format!(
-            "`kwokctl {command}` of environment {}, begun {:.0} by berth (process {})",
-            self.environment,
-            cx.clock.now(),
-            std::process::id()
-        );
-        FileLock::try_take(&self.folder.lock(), &holder)?
-            .map_err(|Held { by }| Fault::new(FaultKind::Locked, format!("run `kwokctl {command}`"), by))
+        leftover::lock(&self.folder.lock(), &format!("kwokctl {command}"), &self.environment, cx)
     }
 
     /// Fails with the last words of a component that was started and has ended.
@@ -251,7 +245,7 @@ impl Inner {
 ///
 /// If this dies half way, the mark is still there, and the next run removes the rest.
 pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
-    wait_for_leftover(&inner.folder, &cx.flow).await?;
+    leftover::wait(&inner.folder.lock(), &cx.flow).await?;
     inner.clear(inner.search.tools().ok().as_ref(), &cx.flow).await?;
     inner.folder.remove_own()?;
     // Empty when this was the last cluster; removing what is not empty is refused.
@@ -260,29 +254,12 @@ pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits for a kwokctl that a killed run of berth left behind: it would go on making what is removed.
-async fn wait_for_leftover(folder: &Folder, flow: &Flow) -> Result<(), Fault> {
-    while let Some(held) = FileLock::holder(&folder.lock())? {
-        flow.report(Notice::Waiting(format!("what an earlier run left still runs: {}", held.by)));
-        let paused = flow.pause(Duration::from_millis(100), "remove the cluster").await;
-        paused.map_err(|fault| match fault.kind {
-            FaultKind::Deadline => Fault {
-                hint: Some(format!(
-                    "end what holds `{}` open, and run the same command again",
-                    folder.lock().display()
-                )),
-                ..fault
-            },
-            _ => fault,
-        })?;
-    }
-    Ok(())
-}
-
 /// The fault of a kwokctl that failed, in its own last words.
 pub(super) fn failed(command: &str, finished: &Finished, folder: &Folder) -> Fault {
-    let words = last_words(&finished.stderr)
-        .unwrap_or_else(|| format!("it ended with code {:?} and said nothing", finished.code));
+    let words = last_words(&finished.stderr).unwrap_or_else(|| match finished.code {
+        Some(code) => format!("it ended with code {code} and said nothing"),
+        None => "a signal ended it".to_string(),
+    });
     let kind =
         if words.contains("address already in use") { FaultKind::Transient } else { FaultKind::Invalid };
     Fault::new(kind, format!("run `kwokctl {command}`"), words)

@@ -90,3 +90,61 @@ fn checked(answer: &Answer, attempted: &str) -> Result<Value, Fault> {
         _ => Err(fault(format!("it answered {status}"), "a registry that keeps no catalog cannot be listed")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::flow::Cancel;
+
+    /// What is listed of a registry that answers each request with what `answer` says of its path: a status and a
+    /// body.
+    async fn listed(answer: impl Fn(&str) -> (u16, Value)) -> Result<Vec<Repository>, Fault> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let serving = async {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("somebody asks");
+                let mut bytes = [0; 2048];
+                let length = stream.read(&mut bytes).await.expect("a request");
+                let request = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                let (status, body) = answer(request.split(' ').nth(1).unwrap_or_default());
+                let text = format!("HTTP/1.0 {status} x\r\nContent-Type: application/json\r\n\r\n{body}");
+                stream.write_all(text.as_bytes()).await.expect("it reads");
+            }
+        };
+        let flow = Flow::new(Cancel::default());
+        tokio::select! {
+            listed = repositories(port, "berth up lab", &flow) => listed,
+            () = serving => unreachable!("it serves for ever"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_catalog_of_several_pages_is_read_to_its_end() {
+        let names =
+            |range: std::ops::Range<usize>| range.map(|n| format!("team/app-{n:03}")).collect::<Vec<_>>();
+        let all = listed(|path| match path {
+            "/v2/_catalog?n=200" => (200, json!({"repositories": names(0..200)})),
+            "/v2/_catalog?n=200&last=team%2Fapp-199" => (200, json!({"repositories": names(200..203)})),
+            _ => (404, json!({})),
+        });
+        let all = all.await.expect("it answers");
+        assert_eq!((all.len(), all[202].name.as_str()), (203, "team/app-202"));
+        // One whose images were all deleted is known by its name alone.
+        assert!(all.iter().all(|repository| repository.tags.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_gives_one_page_for_ever_is_not_asked_for_ever() {
+        let page: Vec<String> = (0..200).map(|n| format!("app-{n}")).collect();
+        let all = listed(|path| {
+            let is_catalog = path.starts_with("/v2/_catalog");
+            (200, if is_catalog { json!({"repositories": page}) } else { json!({"tags": ["v1"]}) })
+        });
+        assert_eq!(all.await.expect("it answers").len(), 200);
+    }
+}

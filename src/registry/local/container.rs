@@ -351,3 +351,66 @@ impl Resource for LocalRegistry {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::SystemClock;
+    use crate::containers::EngineKind;
+    use crate::engine::Outputs;
+    use crate::flow::{Cancel, Flow};
+
+    /// What is seen of a registry and a cache whose containers are as `inspected`, and which both said `last`.
+    async fn seen(inspected: &str, last: &str) -> Seen {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = format!(
+            "case \"$*\" in 'container inspect '*) echo '{inspected}' ;; 'logs '*) echo '{last}' ;; *) exit 70 ;; esac"
+        );
+        Engine::played(EngineKind::Docker, folder.path(), &script);
+        let declared = schema::LocalRegistry {
+            pull_through: vec!["docker.io".to_string()],
+            ..schema::LocalRegistry::default()
+        };
+        let search = EngineSearch::new(Some(EngineKind::Docker), folder.path());
+        let registry = LocalRegistry::new(Some(&declared), &search, Lab::played("lab"), &Purpose::Bring);
+        let flow = Flow::new(Cancel::default());
+        let cx = Cx { outputs: Outputs::default(), flow, clock: Arc::new(SystemClock) };
+        registry.observe(&cx).await.expect("it answers")
+    }
+
+    /// One container of ours as an engine tells it.
+    fn container(name: &str, mark: &str, state: &str, port: &str) -> String {
+        format!(
+            r#"{{"Id": "{name}", "Name": "/{name}", "State": {{"Status": "{state}", "ExitCode": 2}}, "Config": {{"Labels": {{{mark}}}}}, "HostConfig": {{"PortBindings": {{{port}}}}}}}"#
+        )
+    }
+
+    const OWN: &str = r#""berth.dev/registry": "localhost:5001""#;
+    const CACHE: &str = r#""berth.dev/registry": "docker.io""#;
+    const PORT: &str = r#""5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5001"}]"#;
+
+    #[tokio::test]
+    async fn nothing_is_made_beside_what_is_in_the_way() {
+        let theirs = container("berth-registry", "", "running", PORT);
+        let seen = seen(&format!("[{theirs}]"), "").await;
+        assert!(seen.step.is_none());
+        let kinds: Vec<ChangeKind> = seen.changes.iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, [ChangeKind::Conflict, ChangeKind::Create]);
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_cannot_reach_what_it_caches_is_not_started_for_ever() {
+        let own = container("berth-registry", OWN, "exited", PORT);
+        let cache = container("berth-cache-docker-io", CACHE, "exited", "");
+        let both = format!("[{own}, {cache}]");
+        let told = seen(&both, "panic: dial tcp: lookup registry-1.docker.io: no such host").await;
+        assert!(told.notes.iter().any(|note| note.text.contains("no such host")));
+        let started: Vec<&str> = told.changes.iter().map(|change| change.subject.as_str()).collect();
+        assert_eq!(started, ["registry `localhost:5001`"]);
+        assert!(told.step.is_some());
+        // One that somebody stopped is started.
+        assert_eq!(seen(&both, "listening on [::]:5000").await.changes.len(), 2);
+    }
+}

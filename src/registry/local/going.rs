@@ -182,3 +182,137 @@ impl Found {
         notes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::SystemClock;
+    use crate::containers::EngineKind;
+    use crate::engine::Outputs;
+    use crate::flow::{Cancel, Flow};
+    use crate::profile::schema::LocalRegistry;
+    use crate::registry::local::store::stores;
+
+    /// An engine with the registry, at a port that nobody has, and a cache of Docker Hub in containers and volumes, and the node of `lab`, which
+    /// uses both; where `dev` stands, its node uses the registry too. The volume of the cache is somebody else's.
+    fn engine(folder: &Path, dev_stands: bool) -> Engine {
+        let container = |name: &str, labels: &str| {
+            format!(r#"{{"Id": "{name}", "Name": "/{name}", "Config": {{"Labels": {{{labels}}}}}}}"#)
+        };
+        let registries = [
+            container("berth-registry-1", r#""berth.dev/registry": "localhost:1""#),
+            container("berth-cache-docker-io", r#""berth.dev/registry": "docker.io""#),
+        ];
+        let node = |cluster: &str| {
+            container(
+                &format!("{cluster}-control-plane"),
+                &format!(r#""io.x-k8s.kind.cluster": "{cluster}", "io.x-k8s.kind.role": "control-plane""#),
+            )
+        };
+        let nodes: Vec<String> =
+            ["lab", "dev"].into_iter().filter(|name| *name == "lab" || dev_stands).map(node).collect();
+        let script = format!(
+            r#"cd '{folder}'
+echo "$*" >>calls
+case "$*" in
+*--filter\ label=berth.dev/registry) echo registries ;;
+*--filter\ label=io.x-k8s.kind.cluster) echo nodes ;;
+'container inspect registries') echo '[{registries}]' ;;
+'container inspect nodes') echo '[{nodes}]' ;;
+'container inspect berth-registry-1') echo '[{registry}]' ;;
+'container inspect berth-cache-docker-io') echo '[{cache}]' ;;
+'cp lab-control-plane:'*) printf '[host."http://berth-registry-1:5000"]\n[host."http://berth-cache-docker-io:5000"]\n' ;;
+'cp dev-control-plane:'*) printf '[host."http://berth-registry-1:5000"]\n' ;;
+'volume inspect berth-registry-1') echo '[{{"Labels": {{"berth.dev/registry": "localhost:1"}}}}]' ;;
+'volume inspect '*) echo '[{{"Labels": null}}]' ;;
+rm\ *|volume\ rm\ *|volume\ ls\ *) ;;
+*) echo "not played: $*" >&2; exit 70 ;;
+esac"#,
+            folder = folder.display(),
+            registry = registries[0],
+            cache = registries[1],
+            registries = registries.join(","),
+            nodes = nodes.join(","),
+        );
+        Engine::played(EngineKind::Docker, folder, &script)
+    }
+
+    fn going(stores: &[Store], lab: &str, images: bool) -> Going {
+        let (lab, claims) = Lab::played(lab);
+        Going::new(stores, lab, claims, images)
+    }
+
+    fn cx() -> Cx {
+        let flow = Flow::new(Cancel::default());
+        Cx { outputs: Outputs::default(), flow, clock: Arc::new(SystemClock) }
+    }
+
+    /// What `down` of `lab` removes, with its images if `images`, and what it says that stays.
+    async fn removed(images: bool, dev_stands: bool) -> (Vec<String>, Vec<String>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), dev_stands);
+        let declared = LocalRegistry {
+            port: 1,
+            pull_through: vec!["docker.io".to_string()],
+            ..LocalRegistry::default()
+        };
+        let going = going(&stores(&declared), "lab", images);
+        let stays = going.look(&engine, &cx()).await.expect("it answers").notes;
+        going.remove(&engine, &cx()).await.expect("it answers");
+        let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
+        let removals = calls.lines().filter(|call| call.starts_with("rm ") || call.starts_with("volume rm "));
+        (removals.map(str::to_string).collect(), stays.into_iter().map(|note| note.text).collect())
+    }
+
+    #[tokio::test]
+    async fn the_last_lab_takes_its_registries_and_leaves_the_images() {
+        let (removed, stays) = removed(false, false).await;
+        assert_eq!(removed, ["rm --force berth-cache-docker-io", "rm --force berth-registry-1"]);
+        assert_eq!(
+            stays,
+            ["images of registry `localhost:1`: volume `berth-registry-1`; `--registries` removes it"]
+        );
+    }
+
+    #[tokio::test]
+    async fn images_go_when_that_was_asked_for_and_a_volume_of_somebody_else_never() {
+        let (removed, stays) = removed(true, false).await;
+        let gone =
+            ["rm --force berth-cache-docker-io", "rm --force berth-registry-1", "volume rm berth-registry-1"];
+        assert_eq!((removed, stays), (gone.map(str::to_string).to_vec(), Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn images_alone_are_nothing_that_goes_unasked() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = r#"case "$*" in
+            'volume inspect '*) echo '[{"Labels": {"berth.dev/registry": "localhost:1"}}]' ;;
+            esac"#;
+        let engine = Engine::played(EngineKind::Docker, folder.path(), script);
+        let stores = stores(&LocalRegistry { port: 1, ..LocalRegistry::default() });
+        for (images, state) in [(false, State::Absent), (true, State::Ready)] {
+            let seen = going(&stores, "lab", images).look(&engine, &cx()).await;
+            assert_eq!(seen.expect("it answers").state, state);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_the_lab_neither_declares_nor_uses_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), true);
+        going(&[], "other", false).remove(&engine, &cx()).await.expect("it answers");
+        let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
+        assert!(!calls.contains("rm "), "{calls}");
+    }
+
+    #[tokio::test]
+    async fn what_another_lab_uses_stays_with_its_images() {
+        let (removed, stays) = removed(true, true).await;
+        assert_eq!(removed, ["rm --force berth-cache-docker-io"]);
+        assert_eq!(stays, ["registry `localhost:1`: `dev` uses it too"]);
+    }
+}

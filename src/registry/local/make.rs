@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -8,6 +10,9 @@ use crate::containers::{Engine, EngineKind};
 use crate::engine::{Cx, Step};
 use crate::flow::Tally;
 use crate::os::Finished;
+
+/// How long a container may take to start: pulling its image over a slow line is most of it.
+const LONGEST_START: Duration = Duration::from_hours(2);
 
 /// Makes and starts containers of registries.
 pub(super) struct Make {
@@ -111,8 +116,8 @@ pub(super) async fn make(
     engine: &Engine,
 ) -> Result<(), Fault> {
     let is_new = volume::make(&store.name(), &origin.labels(&store.mark()), engine).await?;
-    // Its image may have to be pulled first, which takes as long as it takes.
-    let finished = engine.program().args(store.run(network, origin)).run().await?;
+    let attempted = format!("start {}", store.title());
+    let finished = engine.patient(LONGEST_START).run(&attempted, store.run(network, origin)).await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
     if finished.succeeded() || is_name_taken(&finished) {
         return Ok(());
@@ -175,6 +180,42 @@ fn refused(store: &Store, finished: &Finished, kind: EngineKind) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is asked of an engine on which a registry cannot be started: its volume is there if `has_images`, and
+    /// the container of its name is somebody else's.
+    async fn calls_when_a_start_fails(has_images: bool) -> String {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let volume = if has_images {
+            r#"echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]'"#
+        } else {
+            r#"[ -e made ] && echo '[{"Labels": {"berth.dev/registry": "localhost:5001"}}]' || { echo 'no such volume' >&2; exit 1; }"#
+        };
+        let script = format!(
+            r#"cd '{}'
+echo "$*" >>calls
+case "$*" in
+'volume inspect '*) {volume} ;;
+'volume create '*) : >made ;;
+'container inspect '*) echo '[{{"Id": "1f", "Name": "/berth-registry", "Config": {{"Labels": {{}}}}}}]' ;;
+run\ *) echo 'docker: Error response from daemon: Bind for 127.0.0.1:5001 failed: port is already allocated.' >&2; exit 125 ;;
+esac"#,
+            folder.path().display()
+        );
+        let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+        let store = Store { role: Role::Own(5001), image: None };
+        let fault = make(&store, None, &Origin::played(), &engine).await.expect_err("its port is taken");
+        assert_eq!(fault.kind, FaultKind::Conflict);
+        std::fs::read_to_string(folder.path().join("calls")).expect("it was called")
+    }
+
+    #[tokio::test]
+    async fn a_start_that_failed_leaves_nothing_new_and_takes_nothing_old() {
+        let with_images = calls_when_a_start_fails(true).await;
+        assert!(!with_images.contains("volume rm"), "{with_images}");
+        let new = calls_when_a_start_fails(false).await;
+        assert!(new.contains("volume rm berth-registry"), "{new}");
+        assert!(!with_images.contains("rm --force") && !new.contains("rm --force"), "{new}");
+    }
 
     fn fault(stderr: &str) -> Fault {
         let store = Store { role: Role::Own(5001), image: Some("registry.invalid/registry:3".to_string()) };

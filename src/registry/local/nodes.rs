@@ -259,13 +259,14 @@ impl Join {
             engine.run(&attempted, ["stop", "--time", "1", container]).await?;
         }
         let mut finished = self.connect(&attempted, engine).await?;
-        if !finished.succeeded() && engine.inspect(&[container]).await?.is_empty() {
+        // Another lab may have been quicker.
+        let is_joined = |finished: &Finished| finished.succeeded() || finished.stderr.contains("already");
+        if !is_joined(&finished) && engine.inspect(&[container]).await?.is_empty() {
             // Somebody took it away since it was looked at. Its images are in the volume.
             make::make(store, None, origin, engine).await?;
             finished = self.connect(&attempted, engine).await?;
         }
-        // Another lab may have been quicker.
-        if !finished.succeeded() && !finished.stderr.contains("already") {
+        if !is_joined(&finished) {
             return Err(engine.failed(&attempted, &finished));
         }
         if *anew {
@@ -319,5 +320,47 @@ impl Resource for Nodes {
     /// It goes with the cluster: what nodes know is in their containers.
     fn delete<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         async move { Ok(()) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::containers::EngineKind;
+
+    #[tokio::test]
+    async fn a_node_is_told_through_the_standard_input_of_a_shell_in_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let sent = folder.path().join("sent");
+        let script = format!(
+            "case \"$*\" in 'exec --interactive lab-worker sh') cat >'{}' ;; *) exit 70 ;; esac",
+            sent.display()
+        );
+        let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+        let difference = Difference { remove: vec!["quay.io".to_string()], ..Difference::default() };
+        tell("lab-worker", &difference, &engine).await.expect("it is told");
+        assert_eq!(std::fs::read_to_string(&sent).expect("it was sent"), difference.script());
+    }
+
+    #[tokio::test]
+    async fn a_network_that_another_lab_was_quicker_to_join_is_no_fault() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let join = Join {
+            store: Store { role: Role::Own(5001), image: None },
+            container: "berth-registry".into(),
+            network: "kind".into(),
+            anew: false,
+        };
+        for (said, is_fine) in [
+            (
+                "Error response from daemon: endpoint with name berth-registry already exists in network kind",
+                true,
+            ),
+            ("Error response from daemon: network kind not found", false),
+        ] {
+            let engine =
+                Engine::played(EngineKind::Docker, folder.path(), &format!("echo '{said}' >&2; exit 1"));
+            assert_eq!(join.take(&Origin::played(), &engine).await.is_ok(), is_fine, "{said}");
+        }
     }
 }

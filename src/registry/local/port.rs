@@ -62,8 +62,56 @@ pub(super) async fn look(port: u16, engine: &Engine, flow: &Flow) -> Result<Port
     Ok(Port::Taken(holder))
 }
 
-/// The running container that has `port` of this machine.
+/// The running container that has `port` of 127.0.0.1.
 async fn container(port: u16, engine: &Engine) -> Result<Option<Container>, Fault> {
     let has_it = |container: &Container| container.ports.iter().any(|published| published.host == port);
     Ok(engine.running().await?.into_iter().find(has_it))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::containers::EngineKind;
+    use crate::flow::Cancel;
+
+    /// What is said of a port that a container has which answers nothing, by an engine that knows no filters
+    /// for ports: podman and nerdctl do not.
+    async fn found_by(kind: EngineKind) -> Result<Port, Fault> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = format!(
+            r#"case "$*" in
+            *publish=*) echo 'Error: publish is an invalid filter' >&2; exit 125 ;;
+            'ps --quiet --no-trunc') echo 1f ;;
+            'container inspect 1f') echo '[{{"Id": "1f", "Name": "web", "State": {{"Status": "running"}}, "HostConfig":
+                {{"PortBindings": {{"80/tcp": [{{"HostIp": "0.0.0.0", "HostPort": "{port}"}}]}}}}}}]' ;;
+            *) exit 70 ;;
+            esac"#
+        );
+        let engine = Engine::played(kind, folder.path(), &script);
+        let closing = async {
+            loop {
+                drop(listener.accept().await.expect("somebody asks"));
+            }
+        };
+        let flow = Flow::new(Cancel::default());
+        tokio::select! {
+            found = look(port, &engine, &flow) => found,
+            () = closing => unreachable!("it closes for ever"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_container_that_has_the_port_is_named_by_every_engine() {
+        for kind in EngineKind::ALL {
+            let found = found_by(kind).await.expect("it answers");
+            assert!(
+                matches!(&found, Port::Taken(holder) if holder.to_string() == "container `web`"),
+                "{kind}: {found:?}"
+            );
+        }
+    }
 }

@@ -44,6 +44,13 @@ impl Origin {
         format!("{MADE_BY}={}/{}", owner.id, owner.environment)
     }
 
+    /// One for tests.
+    #[cfg(test)]
+    pub(super) fn played() -> Self {
+        let by = Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() };
+        Self { by, at: Timestamp::UNIX_EPOCH }
+    }
+
     /// Of a container of ours; `None` when a berth made it that did not tell.
     pub(super) fn of(container: &Container) -> Option<Self> {
         let (id, environment) = container.labels.get(MADE_BY)?.split_once('/')?;
@@ -178,11 +185,6 @@ pub(super) fn title_of(container: &Container) -> String {
 mod tests {
     use super::*;
 
-    fn origin() -> Origin {
-        let by = Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() };
-        Origin { by, at: Timestamp::UNIX_EPOCH }
-    }
-
     fn declared(port: u16, pull_through: &[&str]) -> Vec<Store> {
         let pull_through = pull_through.iter().map(ToString::to_string).collect();
         stores(&LocalRegistry { port, image: None, pull_through })
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_registry_listens_on_this_machine_alone_and_keeps_its_images() {
-        let run = declared(5001, &[])[0].run(None, &origin()).join(" ");
+        let run = declared(5001, &[])[0].run(None, &Origin::played()).join(" ");
         assert!(run.contains("--publish 127.0.0.1:5001:5000"), "{run}");
         assert!(run.contains("--volume berth-registry:/var/lib/registry"), "{run}");
         assert!(run.contains("--label berth.dev/registry=localhost:5001"), "{run}");
@@ -203,10 +205,10 @@ mod tests {
         let stores = declared(5002, &["docker.io", "http://plain.internal:5000"]);
         assert_eq!(stores[0].name(), "berth-registry-5002");
         assert_eq!(stores[1].name(), "berth-cache-docker-io");
-        let run = stores[1].run(None, &origin()).join(" ");
+        let run = stores[1].run(None, &Origin::played()).join(" ");
         assert!(run.contains("REGISTRY_PROXY_REMOTEURL=https://registry-1.docker.io"), "{run}");
         assert!(!run.contains("--publish"), "{run}");
-        let plain = stores[2].run(None, &origin()).join(" ");
+        let plain = stores[2].run(None, &Origin::played()).join(" ");
         assert!(plain.contains("REGISTRY_PROXY_REMOTEURL=http://plain.internal:5000"), "{plain}");
         assert_eq!(stores[2].mark(), "plain.internal:5000");
     }

@@ -30,6 +30,16 @@ impl Lab {
         user.cluster == self.cluster && user.owner.as_ref().is_none_or(|owner| *owner == self.owner)
     }
 
+    /// A lab for tests, and what its run says of itself: nothing.
+    #[cfg(test)]
+    pub(super) fn played(name: &str) -> (Self, super::claim::Claims) {
+        let owner = Owner { id: "7f3k2q9d".to_string(), environment: name.to_string() };
+        let lab = Self { cluster: name.to_string(), owner };
+        let nowhere = std::path::Path::new("/nowhere");
+        let claims = super::claim::Claims::new(nowhere, nowhere.join("lock"), &lab);
+        (lab, claims)
+    }
+
     /// What `user` is called, if it is another lab than this one.
     pub(super) fn other(&self, user: &User) -> Option<String> {
         let User { cluster, owner } = user;

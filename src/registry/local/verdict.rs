@@ -128,6 +128,13 @@ mod tests {
     }
 
     #[test]
+    fn one_of_ours_for_something_else_is_made_anew() {
+        let labels = BTreeMap::from([(LABEL.to_string(), "quay.io".to_string())]);
+        let verdict = judge(&store(None), Some(&Container { labels, ..container() }));
+        assert!(matches!(verdict, Verdict::Other(differs) if differs[0].field == "registry"));
+    }
+
+    #[test]
     fn somebody_elses_is_known_by_its_missing_label() {
         let container = Container { labels: BTreeMap::new(), ..container() };
         assert_eq!(judge(&store(None), Some(&container)), Verdict::Foreign);

@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::store::LABEL;
 use crate::base::{Fault, FaultKind};
 use crate::containers::Engine;
@@ -19,18 +17,11 @@ pub(super) enum Volume {
 
 /// Looks at the volume `name`.
 pub(super) async fn look(name: &str, engine: &Engine) -> Result<Volume, Fault> {
-    let finished = engine.run("look at a volume", ["volume", "inspect", name]).await?;
-    if !finished.succeeded() {
-        let said = finished.stderr.to_lowercase();
-        let is_missing = said.contains("no such") || said.contains("not found");
-        return if is_missing {
-            Ok(Volume::Absent)
-        } else {
-            Err(engine.failed("look at a volume", &finished))
-        };
-    }
-    let found: Value = serde_json::from_str(&finished.stdout).unwrap_or_default();
-    Ok(if found[0]["Labels"][LABEL].is_string() { Volume::Ours } else { Volume::Foreign })
+    Ok(match engine.volume_labels(name).await? {
+        None => Volume::Absent,
+        Some(labels) if labels.contains_key(LABEL) => Volume::Ours,
+        Some(_) => Volume::Foreign,
+    })
 }
 
 /// The volumes of registries that carry `label`, by name: what they are for.
@@ -40,9 +31,8 @@ pub(super) async fn with(label: &str, engine: &Engine) -> Result<BTreeMap<String
         engine.call("list volumes", ["volume", "ls", "--quiet", "--filter", filter.as_str()]).await?;
     let mut found = BTreeMap::new();
     for name in listed.stdout.split_whitespace() {
-        let finished = engine.run("look at a volume", ["volume", "inspect", name]).await?;
-        let value: Value = serde_json::from_str(&finished.stdout).unwrap_or_default();
-        found.extend(value[0]["Labels"][LABEL].as_str().map(|mark| (name.to_string(), mark.to_string())));
+        let labels = engine.volume_labels(name).await?.unwrap_or_default();
+        found.extend(labels.get(LABEL).map(|mark| (name.to_string(), mark.clone())));
     }
     Ok(found)
 }
@@ -71,4 +61,27 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
         return Ok(());
     }
     engine.call(&format!("remove volume `{name}`"), ["volume", "rm", name]).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::containers::EngineKind;
+
+    #[tokio::test]
+    async fn a_volume_that_is_not_there_is_told_from_that_of_somebody_else_and_from_an_engine_that_fails() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = r#"case "$*" in
+            'volume inspect ours') echo '[{"Name": "ours", "Labels": {"berth.dev/registry": "docker.io"}}]' ;;
+            'volume inspect bare') echo '[{"Name": "bare", "Labels": null}]' ;;
+            'volume inspect none') echo '[]'; echo 'Error: inspecting object: no such volume none' >&2; exit 125 ;;
+            *) echo 'Error response from daemon: something else' >&2; exit 1 ;;
+            esac"#;
+        let engine = Engine::played(EngineKind::Podman, folder.path(), script);
+        assert_eq!(look("ours", &engine).await, Ok(Volume::Ours));
+        assert_eq!(look("bare", &engine).await, Ok(Volume::Foreign));
+        assert_eq!(look("none", &engine).await, Ok(Volume::Absent));
+        assert!(look("other", &engine).await.is_err());
+        assert!(make("bare", &[], &engine).await.is_err(), "it would keep images in what is not ours");
+    }
 }

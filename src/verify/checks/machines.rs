@@ -1,13 +1,10 @@
 use serde_json::{Value, json};
 
 use super::super::attempt::{Canary, START};
-use super::super::canary::{PORT, deployment, pod, server};
+use super::super::canary::{GPU, PORT, deployment, pod, server};
 use super::super::check::Found;
 use super::super::subject::Group;
 use crate::base::Fault;
-
-/// What nodes with GPUs offer.
-const GPU: &str = "nvidia.com/gpu";
 
 /// Whether a pod comes up on a node of `group`.
 pub(in crate::verify) async fn scheduling(
@@ -97,6 +94,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::profile::Taint;
 
     fn group(min: u32) -> Group {
         Group {
@@ -117,6 +115,16 @@ mod tests {
         assert_eq!(gpus(&group(1), &[node("a", "1")]), Found::works("1 of 1 nodes offer 1 nvidia.com/gpu"));
         let short = gpus(&group(1), &[node("a", "1"), node("b", "0")]);
         assert!(matches!(short, Found::Fails(why, _) if why.starts_with("1 of 2 nodes (b, ...)")));
+    }
+
+    #[test]
+    fn a_canary_goes_where_the_taints_of_its_group_and_of_gpus_let_nobody_else() {
+        let taint =
+            Taint { key: "team".to_string(), value: "ml".to_string(), effect: "NoSchedule".to_string() };
+        let tolerated = tolerations(&Group { taints: vec![taint], ..group(1) });
+        let own = json!({"key": "team", "operator": "Equal", "value": "ml", "effect": "NoSchedule"});
+        assert_eq!(tolerated[0], own);
+        assert_eq!(tolerated[1], json!({"key": GPU, "operator": "Exists"}));
     }
 
     #[test]

@@ -64,3 +64,22 @@ fn has_figures(list: &Value, part: Option<&str>) -> bool {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_of_others_are_none_of_the_canary() {
+        let of =
+            |name: &str, labels: Value| json!({"items": [{"metadata": {"name": name, "labels": labels}}]});
+        assert!(has_figures(&of("node-a", json!({})), None));
+        assert!(!has_figures(&json!({"items": []}), None));
+        assert!(has_figures(&of("target-7f-x", json!({})), Some("target")));
+        assert!(has_figures(&of("x", json!({PART: "target"})), Some("target")));
+        assert!(!has_figures(&of("targeted", json!({PART: "other"})), Some("target")));
+        assert!(!has_figures(&json!({}), Some("target")));
+    }
+}

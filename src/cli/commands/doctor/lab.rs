@@ -40,7 +40,7 @@ pub(super) fn gpus(local: &Local, settings: &Settings) -> Vec<Gpus> {
 /// The checks of the lab: what is in order, what the preflight of a usual cluster finds, and the GPUs that profiles
 /// want.
 pub(super) async fn checks(local: &Local, gpus: &[Gpus], flow: &Flow) -> Vec<Check> {
-    let wanted = Wanted::usual();
+    let wanted = Wanted::usual(preflight::network(local));
     let sight = preflight::sight(local, &wanted, flow).await;
     let mut checks = merged(good(&sight), judge(&sight, &wanted));
     for (wanted, kubernetes) in gpus.iter().filter(|_| sight.engine.is_ok()) {

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::super::{print, print_json};
 use crate::base::{Clock, Fault, ResourceId, RunId, SystemClock};
@@ -10,8 +9,8 @@ use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::cli::{follow, profiles, runtime};
 use crate::containers::Engine;
-use crate::engine::{EventKind, Events};
-use crate::flow::{Flow, Notice};
+use crate::engine::{EventKind, Events, Telling};
+use crate::flow::Flow;
 use crate::profile::Environment;
 use crate::providers::Dirs;
 use crate::providers::images::{self, Batch, Node, Wanted};
@@ -95,8 +94,15 @@ impl Work<'_> {
                 fates.insert(image.title(), landed.clone());
             }
         }
-        events.send(EventKind::RunFinished { exit_code: 0, done: batches.len(), failed: 0, not_started: 0 });
-        Ok(self.done(&wanted, &nodes, &fates))
+        let done = self.done(&wanted, &nodes, &fates);
+        let failed = batches.iter().filter(|batch| has_failed(batch, &fates)).count();
+        events.send(EventKind::RunFinished {
+            exit_code: done.exit.code(),
+            done: batches.len() - failed,
+            failed,
+            not_started: 0,
+        });
+        Ok(done)
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, Fault> {
@@ -141,41 +147,15 @@ impl Work<'_> {
         flow: &Flow,
         events: &Events,
     ) -> Vec<(String, Result<Vec<String>, Fault>)> {
-        let id = id_of(batch);
-        let began = Instant::now();
-        let took = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        events.send(EventKind::Started { resource: id.clone() });
-        let reporting = {
-            let (id, events) = (id.clone(), events.clone());
-            flow.reporting(move |notice| {
-                let resource = id.clone();
-                match notice {
-                    Notice::Counted { done, total, unit } => {
-                        events.send(EventKind::Counted { resource, done, total, unit });
-                    }
-                    Notice::Waiting(status) => events.send(EventKind::Progressing { resource, status }),
-                    Notice::Retrying { .. } => {}
-                }
-            })
-        };
-        let limit = self.arguments.timeout.0;
-        let sent = flow
-            .within(limit, &format!("load `{}`", batch.title()), batch.send(&self.engine, &reporting))
-            .await;
+        let telling = Telling::begin(id_of(batch), events, flow);
+        let attempted = format!("load `{}`", batch.title());
+        let sending = batch.send(&self.engine, telling.flow());
+        let sent = telling.alive(flow.within(self.arguments.timeout.0, &attempted, sending)).await;
         let fates: Vec<(String, Result<Vec<String>, Fault>)> = match sent {
             Ok(landed) => landed.into_iter().map(|landed| (landed.node, landed.result)).collect(),
             Err(fault) => batch.nodes.iter().map(|node| (node.name.clone(), Err(fault.clone()))).collect(),
         };
-        match fates.iter().find_map(|(_, result)| result.as_ref().err()) {
-            None => events.send(EventKind::Finished { resource: id, result: "loaded", took_ms: took() }),
-            Some(fault) => events.send(EventKind::Failed {
-                resource: id,
-                fault: fault.kind,
-                reason: fault.to_string(),
-                hint: fault.hint.clone(),
-                took_ms: took(),
-            }),
-        }
+        telling.end(fates.iter().find_map(|(_, result)| result.as_ref().err()).map_or(Ok("loaded"), Err));
         fates
     }
 
@@ -221,6 +201,12 @@ impl Work<'_> {
             exit,
         }
     }
+}
+
+/// Whether what is in `batch` is not on every node.
+fn has_failed(batch: &Batch, fates: &Fates) -> bool {
+    let of = |image: &Wanted| fates.get(&image.title()).into_iter().flatten();
+    batch.wanted.iter().flat_map(of).any(|(_, result)| result.is_err())
 }
 
 fn id_of(batch: &Batch) -> ResourceId {

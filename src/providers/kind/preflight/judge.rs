@@ -148,7 +148,7 @@ fn size_findings(engine: &EngineSight, sight: &Sight, wanted: &Wanted, findings:
         findings.push(warn(
             "disk",
             format!("{} free in {}, and {count} {}", size(free), engine.info.root, size(disk)),
-            format!("make room: `{} system prune` removes what no container uses", engine.kind),
+            engine.kind.how_to_make_room(),
         ));
     }
 }

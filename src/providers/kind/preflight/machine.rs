@@ -1,6 +1,9 @@
+use std::ffi::OsStr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::routes::{self, Route};
+use crate::flow::Flow;
 use crate::os::{Program, files, find_on_path};
 
 /// What the kernel of this machine tells; nothing of it where it tells nothing.
@@ -45,12 +48,19 @@ impl Machine {
 
 /// The bytes that are free where `folder` lies; `None` when it cannot be seen from here, as in a virtual
 /// machine.
-pub(super) async fn free_disk(folder: &Path, search_path: &std::ffi::OsStr) -> Option<u64> {
+pub(super) async fn free_disk(
+    folder: &Path,
+    search_path: &OsStr,
+    patience: Duration,
+    flow: &Flow,
+) -> Option<u64> {
     if folder.as_os_str().is_empty() || !folder.is_dir() {
         return None;
     }
     let df = find_on_path("df", search_path)?;
-    let finished = Program::new(df).args(["-P", "-k"]).arg(folder).env("LC_ALL", "C").run().await.ok()?;
+    let asked = Program::new(df).args(["-P", "-k"]).arg(folder).env("LC_ALL", "C").run();
+    // It hangs where a file system of the network does, also one that is not asked about.
+    let finished = flow.within(patience, "see how much of the disk is free", asked).await.ok()?;
     free_in(&finished.stdout)
 }
 
@@ -76,7 +86,23 @@ fn read(path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+    use crate::flow::Cancel;
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_answer_holds_up_nobody() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let df = folder.path().join("df");
+        fs::write(&df, "#!/bin/sh\nexec tail -f /dev/null\n").expect("the folder is ours");
+        fs::set_permissions(&df, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        let flow = Flow::new(Cancel::default());
+        let patience = Duration::from_millis(50);
+        let free = free_disk(folder.path(), folder.path().as_os_str(), patience, &flow).await;
+        assert_eq!(free, None);
+    }
 
     #[test]
     fn free_memory_and_disk_are_read_in_bytes() {

@@ -17,7 +17,7 @@ pub use machine::{Inotify, Machine};
 pub use proxies::{Proxies, Proxy};
 pub use routes::Route;
 pub use sight::{EngineSight, Holder, KindSight, Obstacle, Sight, sight};
-pub use wanted::{Wanted, WantedPort};
+pub use wanted::{Wanted, WantedPort, network};
 
 use crate::base::{Change, ChangeKind, Note};
 use crate::flow::Flow;

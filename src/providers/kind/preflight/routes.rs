@@ -11,7 +11,11 @@ pub struct Route {
     pub device: String,
 }
 
-/// The routes of `/proc/net/route`, without the one to everywhere and those of container networks.
+/// The bits of a mask that tells addresses apart. Programs for VPNs that take the whole traffic write two routes to
+/// one half each, which come before the one to everywhere and behind all others.
+const NOT_EVERYWHERE: u32 = 2;
+
+/// The routes of `/proc/net/route`, without those to everywhere and those of container networks.
 pub(super) fn parse(table: &str) -> Vec<Route> {
     let of = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
@@ -23,7 +27,8 @@ pub(super) fn parse(table: &str) -> Vec<Route> {
         let device = (*columns.first()?).to_string();
         let last = Ipv4Addr::from_bits(first.to_bits() | !mask.to_bits());
         let range = AddressRange::new(IpAddr::V4(first), IpAddr::V4(last))?;
-        (mask.to_bits() != 0 && !is_of_containers(&device)).then_some(Route { range, device })
+        (mask.to_bits().count_ones() >= NOT_EVERYWHERE && !is_of_containers(&device))
+            .then_some(Route { range, device })
     };
     table.lines().skip(1).filter_map(of).collect()
 }
@@ -45,6 +50,8 @@ mod tests {
             docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n\
             br-f7f5\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n\
             tun0\t0000600A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n\
+            tun0\t00000000\t010200C0\t0003\t0\t0\t0\t00000080\t0\t0\t0\n\
+            tun0\t00000080\t010200C0\t0003\t0\t0\t0\t00000080\t0\t0\t0\n\
             eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\nshort\n";
         let told: Vec<String> = parse(table).iter().map(|r| format!("{} {}", r.range, r.device)).collect();
         assert_eq!(told, ["10.96.0.0/16 tun0", "192.0.2.0/24 eth0"]);

@@ -103,7 +103,7 @@ pub enum Holder {
 pub async fn sight(local: &Local, wanted: &Wanted, flow: &Flow) -> Sight {
     let search_path = &local.engine.search_path;
     let found = local.engine.find().map(|engine| engine.patient(PATIENCE));
-    let look_at_engine = async { engine_sight(found.clone()?, search_path).await };
+    let look_at_engine = async { engine_sight(found.clone()?, search_path, flow).await };
     let look_at_ports = obstacles(found.as_ref().ok(), wanted);
     let (engine, kind, obstacles) = tokio::join!(look_at_engine, kind(search_path, flow), look_at_ports);
     let gpus = match &wanted.gpus {
@@ -137,10 +137,10 @@ pub(super) async fn gpu_sight(
     Some(looked.unwrap_or_else(|fault| GpuSight::NotGiven(fault.reason)))
 }
 
-async fn engine_sight(engine: Engine, search_path: &OsStr) -> Result<EngineSight, Fault> {
+async fn engine_sight(engine: Engine, search_path: &OsStr, flow: &Flow) -> Result<EngineSight, Fault> {
     let (info, networks) = tokio::join!(engine.info(), networks(&engine));
     let info = info?;
-    let free_disk = machine::free_disk(Path::new(&info.root), search_path).await;
+    let free_disk = machine::free_disk(Path::new(&info.root), search_path, PATIENCE, flow).await;
     Ok(EngineSight {
         kind: engine.kind(),
         path: engine.path().to_path_buf(),
@@ -181,9 +181,8 @@ async fn kind(search_path: &OsStr, flow: &Flow) -> KindSight {
 /// `0.33.0` and `(0, 33)` of `kind v0.33.0 go1.26.8 linux/amd64`.
 fn version_of(text: &str) -> Option<(String, (u32, u32))> {
     let version = text.split_whitespace().find_map(|word| word.strip_prefix('v'))?;
-    let mut numbers = version.split('.');
-    let minor = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-    Some((version.to_string(), minor))
+    let (major, minor, _) = images::version(version)?;
+    Some((version.to_string(), (major, minor)))
 }
 
 /// The wanted ports that cannot be had. Those that this cluster's own nodes hold go with them.
@@ -228,7 +227,7 @@ mod tests {
     use crate::containers::PublishedPort;
 
     fn wanted(ports: Vec<WantedPort>) -> Wanted {
-        Wanted { cluster: "lab".to_string(), ports, ..Wanted::usual() }
+        Wanted { cluster: "lab".to_string(), ports, ..Wanted::usual("kind") }
     }
 
     #[tokio::test]
@@ -242,6 +241,30 @@ mod tests {
         if cfg!(target_os = "linux") {
             assert!(matches!(&found[0].holder, Holder::Program(it) if it.process == std::process::id()));
         }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_the_cluster_itself_has_is_in_nobodys_way() {
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let address = held.local_addr().expect("it is bound");
+        let port = WantedPort { address, protocol: "tcp".to_string() };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let of = async |cluster: &str| {
+            let number = address.port();
+            let script = format!(
+                r#"[ "$1" = ps ] && echo 1f || echo '[{{"Id": "1f", "Name": "node", "State": {{"Status": "running"}},
+                "Config": {{"Labels": {{"io.x-k8s.kind.cluster": "{cluster}"}}}}, "HostConfig":
+                {{"PortBindings": {{"80/tcp": [{{"HostIp": "127.0.0.1", "HostPort": "{number}"}}]}}}}}}]'"#
+            );
+            let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+            obstacles(Some(&engine), &wanted(vec![port.clone()])).await
+        };
+        assert_eq!(of("lab").await, []);
+        let held_by_another = of("dev").await;
+        assert!(
+            matches!(&held_by_another[..], [Obstacle { holder: Holder::Container { cluster, .. }, .. }] if cluster == "dev"),
+            "{held_by_another:?}"
+        );
     }
 
     #[test]

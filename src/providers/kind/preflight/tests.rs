@@ -25,6 +25,10 @@ fn engine() -> EngineSight {
     }
 }
 
+fn usual() -> Wanted {
+    Wanted::usual("kind")
+}
+
 fn good() -> Sight {
     let inotify = Inotify { instances: 512, watches: 524_288 };
     Sight {
@@ -54,19 +58,19 @@ fn told(sight: &Sight, wanted: &Wanted) -> Vec<String> {
 fn with_engine(change: impl FnOnce(&mut EngineSight)) -> Vec<String> {
     let mut engine = engine();
     change(&mut engine);
-    told(&Sight { engine: Ok(engine), ..good() }, &Wanted::usual())
+    told(&Sight { engine: Ok(engine), ..good() }, &usual())
 }
 
 #[test]
 fn a_machine_that_has_everything_is_found_without_fault() {
-    assert_eq!(told(&good(), &Wanted::usual()), [""; 0]);
+    assert_eq!(told(&good(), &usual()), [""; 0]);
 }
 
 #[test]
 fn an_engine_that_cannot_be_worked_with_comes_with_its_own_remedy() {
     let said = "WARNING: Error loading config file\npermission denied while trying to connect";
     let fault = Fault::new(FaultKind::Denied, "docker: ask for its state", said).hint("log in anew");
-    let findings = judge(&Sight { engine: Err(fault), ..good() }, &Wanted::usual());
+    let findings = judge(&Sight { engine: Err(fault), ..good() }, &usual());
     assert_eq!((findings.len(), findings[0].level), (1, Level::Fail));
     assert_eq!(findings[0].found, "permission denied while trying to connect");
     assert_eq!(findings[0].remedy, "log in anew");
@@ -82,12 +86,10 @@ fn old_cgroups_are_a_warning_only_where_the_kubelet_minds_and_fatal_without_root
         }
         told(&sight, wanted)
     };
-    assert!(
-        old(&Wanted::usual(), false)[0]
-            .starts_with("warn cgroups: version 1: the kubelet of Kubernetes 1.37")
-    );
-    assert_eq!(old(&Wanted { kubernetes: (1, 34), ..Wanted::usual() }, false), [""; 0]);
-    assert!(old(&Wanted::usual(), true)[0].starts_with("fail cgroups: version 1"));
+    assert!(old(&usual(), false)[0].starts_with("warn cgroups: version 1: the kubelet of Kubernetes 1.37"));
+    assert_eq!(old(&Wanted { kubernetes: (1, 35), ..usual() }, false).len(), 1);
+    assert_eq!(old(&Wanted { kubernetes: (1, 34), ..usual() }, false), [""; 0]);
+    assert!(old(&usual(), true)[0].starts_with("fail cgroups: version 1"));
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn in_docker_desktop_addresses_are_out_of_reach_and_this_machines_limits_do_not_
         engine.info.system = "Docker Desktop".to_string();
     }
     assert_eq!(
-        told(&sight, &Wanted::usual()),
+        told(&sight, &usual()),
         [
             "warn addresses: containers run in a virtual machine of Docker Desktop: load balancers cannot be reached from here"
         ]
@@ -130,7 +132,7 @@ fn docker_from_snap_is_told_by_its_program_or_its_folder() {
 
 #[test]
 fn memory_and_disk_are_counted_by_node() {
-    let three = Wanted { workers: 2, ..Wanted::usual() };
+    let three = Wanted { workers: 2, ..usual() };
     let mut sight = good();
     if let Ok(engine) = &mut sight.engine {
         engine.free_disk = Some(2 * GIBIBYTE);
@@ -153,23 +155,20 @@ fn subnets_that_the_nodes_network_has_are_fatal_and_those_behind_a_vpn_are_told(
     let mut sight = good();
     sight.machine.routes.push(Route { range: range("10.0.0.0/8"), device: "tun0".to_string() });
     assert_eq!(
-        told(&sight, &Wanted::usual()),
+        told(&sight, &usual()),
         [
             "warn podSubnet 10.244.0.0/16: 10.0.0.0/8 goes through `tun0`, and pods cannot reach what lies there",
             "warn serviceSubnet 10.96.0.0/16: 10.0.0.0/8 goes through `tun0`, and pods cannot reach what lies there",
         ]
     );
-    let taken = Wanted { subnets: vec![("podSubnet", range("172.18.0.0/15"))], ..Wanted::usual() };
+    let taken = Wanted { subnets: vec![("podSubnet", range("172.18.0.0/15"))], ..usual() };
     assert_eq!(
         told(&good(), &taken),
         ["fail podSubnet 172.18.0.0/15: docker network `kind` has 172.18.0.0/16"]
     );
     let mut behind = good();
     behind.machine.routes.push(Route { range: range("172.16.0.0/12"), device: "wg0".to_string() });
-    assert!(
-        told(&behind, &Wanted::usual())[0]
-            .starts_with("warn network `kind` 172.18.0.0/16: 172.16.0.0/12 goes")
-    );
+    assert!(told(&behind, &usual())[0].starts_with("warn network `kind` 172.18.0.0/16: 172.16.0.0/12 goes"));
 }
 
 #[test]
@@ -177,7 +176,7 @@ fn kind_has_to_be_there_and_young_enough_for_the_kubernetes() {
     let with = |minor: (u32, u32), kubernetes: (u32, u32)| {
         let version = format!("{}.{}.0", minor.0, minor.1);
         let kind = KindSight::Found { version, minor, path: "/bin/kind".into() };
-        told(&Sight { kind, ..good() }, &Wanted { kubernetes, ..Wanted::usual() })
+        told(&Sight { kind, ..good() }, &Wanted { kubernetes, ..usual() })
     };
     assert_eq!(with((0, 31), (1, 37)), ["fail kind: 0.31.0 cannot start Kubernetes 1.37"]);
     assert_eq!(
@@ -187,7 +186,7 @@ fn kind_has_to_be_there_and_young_enough_for_the_kubernetes() {
     assert_eq!(with((0, 31), (1, 35)), [""; 0]);
     assert_eq!(with((0, 26), (1, 33)), ["fail kind: 0.26.0 is too old for the node images of today"]);
     assert_eq!(
-        told(&Sight { kind: KindSight::Missing, ..good() }, &Wanted::usual()),
+        told(&Sight { kind: KindSight::Missing, ..good() }, &usual()),
         ["fail kind: not found on PATH"]
     );
 }
@@ -196,7 +195,7 @@ fn kind_has_to_be_there_and_young_enough_for_the_kubernetes() {
 fn short_limits_of_inotify_come_with_the_line_that_raises_them() {
     let mut sight = good();
     sight.machine.inotify = Some(Inotify { instances: 128, watches: 600_000 });
-    let findings = judge(&sight, &Wanted::usual());
+    let findings = judge(&sight, &usual());
     assert_eq!(
         findings[0].found,
         "max_user_instances is 128, kind wants 512: nodes may end with `too many open files`"
@@ -214,7 +213,7 @@ fn a_port_in_use_names_who_has_it() {
             engine.info.rootless = rootless;
         }
         sight.obstacles.push(Obstacle { port: port.clone(), holder });
-        told(&sight, &Wanted::usual())
+        told(&sight, &usual())
     };
     let container =
         |cluster: &str| Holder::Container { name: "web".to_string(), cluster: cluster.to_string() };
@@ -233,16 +232,31 @@ fn a_port_in_use_names_who_has_it() {
 fn a_proxy_on_this_machine_is_refused_without_its_password() {
     let value = "http://ann:pw@localhost:3128".to_string();
     let proxies = Proxies::new([("HTTP_PROXY".to_string(), value)]);
-    let findings = judge(&Sight { proxies, ..good() }, &Wanted::usual());
+    let findings = judge(&Sight { proxies, ..good() }, &usual());
     assert_eq!(findings[0].level, Level::Fail);
     assert!(findings[0].found.starts_with("http://***@localhost:3128 is this machine"), "{findings:?}");
     assert!(!format!("{findings:?}").contains("pw"));
 }
 
 #[test]
+fn an_engine_that_has_no_proxy_where_its_user_has_one_is_told() {
+    let value = "http://proxy.example.com:3128".to_string();
+    let proxies = Proxies::new([("HTTPS_PROXY".to_string(), value)]);
+    let here = Sight { proxies, ..good() };
+    assert_eq!(
+        told(&here, &usual()),
+        ["warn proxies: HTTPS_PROXY is set here, and the engine has none: it pulls node images without"]
+    );
+    let mut both = here;
+    if let Ok(engine) = &mut both.engine {
+        engine.info.proxies.insert("HttpsProxy".to_string(), "http://proxy:3128".to_string());
+    }
+    assert_eq!(told(&both, &usual()), [""; 0]);
+}
+
+#[test]
 fn a_folder_to_mount_that_is_not_there_is_not_left_to_the_engine() {
-    let findings =
-        judge(&Sight { missing_mounts: vec!["/home/ann/data".into()], ..good() }, &Wanted::usual());
+    let findings = judge(&Sight { missing_mounts: vec!["/home/ann/data".into()], ..good() }, &usual());
     assert_eq!((findings[0].level, findings[0].what.as_str()), (Level::Fail, "mount /home/ann/data"));
     assert_eq!(findings[0].remedy, "`mkdir -p /home/ann/data`");
 }
@@ -251,6 +265,6 @@ fn a_folder_to_mount_that_is_not_there_is_not_left_to_the_engine() {
 fn what_fails_comes_first() {
     let mut sight = Sight { kind: KindSight::Missing, ..good() };
     sight.machine.free_memory = Some(0);
-    let levels: Vec<Level> = judge(&sight, &Wanted::usual()).iter().map(|finding| finding.level).collect();
+    let levels: Vec<Level> = judge(&sight, &usual()).iter().map(|finding| finding.level).collect();
     assert_eq!(levels, [Level::Fail, Level::Warn]);
 }

@@ -5,15 +5,9 @@ use super::WantedGpus;
 use crate::base::AddressRange;
 use crate::containers::EngineKind;
 use crate::profile::Environment;
-use crate::profile::schema::{KindCluster, KindIpFamily};
+use crate::profile::schema::KindCluster;
 use crate::providers::Local;
-use crate::providers::kind::Choices;
 use crate::providers::nodes::count;
-
-/// The addresses of pods that kind takes by itself, of IPv4 and of IPv6.
-const POD_SUBNETS: [&str; 2] = ["10.244.0.0/16", "fd00:10:244::/56"];
-/// The addresses of services, likewise.
-const SERVICE_SUBNETS: [&str; 2] = ["10.96.0.0/16", "fd00:10:96::/112"];
 
 /// What a kind cluster will ask of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +42,12 @@ pub struct WantedPort {
 }
 
 impl Wanted {
-    /// A cluster as `berth doctor` expects one, which knows no profile: of the newest Kubernetes, one node.
-    pub fn usual() -> Self {
+    /// A cluster as `berth doctor` expects one, which knows no profile: of the newest Kubernetes, one node, on the
+    /// engine's `network`.
+    pub fn usual(network: &str) -> Self {
         Self {
             cluster: String::new(),
-            network: Choices::default().network(EngineKind::Docker).to_string(),
+            network: network.to_string(),
             kubernetes: crate::profile::NEWEST,
             control_planes: 1,
             workers: 0,
@@ -72,11 +67,9 @@ impl Wanted {
                 protocol: port.protocol.as_str().to_string(),
             })
         });
-        // Without any it does not come so far.
-        let engine = local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind());
         Self {
             cluster: environment.name.clone(),
-            network: local.kind.network(engine).to_string(),
+            network: network(local).to_string(),
             kubernetes: environment.kubernetes,
             control_planes: u64::from(spec.control_planes),
             workers: environment.node_groups.iter().map(|group| u64::from(count(group))).sum(),
@@ -88,21 +81,40 @@ impl Wanted {
     }
 }
 
+/// The network of the engine of this machine that nodes are on.
+pub fn network(local: &Local) -> &str {
+    // Without any it does not come so far.
+    local.kind.network(local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind()))
+}
+
 /// The subnets by the name of their field, as they are given or as kind takes them.
 fn subnets(spec: &KindCluster) -> Vec<(&'static str, AddressRange)> {
-    let fields = [
-        ("podSubnet", &spec.pod_subnet, POD_SUBNETS),
-        ("serviceSubnet", &spec.service_subnet, SERVICE_SUBNETS),
-    ];
-    let mut subnets = Vec::new();
-    for (field, given, usual) in fields {
-        let texts: Vec<&str> = match (given, spec.ip_family) {
-            (Some(text), _) => text.split(',').map(str::trim).collect(),
-            (None, None | Some(KindIpFamily::Ipv4)) => usual[..1].to_vec(),
-            (None, Some(KindIpFamily::Ipv6)) => usual[1..].to_vec(),
-            (None, Some(KindIpFamily::Dual)) => usual.to_vec(),
+    let fields = [("podSubnet", spec.pod_subnets()), ("serviceSubnet", spec.service_subnets())];
+    let each = fields.into_iter().flat_map(|(field, texts)| texts.into_iter().map(move |text| (field, text)));
+    each.filter_map(|(field, text)| Some((field, text.parse().ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::schema::KindIpFamily;
+
+    #[test]
+    fn subnets_are_those_that_are_given_or_those_of_kind_for_the_family() {
+        let told = |spec: &KindCluster| {
+            let all = subnets(spec).into_iter().map(|(field, range)| format!("{field} {range}"));
+            all.collect::<Vec<_>>()
         };
-        subnets.extend(texts.iter().filter_map(|text| Some((field, text.parse().ok()?))));
+        let of = |ip_family| KindCluster { ip_family, ..KindCluster::default() };
+        let ipv4 = ["podSubnet 10.244.0.0/16", "serviceSubnet 10.96.0.0/16"];
+        let ipv6 = ["podSubnet fd00:10:244::/56", "serviceSubnet fd00:10:96::/112"];
+        assert_eq!(told(&of(None)), ipv4);
+        assert_eq!(told(&of(Some(KindIpFamily::Ipv6))), ipv6);
+        assert_eq!(told(&of(Some(KindIpFamily::Dual))), [ipv4[0], ipv6[0], ipv4[1], ipv6[1]]);
+        let given = KindCluster {
+            pod_subnet: Some("10.1.0.0/16,fd00::/56".to_string()),
+            ..of(Some(KindIpFamily::Dual))
+        };
+        assert_eq!(told(&given), ["podSubnet 10.1.0.0/16", "podSubnet fd00::/56", ipv4[1], ipv6[1]]);
     }
-    subnets
 }
