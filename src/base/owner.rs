@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Whose a thing is: everything berth makes carries this mark from its creation on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Owner {
     /// The profile's `id`.
     pub id: String,

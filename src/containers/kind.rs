@@ -1,5 +1,5 @@
 use super::{Container, Engine, EngineKind};
-use crate::base::Fault;
+use crate::base::{Fault, Owner};
 
 /// The label by which kind knows the containers of a cluster; its value is the cluster's name.
 const CLUSTER: &str = "io.x-k8s.kind.cluster";
@@ -7,6 +7,9 @@ const CLUSTER: &str = "io.x-k8s.kind.cluster";
 const ROLE: &str = "io.x-k8s.kind.role";
 /// The container that spreads the requests to several control planes.
 const LOAD_BALANCER: &str = "external-load-balancer";
+
+/// Where the mark of berth lies in a node, as the destination of a mount: `/etc/berth/ID/ENVIRONMENT/DIGEST`.
+pub const MARK_FOLDER: &str = "/etc/berth";
 
 impl Engine {
     /// The containers of the kind cluster `cluster`, or of all of them; also those that do not run, by name.
@@ -45,6 +48,17 @@ impl Container {
     /// The kind cluster that it belongs to.
     pub fn kind_cluster(&self) -> Option<&str> {
         self.labels.get(CLUSTER).map(String::as_str)
+    }
+
+    /// Whose the kind cluster is that it belongs to, by the mark of berth; `None` when it carries none.
+    pub fn kind_owner(&self) -> Option<Owner> {
+        self.mounts.iter().find_map(|mount| {
+            let below = mount.destination.strip_prefix(MARK_FOLDER)?.strip_prefix('/')?;
+            let mut parts = below.split('/');
+            let (id, environment) = (parts.next()?, parts.next()?);
+            parts.next()?;
+            Some(Owner { id: id.to_string(), environment: environment.to_string() })
+        })
     }
 
     /// Of a container of a kind cluster: whether it is a node, which pulls images and runs pods.

@@ -22,4 +22,5 @@ pub use engine::{Engine, EngineKind, EngineSearch};
 pub use images::{EngineImage, missing_image};
 pub use info::Info;
 pub use inspect::{Attachment, Container, ContainerState, EngineNetwork, Mount, PublishedPort};
+pub use kind::MARK_FOLDER;
 pub use publishers::Publisher;

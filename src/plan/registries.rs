@@ -4,7 +4,7 @@ use crate::engine::{Graph, Need, Outputs, Removal};
 use crate::k8s::{Leaving, Object, ObjectSet, Readiness};
 use crate::profile::schema::LocalRegistry;
 use crate::profile::{ClusterSpec, Environment, RegistrySpec};
-use crate::registry::local::{self, Nodes, Purpose};
+use crate::registry::local::{self, Claims, Lab, Nodes, Purpose};
 
 /// The name of the set that says in the cluster where its registry is.
 pub(super) const REGISTRY: &str = "registry";
@@ -45,6 +45,14 @@ fn has_nodes_here(environment: &Environment) -> bool {
     matches!(environment.cluster, ClusterSpec::Kind(_)) && !environment.rehearsal
 }
 
+/// The environment as the registry knows it, and what its run says of itself.
+fn lab(environment: &Environment, settings: &Settings) -> (Lab, Claims) {
+    let dirs = &settings.local.dirs;
+    let lab = Lab { cluster: environment.name.clone(), owner: environment.owner.clone() };
+    let claims = Claims::new(&dirs.state, dirs.environment(&environment.owner).join("lock"), &lab);
+    (lab, claims)
+}
+
 /// Adds the registry. What the cluster has to wait for: nothing to be made, and it goes first, since then
 /// each of two labs that go at the same time sees whether the other one still uses the registry.
 pub(super) fn before(graph: &mut Graph, environment: &Environment, settings: &Settings) -> Vec<Need> {
@@ -53,12 +61,10 @@ pub(super) fn before(graph: &mut Graph, environment: &Environment, settings: &Se
     if !has_nodes_here(environment) || (declared.is_none() && !settings.removal) {
         return Vec::new();
     }
-    let purpose = if settings.removal {
-        Purpose::TakeAway { cluster: environment.name.clone(), images: settings.registries }
-    } else {
-        Purpose::Bring
-    };
-    let registry = local::LocalRegistry::new(declared, &settings.local.engine, purpose);
+    let purpose =
+        if settings.removal { Purpose::TakeAway { images: settings.registries } } else { Purpose::Bring };
+    let registry =
+        local::LocalRegistry::new(declared, &settings.local.engine, lab(environment, settings), &purpose);
     graph.add(Box::new(registry), Removal::Itself);
     if settings.removal { vec![Need::Ready(local::LocalRegistry::resource_id())] } else { Vec::new() }
 }
@@ -75,7 +81,7 @@ pub(super) fn behind(
         return None;
     }
     let declared = declared(environment);
-    let nodes = Nodes::new(declared, &environment.name, cluster.clone(), &settings.local.engine);
+    let nodes = Nodes::new(declared, lab(environment, settings), cluster.clone(), &settings.local.engine);
     let id = Nodes::resource_id();
     graph.add(Box::new(nodes), Removal::WithContainer);
     let is_pulled_from = declared.is_some_and(|declared| !declared.pull_through.is_empty());

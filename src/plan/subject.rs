@@ -6,6 +6,7 @@ use crate::providers;
 use crate::verify::{Expected, Group, IMAGE, Subject};
 
 use super::ports::mapped_port;
+use super::registries::registry_host;
 use super::sets::render_addons;
 
 /// What `verify` has to prove of `environment`, of which `outputs` are known; with `image` as the canary's in
@@ -36,6 +37,7 @@ pub fn subject(
         ingress_addresses: ways.addresses,
         metrics: metrics(&addons, &platform),
         image: image.map_or_else(|| canary_image(environment), str::to_string),
+        registry: registry_host(environment),
     })
 }
 

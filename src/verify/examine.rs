@@ -120,7 +120,7 @@ async fn all(
     let address = made["spec"]["clusterIP"].as_str().unwrap_or_default();
     let ready: Ready<'_> = canary.ready(TARGET, START).boxed_local().shared();
     let target = checks::Target { part: TARGET, word: canary.trial.namespace(), outside };
-    work.push(timed("canary", canary_runs(ready.clone(), canary.image)).boxed_local());
+    work.push(timed("canary", canary_runs(ready.clone(), subject)).boxed_local());
     work.extend(scheduling);
     for group in subject.groups.iter().filter(|group| group.gpus > 0) {
         let check = checks::gpus(group, nodes).check(&named("gpu", group), Duration::ZERO);
@@ -162,15 +162,29 @@ async fn timed(name: &str, work: impl Future<Output = Result<Found, Fault>>) -> 
     Ok(found.check(name, began.elapsed()))
 }
 
-async fn canary_runs(ready: Ready<'_>, image: &str) -> Result<Found, Fault> {
+async fn canary_runs(ready: Ready<'_>, subject: &Subject) -> Result<Found, Fault> {
     Ok(match ready.await? {
-        Ok(place) => Found::works(format!("a pod of {image} is ready on {}", place.node)),
-        Err(why) => Found::fails(
-            format!("the canary does not run: {why}"),
-            "load the image, have a mirror for it, or name another one with `--image`; `--keep` leaves the canary \
-             for a look at it",
-        ),
+        Ok(place) => Found::works(format!("a pod of {} is ready on {}", subject.image, place.node)),
+        Err(why) => Found::fails(format!("the canary does not run: {why}"), remedy(subject)),
     })
+}
+
+/// What helps a canary whose image cannot be had.
+fn remedy(subject: &Subject) -> String {
+    let image = &subject.image;
+    match &subject.registry {
+        Some(host) if !image.starts_with(host.as_str()) => {
+            let last = image.rsplit('/').next().unwrap_or(image);
+            let own = format!("{host}/{last}");
+            format!(
+                "where nodes cannot pull it, push it to the lab's own registry and name it: `docker tag {image} {own}`, \
+                 `docker push {own}`, `berth verify ENV --image {own}`; `--keep` leaves the canary for a look at it"
+            )
+        }
+        _ => "load the image, have a mirror for it, or name another one with `--image`; `--keep` leaves the canary \
+              for a look at it"
+            .to_string(),
+    }
 }
 
 /// A check for which the canary has to be ready.
@@ -232,6 +246,7 @@ impl Subject {
             ingress_addresses: Vec::new(),
             metrics: Expected::Unknown,
             image: image.into(),
+            registry: None,
         }
     }
 }

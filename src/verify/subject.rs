@@ -19,6 +19,8 @@ pub struct Subject {
     pub metrics: Expected,
     /// What the canary runs.
     pub image: String,
+    /// What references of images in the registry of this machine begin with, where the lab has one.
+    pub registry: Option<String>,
 }
 
 /// Whether something is to be there.

@@ -119,6 +119,41 @@ fn what_is_pushed_runs_in_both_labs_and_the_registry_goes_with_the_last() {
 }
 
 #[test]
+fn a_registry_goes_that_the_profile_names_no_more_and_stays_for_another_owner() {
+    let Some(mut lab) = Lab::start("reg-moves") else { return };
+    let (old, new) = (lab.port(0), lab.port(1));
+    for port in [old, new] {
+        lab.removes(&container(port));
+    }
+    lab.profile(&profile(old));
+    lab.berth("up", &["--yes"]).expect(0);
+
+    // Another port: the old one goes with `up`, and its images stay.
+    lab.profile(&profile(new));
+    let planned = lab.berth("plan", &[]).expect(0).stdout;
+    assert!(planned.contains(&format!("delete   local/nodes: registry `localhost:{old}`")), "{planned}");
+    lab.berth("up", &["--yes"]).expect(0);
+    assert!(!is_there(&lab, "container", &container(old)) && is_there(&lab, "volume", &container(old)));
+    assert!(is_there(&lab, "container", &container(new)));
+    let node = lab.nodes().remove(0);
+    let known = lab.docker_says(&["exec", &node, "ls", "/etc/containerd/certs.d"]);
+    assert!(!known.contains(&old.to_string()) && known.contains(&new.to_string()), "{known}");
+
+    // A profile of the same name that is somebody else's takes nothing.
+    lab.profile(&format!("id: zzzzzzzz\n{}", profile(new)));
+    let down = lab.berth("down", &["--yes"]);
+    assert!(down.said().contains("of another profile"), "{}", down.said());
+    assert!(is_there(&lab, "container", &container(new)));
+
+    // No registry any more: it goes too, and the last `down` takes all images.
+    lab.profile("cluster: {kind: {}}\n");
+    lab.berth("up", &["--yes"]).expect(0);
+    assert!(!is_there(&lab, "container", &container(new)));
+    lab.berth("down", &["--yes", "--registries"]).expect(0);
+    assert!(!is_there(&lab, "volume", &container(old)) && !is_there(&lab, "volume", &container(new)));
+}
+
+#[test]
 fn a_cache_serves_what_it_has_when_its_registry_is_gone() {
     let Some(mut lab) = Lab::start("reg-cache") else { return };
     let (port, upstream_port) = (lab.port(0), lab.port(1));

@@ -94,6 +94,8 @@ fn a_registry_that_somebody_else_runs_is_used_and_left_alone() {
     let whose = format!("registry at {host} (container `{theirs}`): berth did not start it");
     let planned = lab.berth("plan", &[]).expect(0);
     assert!(planned.stdout.contains(&whose), "{}", planned.said());
+    // What will be missing is told before anything is made.
+    assert!(planned.stdout.contains(&format!("network connect kind {theirs}")), "{}", planned.said());
     let alone = lab.berth("up", &["--yes"]).expect(6);
     assert!(alone.stderr.contains(&format!("docker network connect kind {theirs}")), "{}", alone.said());
     lab.docker(&["network", "connect", "kind", &theirs]).expect(0);

@@ -76,6 +76,7 @@ fn a_login_names_the_helper_once_and_keeps_what_else_is_in_the_file() {
     let first = berth.run(&["registry", "login", "lab"]).expect(0);
     assert!(first.stdout.contains("docker push localhost:5001/NAME:TAG"), "{}", first.said());
     assert!(!first.said().contains("c2VjcmV0"), "{}", first.said());
+    assert!(first.stderr.contains("delete \"localhost:5001\" below `credHelpers`"), "{}", first.said());
     let written = fs::read_to_string(config(&berth)).expect("written");
     let value: Value = serde_json::from_str(&written).expect("JSON");
     assert_eq!(value["credHelpers"]["localhost:5001"], "berth");

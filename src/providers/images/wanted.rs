@@ -143,8 +143,13 @@ fn names_of(typed: &str, image: &EngineImage) -> Vec<String> {
 
 /// The known image that was most likely meant, as short as it can be typed.
 fn nearest_image<'a>(typed: &str, known: &'a [String]) -> Option<&'a str> {
-    let short = known.iter().map(|name| name.strip_prefix("docker.io/library/").unwrap_or(name));
-    let short: Vec<&str> = short.collect();
+    // A long prefix that nobody types would hide how near the rest is.
+    let short = |name: &'a String| {
+        let hub = name.strip_prefix("docker.io/");
+        hub.map_or(name.as_str(), |path| path.strip_prefix("library/").unwrap_or(path))
+    };
+    let short: Vec<&str> = known.iter().map(short).collect();
+    let typed = typed.strip_prefix("docker.io/").unwrap_or(typed);
     nearest(typed, short.iter().copied()).or_else(|| {
         // Another registry, or another tag of the same name.
         let bare = |name: &str| {
@@ -228,6 +233,10 @@ mod tests {
         assert_eq!(nearest_image("speaker:v0.16.1", &known), Some("quay.io/metallb/speaker:v0.16.1"));
         assert_eq!(nearest_image("hello:v2.0.0", &known), Some("hello:v1"));
         assert_eq!(nearest_image("something-else:v7", &known), None);
+        let own = ["docker.io/library/ubuntu:24.04".to_string(), "docker.io/eyes/app:v1".to_string()];
+        for typed in ["eyes/ap:v1", "eyes/pap:v1", "eye/app:v1", "docker.io/eyes/ap:v1"] {
+            assert_eq!(nearest_image(typed, &own), Some("eyes/app:v1"), "{typed}");
+        }
     }
 
     #[test]

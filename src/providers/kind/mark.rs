@@ -2,10 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::base::Owner;
-use crate::containers::Container;
-
-/// Where the mark lies in a node: nothing of Kubernetes or kind looks there.
-const ROOT: &str = "/etc/berth";
+use crate::containers::{Container, MARK_FOLDER};
 
 /// The owner mark of a kind cluster: kind cannot label its containers, so each node has a read-only mount
 /// of `/dev/null` whose destination says whose it is and what the cluster was made with. An engine tells it
@@ -21,7 +18,7 @@ pub struct Mark {
 impl Mark {
     /// The path in the node that carries the mark.
     pub fn destination(&self) -> String {
-        format!("{ROOT}/{}/{}/{}", self.owner.id, self.owner.environment, self.digest)
+        format!("{MARK_FOLDER}/{}/{}/{}", self.owner.id, self.owner.environment, self.digest)
     }
 
     /// The mark of `container`; `None` when it carries none.
@@ -30,7 +27,7 @@ impl Mark {
     }
 
     fn parse(destination: &str) -> Option<Self> {
-        let parts: Vec<&str> = destination.strip_prefix(ROOT)?.strip_prefix('/')?.split('/').collect();
+        let parts: Vec<&str> = destination.strip_prefix(MARK_FOLDER)?.strip_prefix('/')?.split('/').collect();
         let [id, environment, digest] = parts.as_slice() else { return None };
         Some(Self {
             owner: Owner { id: (*id).to_string(), environment: (*environment).to_string() },

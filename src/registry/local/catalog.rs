@@ -22,8 +22,8 @@ pub struct Repository {
     pub tags: Vec<String>,
 }
 
-/// What is in the registry at `port` of this machine, by name.
-pub async fn repositories(port: u16, flow: &Flow) -> Result<Vec<Repository>, Fault> {
+/// What is in the registry at `port` of this machine, by name. `up` is the command that starts it.
+pub async fn repositories(port: u16, up: &str, flow: &Flow) -> Result<Vec<Repository>, Fault> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let attempted = format!("list what is in the registry {}", host(port));
     let mut names: Vec<String> = Vec::new();
@@ -33,7 +33,7 @@ pub async fn repositories(port: u16, flow: &Flow) -> Result<Vec<Repository>, Fau
         let answer = answer.map_err(|fault| Fault {
             kind: FaultKind::Invalid,
             attempted: attempted.clone(),
-            hint: Some("`berth up ENV` starts the registry that its profile declares".to_string()),
+            hint: Some(format!("`{up}` starts the registry that its profile declares")),
             ..fault
         })?;
         let page = texts(&checked(&answer, &attempted)?["repositories"]);
@@ -118,7 +118,7 @@ mod tests {
         };
         let flow = Flow::new(Cancel::default());
         tokio::select! {
-            listed = repositories(port, &flow) => listed,
+            listed = repositories(port, "berth up lab", &flow) => listed,
             () = serving => unreachable!("it serves for ever"),
         }
     }

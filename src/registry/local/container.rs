@@ -6,11 +6,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
+use super::claim::{Claim, Claims};
+use super::elsewhere::out_of_reach;
 use super::going::Going;
 use super::http;
 use super::make::{Act, Make, Task};
 use super::port::{self, Holder, Port};
 use super::store::{Role, Store, host, stores};
+use super::users::{Lab, nodes};
 use super::verdict::{Differs, Verdict, judge};
 use crate::base::{Change, ChangeKind, Fault, FieldChange, Note, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
@@ -25,10 +28,8 @@ const LONGEST_SILENCE: SignedDuration = SignedDuration::from_secs(30);
 pub enum Purpose {
     /// It is to stand.
     Bring,
-    /// The lab whose cluster has this name goes, and with it what no other lab uses.
+    /// The lab goes, and with it what no other lab uses.
     TakeAway {
-        /// The name of the cluster.
-        cluster: String,
         /// Whether its images go too.
         images: bool,
     },
@@ -38,8 +39,12 @@ pub enum Purpose {
 pub struct LocalRegistry {
     id: ResourceId,
     search: EngineSearch,
+    lab: Lab,
     stores: Vec<Store>,
     going: Option<Going>,
+    claims: Claims,
+    /// What this run says of itself while it lasts: the registries that it uses.
+    held: Mutex<BTreeMap<String, Claim>>,
     /// Since when one that runs was seen not to answer.
     silent_since: Mutex<Option<Timestamp>>,
 }
@@ -62,17 +67,27 @@ impl LocalRegistry {
         ResourceId::new("registry/local")
     }
 
-    /// The registry that `declared` asks for, none without it, in the engine that `search` finds.
-    pub fn new(declared: Option<&schema::LocalRegistry>, search: &EngineSearch, purpose: Purpose) -> Self {
+    /// The registry that `declared` asks for, none without it, in the engine that `search` finds, for `lab`.
+    pub fn new(
+        declared: Option<&schema::LocalRegistry>,
+        search: &EngineSearch,
+        (lab, claims): (Lab, Claims),
+        purpose: &Purpose,
+    ) -> Self {
         let stores = declared.map(stores).unwrap_or_default();
         Self {
             id: Self::resource_id(),
             search: search.clone(),
             going: match purpose {
                 Purpose::Bring => None,
-                Purpose::TakeAway { cluster, images } => Some(Going::new(&stores, cluster, images)),
+                Purpose::TakeAway { images } => {
+                    Some(Going::new(&stores, lab.clone(), claims.clone(), *images))
+                }
             },
+            lab,
             stores,
+            claims,
+            held: Mutex::default(),
             silent_since: Mutex::new(None),
         }
     }
@@ -80,6 +95,8 @@ impl LocalRegistry {
     async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let engine = self.search.find()?;
         let names: Vec<String> = self.stores.iter().map(Store::name).collect();
+        // Before the look: what it finds nobody takes away from then on.
+        self.hold(&names)?;
         let found = engine.inspect(&names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let found: BTreeMap<&str, &Container> =
             found.iter().map(|container| (container.name.as_str(), container)).collect();
@@ -102,7 +119,17 @@ impl LocalRegistry {
                 Verdict::Running => self.running(store, &engine, cx, &mut findings).await?,
             }
         }
-        Ok(findings.seen(self.stores.len(), engine))
+        Ok(findings.seen(self, engine))
+    }
+
+    fn hold(&self, names: &[String]) -> Result<(), Fault> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            if !held.contains_key(name) {
+                held.extend(self.claims.hold(name)?.map(|claim| (name.clone(), claim)));
+            }
+        }
+        Ok(())
     }
 
     async fn absent(
@@ -118,6 +145,12 @@ impl LocalRegistry {
                 Port::Registry(by) => {
                     findings.there += 1;
                     findings.notes.push(not_ours(number, &by));
+                    // Once there are nodes, one of them is asked.
+                    if nodes(&self.lab.cluster, engine).await?.is_empty()
+                        && let Some(why) = out_of_reach(number, &by, engine).await?
+                    {
+                        findings.notes.push(Note::new("warning", why));
+                    }
                     return Ok(());
                 }
                 Port::Taken(by) => {
@@ -179,9 +212,13 @@ impl LocalRegistry {
 impl Findings {
     fn foreign(&mut self, store: &Store, engine: &Engine) {
         let name = store.name();
+        let other = match store.role {
+            Role::Own(_) => "choose another `registry.local.port`, or ",
+            Role::Cache(_) => "",
+        };
         let why = format!(
-            "there is a container `{name}` that berth did not make: remove it (`{} rm --force {name}`), or choose \
-             another `registry.local.port`",
+            "there is a container `{name}` that berth did not make: {other}give it another name, which loses nothing \
+             (`{} rename {name} NAME`)",
             engine.kind()
         );
         self.changes.push(Change::new(ChangeKind::Conflict, store.title()).because(why));
@@ -224,7 +261,8 @@ impl Findings {
         self.tasks.push(Task { store: store.clone(), act: Act::Start });
     }
 
-    fn seen(self, all: usize, engine: Engine) -> Seen {
+    fn seen(self, registry: &LocalRegistry, engine: Engine) -> Seen {
+        let all = registry.stores.len();
         let reasons = || {
             let conflicts = self.changes.iter().filter(|change| change.kind == ChangeKind::Conflict);
             conflicts.filter_map(|change| change.reason.clone()).collect::<Vec<_>>().join("; ")
@@ -245,7 +283,7 @@ impl Findings {
         seen.changes = self.changes;
         seen.notes = self.notes;
         if !self.in_the_way && !self.tasks.is_empty() {
-            seen.step = Some(Box::new(Make { tasks: self.tasks, engine }));
+            seen.step = Some(Box::new(Make { tasks: self.tasks, owner: registry.lab.owner.clone(), engine }));
         }
         seen
     }
@@ -293,7 +331,7 @@ impl Resource for LocalRegistry {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             match &self.going {
-                Some(going) => going.look(&self.search.find()?, &cx.flow).await,
+                Some(going) => going.look(&self.search.find()?, cx).await,
                 None => self.look(cx).await,
             }
         }
@@ -303,10 +341,10 @@ impl Resource for LocalRegistry {
     /// Removes the containers that no other lab uses, and their images when that was asked for.
     ///
     /// If this dies half way, what is left is found by its label, and the next `down` goes on.
-    fn delete<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+    fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
             match &self.going {
-                Some(going) => going.remove(&self.search.find()?).await,
+                Some(going) => going.remove(&self.search.find()?, cx).await,
                 None => Ok(()),
             }
         }
@@ -336,7 +374,7 @@ mod tests {
             ..schema::LocalRegistry::default()
         };
         let search = EngineSearch::new(Some(EngineKind::Docker), folder.path());
-        let registry = LocalRegistry::new(Some(&declared), &search, Purpose::Bring);
+        let registry = LocalRegistry::new(Some(&declared), &search, Lab::played("lab"), &Purpose::Bring);
         let flow = Flow::new(Cancel::default());
         let cx = Cx { outputs: Outputs::default(), flow, clock: Arc::new(SystemClock) };
         registry.observe(&cx).await.expect("it answers")

@@ -6,6 +6,10 @@ use super::store::{INNER_PORT, host};
 use crate::base::{Fault, FaultKind};
 use crate::containers::{Container, Engine};
 use crate::flow::Flow;
+use crate::os::ports::{Vacancy, vacancy};
+
+/// The network that kind puts nodes on, unless it is told another one.
+const USUAL_NETWORK: &str = "kind";
 
 /// Where nodes reach the registry at `port` of this machine that berth did not start, if there is one: `node`
 /// is asked for all of them, `networks` are theirs.
@@ -64,6 +68,49 @@ pub(super) async fn elsewhere(
             ))
         }
     })
+}
+
+/// Why nodes that are still to be made will find no way to the registry at `port` that `holder` runs, as far as it
+/// can be seen before: with what to do about it.
+pub(super) async fn out_of_reach(
+    port: u16,
+    holder: &Holder,
+    engine: &Engine,
+) -> Result<Option<String>, Fault> {
+    let remedy = "or choose another `registry.local.port`: berth then runs its own";
+    match holder {
+        Holder::Container(container) => {
+            let mut published = container.ports.iter().filter(|published| published.host == port);
+            let is_local = published.all(|published| published.address.starts_with("127."));
+            // The network of the nodes is never the one that engines put containers on by themselves.
+            let is_apart =
+                container.networks.keys().all(|network| network == "bridge" || network == "podman");
+            Ok((is_local && is_apart).then(|| {
+                format!(
+                    "nodes will have no way to container `{0}`, which is published at 127.0.0.1 alone: let it join their \
+                     network (`{1} network connect {USUAL_NETWORK} {0}`), {remedy}",
+                    container.name,
+                    engine.kind()
+                )
+            }))
+        }
+        holder => {
+            // What listens at all addresses has this one, too.
+            let elsewhere = vacancy(SocketAddr::from(([127, 0, 0, 2], port)), "tcp");
+            let network = engine.network(USUAL_NETWORK).await?;
+            let gateways = network.into_iter().flat_map(|network| network.subnets);
+            let mut gateways = gateways.filter_map(|(_, gateway)| gateway);
+            let has_gateway =
+                gateways.any(|gateway| vacancy(SocketAddr::from((gateway, port)), "tcp") == Vacancy::Taken);
+            Ok((elsewhere == Vacancy::Free && !has_gateway).then(|| {
+                format!(
+                    "nodes will have no way to {holder}, which listens at 127.0.0.1 alone: let it listen at the gateway of \
+                     their network too (`{} network inspect {USUAL_NETWORK}`), {remedy}",
+                    engine.kind()
+                )
+            }))
+        }
+    }
 }
 
 /// Whether something takes a connection of `node` at `address`. Asked from there: a firewall may let this

@@ -1,62 +1,82 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
 
+use super::claim::Claims;
 use super::container::title_elsewhere;
+use super::idle::Idle;
 use super::make;
 use super::port::{self, Port};
-use super::store::{LABEL, Role, Store, title, title_of};
-use super::users::users;
+use super::store::{LABEL, Origin, Role, Store, title, title_of};
+use super::users::{Lab, users};
 use super::volume::{self, Volume};
 use crate::base::{Fault, Note};
 use crate::containers::{Container, Engine};
-use crate::engine::{Seen, State};
-use crate::flow::Flow;
+use crate::engine::{Cx, Seen, State};
 
-/// What goes with a lab: the registries that no other lab uses.
+/// What goes with a lab: the registries that no other lab uses, also those that it used once, and those that
+/// nobody uses any more.
 pub(super) struct Going {
-    /// The cluster of the lab.
-    cluster: String,
+    lab: Lab,
+    claims: Claims,
     /// The port of the registry that the profile declares.
     port: Option<u16>,
     /// Whether images go too.
     images: bool,
-    /// The registries of the profile, those that the lab's nodes were seen to use, and, when images go too,
-    /// those that no lab uses at all: by the name of the container, what it is for. The nodes are gone when
-    /// it is the registry's turn.
-    concerned: Mutex<BTreeMap<String, String>>,
+    /// The registries that it is about, by the name of the container. The nodes are gone when it is the registry's turn,
+    /// so what they were seen to use is kept here.
+    concerned: Mutex<BTreeMap<String, Concern>>,
+}
+
+/// Why a registry is looked at.
+#[derive(Debug, Clone)]
+struct Concern {
+    /// What it is for.
+    mark: String,
+    /// Whether the lab's nodes were seen to use it.
+    was_used: bool,
+    /// Whether the profile names it.
+    is_declared: bool,
+    /// Whether the lab made it.
+    is_made_here: bool,
 }
 
 /// A registry of the lab, as it is found.
 struct Found {
     name: String,
-    mark: String,
+    concern: Concern,
     container: Option<Container>,
-    /// Other labs that use it.
-    others: BTreeSet<String>,
+    /// Why it has to stay.
+    stays: Option<String>,
     volume: Volume,
 }
 
 impl Going {
-    /// What goes with the lab of `cluster`, whose profile declares `stores`.
-    pub(super) fn new(stores: &[Store], cluster: String, images: bool) -> Self {
-        let concerned = stores.iter().map(|store| (store.name(), store.mark())).collect();
+    /// What goes with `lab`, whose profile declares `stores`.
+    pub(super) fn new(stores: &[Store], lab: Lab, claims: Claims, images: bool) -> Self {
+        let concern = |store: &Store| Concern {
+            mark: store.mark(),
+            was_used: false,
+            is_declared: true,
+            is_made_here: false,
+        };
+        let concerned = stores.iter().map(|store| (store.name(), concern(store))).collect();
         let port = stores.iter().find_map(|store| match store.role {
             Role::Own(port) => Some(port),
             Role::Cache(_) => None,
         });
-        Self { cluster, port, images, concerned: Mutex::new(concerned) }
+        Self { lab, claims, port, images, concerned: Mutex::new(concerned) }
     }
 
     /// What is there of it.
-    pub(super) async fn look(&self, engine: &Engine, flow: &Flow) -> Result<Seen, Fault> {
-        let all = self.find(engine).await?;
+    pub(super) async fn look(&self, engine: &Engine, cx: &Cx) -> Result<Seen, Fault> {
+        let all = self.find(engine, cx).await?;
         let goes = all.iter().any(|found| found.goes(self.images));
         let mut seen = Seen::new(if goes { State::Ready } else { State::Absent });
-        seen.notes = all.iter().filter_map(|found| found.stays(self.images)).collect();
+        seen.notes = all.iter().flat_map(|found| found.notes(self.images)).collect();
         if let Some(port) = self.port
-            && let Port::Registry(by) = port::look(port, engine, flow).await?
+            && let Port::Registry(by) = port::look(port, engine, &cx.flow).await?
         {
             let text = format!("{}: berth did not start it", title_elsewhere(port, &by));
             seen.notes.push(Note::new("kept", text));
@@ -65,67 +85,101 @@ impl Going {
     }
 
     /// Removes what goes.
-    pub(super) async fn remove(&self, engine: &Engine) -> Result<(), Fault> {
-        for found in self.find(engine).await?.iter().filter(|found| found.goes(self.images)) {
+    pub(super) async fn remove(&self, engine: &Engine, cx: &Cx) -> Result<(), Fault> {
+        for found in self.find(engine, cx).await?.iter().filter(|found| found.goes(self.images)) {
             if found.container.is_some() {
                 make::remove(&found.name, engine).await?;
             }
-            if self.images {
+            if found.images_go(self.images) {
                 volume::remove(&found.name, engine).await?;
             }
         }
         Ok(())
     }
 
-    async fn find(&self, engine: &Engine) -> Result<Vec<Found>, Fault> {
-        let containers = engine.containers_with(LABEL).await?;
-        let mut users = users(engine, &containers).await?;
+    async fn find(&self, engine: &Engine, cx: &Cx) -> Result<Vec<Found>, Fault> {
+        let mut containers = engine.containers_with(LABEL).await?;
+        // What goes here goes for the label alone.
+        containers.retain(|container| container.labels.contains_key(LABEL));
+        let users = users(engine, &containers).await?;
+        let made_here = volume::with(&Origin::label_of(&self.lab.owner), engine).await?;
+        let idle = Idle { lab: &self.lab, claims: &self.claims, users: &users, now: cx.clock.now() };
         let concerned = {
             let mut concerned = self.concerned.lock().unwrap_or_else(PoisonError::into_inner);
             for container in &containers {
+                let mark = container.labels.get(LABEL).cloned().unwrap_or_default();
                 let users = users.get(&container.name);
-                let is_used_here = users.is_some_and(|users| users.contains(&self.cluster));
-                // Without that flag it may be of a lab that is being made right now.
-                if is_used_here || (self.images && users.is_none()) {
-                    let mark = container.labels.get(LABEL).cloned().unwrap_or_default();
-                    concerned.insert(container.name.clone(), mark);
+                let was_used = users.is_some_and(|users| users.iter().any(|user| self.lab.is(user)));
+                let is_left = users.is_none() && idle.why_it_stays(container, false)?.is_none();
+                if was_used || is_left {
+                    let is_made_here =
+                        Origin::of(container).is_some_and(|origin| origin.by == self.lab.owner);
+                    let concern = Concern { mark, was_used: false, is_declared: false, is_made_here };
+                    concerned.entry(container.name.clone()).or_insert(concern).was_used |= was_used;
+                }
+            }
+            for (name, mark) in made_here {
+                let is_there = containers.iter().any(|container| container.name == name);
+                if !is_there && !users.contains_key(&name) {
+                    let concern = Concern { mark, was_used: false, is_declared: false, is_made_here: true };
+                    concerned.entry(name).or_insert(concern);
                 }
             }
             concerned.clone()
         };
         let volumes = try_join_all(concerned.keys().map(|name| volume::look(name, engine))).await?;
-        let found = concerned.into_iter().zip(volumes).map(|((name, mark), volume)| {
-            let mut others = users.remove(&name).unwrap_or_default();
-            others.remove(&self.cluster);
+        let found = concerned.into_iter().zip(volumes).map(|((name, concern), volume)| {
             let container = containers.iter().find(|container| container.name == name).cloned();
-            Found { name, mark, container, others, volume }
+            let stays = match &container {
+                Some(container) => idle.why_it_stays(container, concern.was_used)?,
+                None => idle.why_images_stay(&name)?,
+            };
+            Ok(Found { name, concern, container, stays, volume })
         });
-        Ok(found.collect())
+        found.collect()
+    }
+}
+
+impl Concern {
+    /// Whether its images are the lab's to remove: what others left behind keeps them.
+    fn is_of_the_lab(&self) -> bool {
+        self.was_used || self.is_declared || self.is_made_here
     }
 }
 
 impl Found {
     fn title(&self) -> String {
-        self.container.as_ref().map_or_else(|| title(&self.name, &self.mark), title_of)
+        self.container.as_ref().map_or_else(|| title(&self.name, &self.concern.mark), title_of)
     }
 
     fn goes(&self, images: bool) -> bool {
-        self.others.is_empty() && (self.container.is_some() || (images && self.volume == Volume::Ours))
+        self.stays.is_none()
+            && (self.container.is_some() || (self.images_go(images) && self.volume == Volume::Ours))
     }
 
-    /// What stays of it, and why.
-    fn stays(&self, images: bool) -> Option<Note> {
-        if self.container.is_some() && !self.others.is_empty() {
-            let others: Vec<String> = self.others.iter().map(|name| format!("`{name}`")).collect();
-            let text = format!("{}: {} uses it too", self.title(), others.join(", "));
-            return Some(Note::new("kept", text));
+    fn images_go(&self, images: bool) -> bool {
+        images && self.concern.is_of_the_lab()
+    }
+
+    /// What stays of it, and why; and what goes that the lab's profile does not name.
+    fn notes(&self, images: bool) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if let Some(why) = &self.stays {
+            if self.container.is_some() {
+                notes.push(Note::new("kept", format!("{}: {why}", self.title())));
+            }
+            return notes;
         }
-        let volume_stays = self.others.is_empty() && !images && self.volume == Volume::Ours;
-        volume_stays.then(|| {
-            let text =
-                format!("images of {}: volume `{}`; `--registries` removes it", self.title(), self.name);
-            Note::new("kept", text)
-        })
+        if self.container.is_some() && !self.concern.is_declared && !self.concern.was_used {
+            let text = format!("{} goes too: no lab uses it any more", self.title());
+            notes.push(Note::new("left behind", text));
+        }
+        if !self.images_go(images) && self.volume == Volume::Ours {
+            let how = if self.concern.is_of_the_lab() { "; `--registries` removes it" } else { "" };
+            let text = format!("images of {}: volume `{}`{how}", self.title(), self.name);
+            notes.push(Note::new("kept", text));
+        }
+        notes
     }
 }
 
@@ -133,10 +187,13 @@ impl Found {
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::base::SystemClock;
     use crate::containers::EngineKind;
-    use crate::flow::Cancel;
+    use crate::engine::Outputs;
+    use crate::flow::{Cancel, Flow};
     use crate::profile::schema::LocalRegistry;
     use crate::registry::local::store::stores;
 
@@ -172,7 +229,7 @@ case "$*" in
 'cp dev-control-plane:'*) printf '[host."http://berth-registry-1:5000"]\n' ;;
 'volume inspect berth-registry-1') echo '[{{"Labels": {{"berth.dev/registry": "localhost:1"}}}}]' ;;
 'volume inspect '*) echo '[{{"Labels": null}}]' ;;
-rm\ *|volume\ rm\ *) ;;
+rm\ *|volume\ rm\ *|volume\ ls\ *) ;;
 *) echo "not played: $*" >&2; exit 70 ;;
 esac"#,
             folder = folder.display(),
@@ -184,6 +241,16 @@ esac"#,
         Engine::played(EngineKind::Docker, folder, &script)
     }
 
+    fn going(stores: &[Store], lab: &str, images: bool) -> Going {
+        let (lab, claims) = Lab::played(lab);
+        Going::new(stores, lab, claims, images)
+    }
+
+    fn cx() -> Cx {
+        let flow = Flow::new(Cancel::default());
+        Cx { outputs: Outputs::default(), flow, clock: Arc::new(SystemClock) }
+    }
+
     /// What `down` of `lab` removes, with its images if `images`, and what it says that stays.
     async fn removed(images: bool, dev_stands: bool) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -193,9 +260,9 @@ esac"#,
             pull_through: vec!["docker.io".to_string()],
             ..LocalRegistry::default()
         };
-        let going = Going::new(&stores(&declared), "lab".to_string(), images);
-        let stays = going.look(&engine, &Flow::new(Cancel::default())).await.expect("it answers").notes;
-        going.remove(&engine).await.expect("it answers");
+        let going = going(&stores(&declared), "lab", images);
+        let stays = going.look(&engine, &cx()).await.expect("it answers").notes;
+        going.remove(&engine, &cx()).await.expect("it answers");
         let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
         let removals = calls.lines().filter(|call| call.starts_with("rm ") || call.starts_with("volume rm "));
         (removals.map(str::to_string).collect(), stays.into_iter().map(|note| note.text).collect())
@@ -228,9 +295,7 @@ esac"#,
         let engine = Engine::played(EngineKind::Docker, folder.path(), script);
         let stores = stores(&LocalRegistry { port: 1, ..LocalRegistry::default() });
         for (images, state) in [(false, State::Absent), (true, State::Ready)] {
-            let seen = Going::new(&stores, "lab".to_string(), images)
-                .look(&engine, &Flow::new(Cancel::default()))
-                .await;
+            let seen = going(&stores, "lab", images).look(&engine, &cx()).await;
             assert_eq!(seen.expect("it answers").state, state);
         }
     }
@@ -239,7 +304,7 @@ esac"#,
     async fn a_registry_that_the_lab_neither_declares_nor_uses_is_left_alone() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let engine = engine(folder.path(), true);
-        Going::new(&[], "other".to_string(), false).remove(&engine).await.expect("it answers");
+        going(&[], "other", false).remove(&engine, &cx()).await.expect("it answers");
         let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
         assert!(!calls.contains("rm "), "{calls}");
     }

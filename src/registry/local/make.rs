@@ -3,9 +3,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::store::{LABEL, Role, Store};
+use super::store::{LABEL, Origin, Role, Store};
 use super::volume;
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Owner};
 use crate::containers::{Engine, EngineKind};
 use crate::engine::{Cx, Step};
 use crate::flow::Tally;
@@ -17,6 +17,7 @@ const LONGEST_START: Duration = Duration::from_hours(2);
 /// Makes and starts containers of registries.
 pub(super) struct Make {
     pub(super) tasks: Vec<Task>,
+    pub(super) owner: Owner,
     pub(super) engine: Engine,
 }
 
@@ -46,11 +47,12 @@ impl Step for Make {
         Self: 'a,
     {
         async move {
-            let Self { tasks, engine } = *self;
+            let Self { tasks, owner, engine } = *self;
+            let origin = Origin { by: owner, at: cx.clock.now() };
             let (all, mut tally) = (tasks.len(), Tally::new(tasks.len(), "registries started"));
             let work = |task: Task| {
-                let engine = &engine;
-                async move { task.take(engine).await }
+                let (engine, origin) = (&engine, &origin);
+                async move { task.take(engine, origin).await }
             };
             cx.flow.each(tasks, all, &mut tally, work).await.map(drop)
         }
@@ -59,9 +61,9 @@ impl Step for Make {
 }
 
 impl Task {
-    async fn take(&self, engine: &Engine) -> Result<(), Fault> {
+    async fn take(&self, engine: &Engine, origin: &Origin) -> Result<(), Fault> {
         match self.act {
-            Act::Make => make(&self.store, None, engine).await,
+            Act::Make => make(&self.store, None, origin, engine).await,
             Act::Start => {
                 let name = self.store.name();
                 if engine.run(&format!("start `{name}`"), ["start", name.as_str()]).await?.succeeded() {
@@ -69,11 +71,11 @@ impl Task {
                 }
                 // It may be on a network that has gone: what it keeps is in its volume, not in it.
                 remove(&name, engine).await?;
-                make(&self.store, None, engine).await
+                make(&self.store, None, origin, engine).await
             }
             Act::Remake => {
                 remove(&self.store.name(), engine).await?;
-                make(&self.store, None, engine).await
+                make(&self.store, None, origin, engine).await
             }
         }
     }
@@ -96,15 +98,26 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
 
 /// Makes the container of `store` anew, on `network` alone: for an engine whose containers stay where they were made.
 /// Its images are in the volume all the time.
-pub(super) async fn move_to(store: &Store, network: &str, engine: &Engine) -> Result<(), Fault> {
+pub(super) async fn move_to(
+    store: &Store,
+    network: &str,
+    origin: &Origin,
+    engine: &Engine,
+) -> Result<(), Fault> {
     remove(&store.name(), engine).await?;
-    make(store, Some(network), engine).await
+    make(store, Some(network), origin, engine).await
 }
 
-async fn make(store: &Store, network: Option<&str>, engine: &Engine) -> Result<(), Fault> {
-    let is_new = volume::make(&store.name(), &store.mark(), engine).await?;
+/// Makes the container of `store`, on `network` if not on the engine's own. One that somebody made meanwhile will do.
+pub(super) async fn make(
+    store: &Store,
+    network: Option<&str>,
+    origin: &Origin,
+    engine: &Engine,
+) -> Result<(), Fault> {
+    let is_new = volume::make(&store.name(), &origin.labels(&store.mark()), engine).await?;
     let attempted = format!("start {}", store.title());
-    let finished = engine.patient(LONGEST_START).run(&attempted, store.run(network)).await?;
+    let finished = engine.patient(LONGEST_START).run(&attempted, store.run(network, origin)).await?;
     // Another lab may have made it in the same moment; what came of it is seen next.
     if finished.succeeded() || is_name_taken(&finished) {
         return Ok(());
@@ -190,7 +203,7 @@ esac"#,
         );
         let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
         let store = Store { role: Role::Own(5001), image: None };
-        let fault = make(&store, None, &engine).await.expect_err("its port is taken");
+        let fault = make(&store, None, &Origin::played(), &engine).await.expect_err("its port is taken");
         assert_eq!(fault.kind, FaultKind::Conflict);
         std::fs::read_to_string(folder.path().join("calls")).expect("it was called")
     }

@@ -3,16 +3,19 @@ use std::collections::BTreeSet;
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 
+use super::claim::Claims;
 use super::container::LocalRegistry;
 use super::elsewhere::elsewhere;
-use super::hosts::{self, Difference, Hosts};
+use super::hosts::{self, Difference, Hosts, leads_to};
+use super::idle::Idle;
 use super::make;
-use super::store::{LABEL, Role, Store, stores};
-use super::users::nodes;
-use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
+use super::store::{LABEL, Origin, Role, Store, stores, title_of};
+use super::users::{Lab, nodes, users};
+use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
 use crate::engine::{Cx, Need, Resource, Seen, State, Step};
-use crate::flow::{Flow, Tally};
+use crate::flow::Tally;
+use crate::os::Finished;
 use crate::profile::schema;
 
 /// What the nodes of a lab know of the registry of this machine, and the way to it.
@@ -20,8 +23,8 @@ pub struct Nodes {
     id: ResourceId,
     /// The resource of the cluster.
     inside: ResourceId,
-    /// The name of the cluster, as its nodes carry it.
-    cluster: String,
+    lab: Lab,
+    claims: Claims,
     search: EngineSearch,
     stores: Vec<Store>,
 }
@@ -31,6 +34,10 @@ struct Sight {
     nodes: Vec<(String, Difference)>,
     /// Networks that registries have to join.
     joins: Vec<Join>,
+    /// Registries that no lab uses any more once the nodes do not lead to them.
+    leaving: Vec<Container>,
+    /// What the lab does not use any more and others do.
+    notes: Vec<Note>,
     /// Whether no node knows anything yet.
     is_new: bool,
 }
@@ -50,29 +57,32 @@ impl Nodes {
         ResourceId::new("registry/local/nodes")
     }
 
-    /// The nodes of the cluster called `cluster`, which is the resource `inside`, and the registries that
-    /// `declared` asks for; none without it.
+    /// The nodes of `lab`, whose cluster is the resource `inside`, and the registries that `declared` asks for;
+    /// none without it.
     pub fn new(
         declared: Option<&schema::LocalRegistry>,
-        cluster: &str,
+        (lab, claims): (Lab, Claims),
         inside: ResourceId,
         search: &EngineSearch,
     ) -> Self {
         Self {
             id: Self::resource_id(),
             inside,
-            cluster: cluster.to_string(),
+            lab,
+            claims,
             search: search.clone(),
             stores: declared.map(stores).unwrap_or_default(),
         }
     }
 
-    async fn look(&self, engine: &Engine, flow: &Flow) -> Result<Sight, Fault> {
+    async fn look(&self, engine: &Engine, cx: &Cx) -> Result<Sight, Fault> {
         let names: Vec<String> = self.stores.iter().map(Store::name).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (nodes, containers) = futures::try_join!(nodes(&self.cluster, engine), engine.inspect(&names))?;
+        let (nodes, containers) =
+            futures::try_join!(nodes(&self.lab.cluster, engine), engine.inspect(&names))?;
         if nodes.is_empty() {
-            let why = format!("{} has no containers of nodes of a cluster `{}`", engine.kind(), self.cluster);
+            let why =
+                format!("{} has no containers of nodes of a cluster `{}`", engine.kind(), self.lab.cluster);
             return Err(Fault::new(FaultKind::Invalid, "tell the nodes of the registry", why));
         }
         let networks: BTreeSet<&str> =
@@ -85,7 +95,7 @@ impl Nodes {
             (Some(Store { role: Role::Own(port), .. }), Some(node))
                 if ours(&self.stores[0].name()).is_none() =>
             {
-                elsewhere(*port, node, &networks, engine, flow).await?
+                elsewhere(*port, node, &networks, engine, &cx.flow).await?
             }
             _ => None,
         };
@@ -110,17 +120,63 @@ impl Nodes {
         let wanted = hosts::wanted(&self.stores, elsewhere.as_deref());
         let found = try_join_all(running.iter().map(|node| read(&node.name, engine))).await?;
         let is_new = found.iter().all(|found| !found.values().any(|text| hosts::is_ours(text)));
+        let led_to: BTreeSet<&str> =
+            found.iter().flat_map(|found| found.values()).flat_map(|text| leads_to(text)).collect();
+        let (leaving, notes) = self.leaving(&led_to, engine, cx).await?;
         let nodes = running.iter().zip(found);
         let nodes = nodes.map(|(node, found)| (node.name.clone(), Difference::between(&found, &wanted)));
-        Ok(Sight { nodes: nodes.collect(), joins, is_new })
+        Ok(Sight { nodes: nodes.collect(), joins, leaving, notes, is_new })
+    }
+
+    /// The registries that the lab does not use any more, its nodes having been `led_to` them or it having made them:
+    /// those that nobody else needs go, and of the others it is told why not.
+    async fn leaving(
+        &self,
+        led_to: &BTreeSet<&str>,
+        engine: &Engine,
+        cx: &Cx,
+    ) -> Result<(Vec<Container>, Vec<Note>), Fault> {
+        let all = engine.containers_with(LABEL).await?;
+        let is_wanted =
+            |container: &Container| self.stores.iter().any(|store| store.name() == container.name);
+        let made_here =
+            |container: &Container| Origin::of(container).is_some_and(|origin| origin.by == self.lab.owner);
+        let unwanted = all.iter().filter(|container| !is_wanted(container));
+        let unwanted: Vec<&Container> = unwanted
+            .filter(|container| led_to.contains(container.name.as_str()) || made_here(container))
+            .collect();
+        if unwanted.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let users = users(engine, &all).await?;
+        let idle = Idle { lab: &self.lab, claims: &self.claims, users: &users, now: cx.clock.now() };
+        let (mut leaving, mut notes) = (Vec::new(), Vec::new());
+        for container in unwanted {
+            let was_used = led_to.contains(container.name.as_str());
+            match idle.why_it_stays(container, was_used)? {
+                None => leaving.push(container.clone()),
+                Some(why) if was_used => {
+                    notes.push(Note::new("kept", format!("{}: {why}", title_of(container))));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok((leaving, notes))
     }
 }
 
 impl Sight {
-    fn seen(mut self, engine: Engine) -> Seen {
+    fn seen(mut self, owner: &Owner, engine: Engine) -> Seen {
         let all = self.nodes.len();
         self.nodes.retain(|(_, difference)| !difference.is_empty());
-        if self.nodes.is_empty() && self.joins.is_empty() {
+        let notes = std::mem::take(&mut self.notes);
+        let mut seen = self.compared(all, owner, engine);
+        seen.notes = notes;
+        seen
+    }
+
+    fn compared(self, all: usize, owner: &Owner, engine: Engine) -> Seen {
+        if self.nodes.is_empty() && self.joins.is_empty() && self.leaving.is_empty() {
             return Seen::new(State::Ready);
         }
         let kind = if self.is_new { ChangeKind::Create } else { ChangeKind::Update };
@@ -131,15 +187,21 @@ impl Sight {
             let about = difference.names().join(", ");
             Change::new(kind, format!("registries of node `{node}`")).because(about)
         });
-        let changes = joins.chain(files).collect();
-        let state = if self.is_new {
+        let leaving = self.leaving.iter().map(|container| {
+            let why = format!("no lab uses it any more; its images stay: volume `{}`", container.name);
+            Change::new(ChangeKind::Delete, title_of(container)).because(why)
+        });
+        let changes = joins.chain(files).chain(leaving).collect();
+        let state = if self.nodes.is_empty() && self.joins.is_empty() {
+            State::Ready
+        } else if self.is_new {
             State::Absent
         } else if self.nodes.is_empty() {
             State::Broken("the registry is not on the network of the nodes".to_string())
         } else {
             State::Broken(format!("{} of {all} nodes have to be told of the registry", self.nodes.len()))
         };
-        Seen::new(state).to_change(changes, Tell { sight: self, engine })
+        Seen::new(state).to_change(changes, Tell { sight: self, owner: owner.clone(), engine })
     }
 }
 
@@ -151,47 +213,60 @@ async fn read(node: &str, engine: &Engine) -> Result<Hosts, Fault> {
     Ok(hosts::parse(&finished.stdout))
 }
 
-/// Lets registries join the nodes' network and tells the nodes of them.
+/// Lets registries join the nodes' network, tells the nodes of them, and takes away those that nobody uses any more.
 struct Tell {
     sight: Sight,
+    owner: Owner,
     engine: Engine,
 }
 
 impl Step for Tell {
-    /// If this dies half way, every file is whole, and the next run writes those that are missing.
+    /// If this dies half way, every file is whole, and the next run writes those that are missing. A registry that
+    /// nobody uses any more is known again by who made it, or goes with the next `down`.
     fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
     where
         Self: 'a,
     {
         async move {
-            let Self { sight, engine } = *self;
-            let joins = try_join_all(sight.joins.iter().map(|join| join.take(&engine)));
+            let Self { sight, owner, engine } = *self;
+            let origin = Origin { by: owner, at: cx.clock.now() };
+            let joins = try_join_all(sight.joins.iter().map(|join| join.take(&origin, &engine)));
             let (all, mut tally) = (sight.nodes.len(), Tally::new(sight.nodes.len(), "nodes told"));
             let work = |(node, difference): (String, Difference)| {
                 let engine = &engine;
                 async move { tell(&node, &difference, engine).await }
             };
             let told = cx.flow.each(sight.nodes, all.max(1), &mut tally, work);
-            futures::try_join!(joins, told).map(drop)
+            futures::try_join!(joins, told)?;
+            for container in &sight.leaving {
+                make::remove(&container.name, &engine).await?;
+            }
+            Ok(())
         }
         .boxed()
     }
 }
 
 impl Join {
-    async fn take(&self, engine: &Engine) -> Result<(), Fault> {
+    async fn take(&self, origin: &Origin, engine: &Engine) -> Result<(), Fault> {
         let Self { store, container, network, anew } = self;
         if !engine.moves_containers() {
-            return make::move_to(store, network, engine).await;
+            return make::move_to(store, network, origin, engine).await;
         }
-        let (container, network) = (container.as_str(), network.as_str());
         let attempted = format!("connect `{container}` to network `{network}`");
         if *anew {
-            engine.call(&attempted, ["stop", "--time", "1", container]).await?;
+            // One that is not there is made below.
+            engine.run(&attempted, ["stop", "--time", "1", container]).await?;
         }
-        let finished = engine.run(&attempted, ["network", "connect", network, container]).await?;
+        let mut finished = self.connect(&attempted, engine).await?;
         // Another lab may have been quicker.
-        if !finished.succeeded() && !finished.stderr.contains("already") {
+        let is_joined = |finished: &Finished| finished.succeeded() || finished.stderr.contains("already");
+        if !is_joined(&finished) && engine.inspect(&[container]).await?.is_empty() {
+            // Somebody took it away since it was looked at. Its images are in the volume.
+            make::make(store, None, origin, engine).await?;
+            finished = self.connect(&attempted, engine).await?;
+        }
+        if !is_joined(&finished) {
             return Err(engine.failed(&attempted, &finished));
         }
         if *anew {
@@ -199,6 +274,11 @@ impl Join {
             engine.run(&attempted, ["start", container]).await?;
         }
         Ok(())
+    }
+
+    async fn connect(&self, attempted: &str, engine: &Engine) -> Result<Finished, Fault> {
+        let Self { container, network, .. } = self;
+        engine.run(attempted, ["network", "connect", network, container]).await
     }
 }
 
@@ -231,8 +311,8 @@ impl Resource for Nodes {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             let engine = self.search.find()?;
-            let sight = self.look(&engine, &cx.flow).await?;
-            Ok(sight.seen(engine))
+            let sight = self.look(&engine, cx).await?;
+            Ok(sight.seen(&self.lab.owner, engine))
         }
         .boxed()
     }
@@ -280,7 +360,7 @@ mod tests {
         ] {
             let engine =
                 Engine::played(EngineKind::Docker, folder.path(), &format!("echo '{said}' >&2; exit 1"));
-            assert_eq!(join.take(&engine).await.is_ok(), is_fine, "{said}");
+            assert_eq!(join.take(&Origin::played(), &engine).await.is_ok(), is_fine, "{said}");
         }
     }
 }

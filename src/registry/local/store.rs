@@ -1,3 +1,6 @@
+use jiff::Timestamp;
+
+use crate::base::Owner;
 use crate::containers::Container;
 use crate::profile::schema::LocalRegistry;
 
@@ -8,6 +11,13 @@ pub const DEFAULT_IMAGE: &str = "docker.io/library/registry:3";
 /// `localhost:5001`, or the registry that it caches. All labs share it, so it has no other owner.
 pub const LABEL: &str = "berth.dev/registry";
 
+/// The label that says which lab made a registry, as `ID/ENVIRONMENT`: whoever does not use it any more may take
+/// it along, if nobody else uses it.
+const MADE_BY: &str = "berth.dev/made-by";
+
+/// The label that says when: the nodes of a lab that has just made one do not lead to it yet.
+const MADE_AT: &str = "berth.dev/made-at";
+
 /// The port in the container.
 pub(super) const INNER_PORT: u16 = 5000;
 
@@ -17,6 +27,41 @@ const USUAL_PORT: u16 = 5001;
 /// Where images are pushed to, and what their references begin with: `localhost:5001`.
 pub fn host(port: u16) -> String {
     format!("localhost:{port}")
+}
+
+/// Who makes a registry, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The lab.
+    pub(super) by: Owner,
+    /// The time.
+    pub(super) at: Timestamp,
+}
+
+impl Origin {
+    /// The label of what `owner` made: `berth.dev/made-by=ID/ENVIRONMENT`.
+    pub(super) fn label_of(owner: &Owner) -> String {
+        format!("{MADE_BY}={}/{}", owner.id, owner.environment)
+    }
+
+    /// One for tests.
+    #[cfg(test)]
+    pub(super) fn played() -> Self {
+        let by = Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() };
+        Self { by, at: Timestamp::UNIX_EPOCH }
+    }
+
+    /// Of a container of ours; `None` when a berth made it that did not tell.
+    pub(super) fn of(container: &Container) -> Option<Self> {
+        let (id, environment) = container.labels.get(MADE_BY)?.split_once('/')?;
+        let by = Owner { id: id.to_string(), environment: environment.to_string() };
+        Some(Self { by, at: container.labels.get(MADE_AT)?.parse().ok()? })
+    }
+
+    /// The labels of a registry for `mark`.
+    pub(super) fn labels(&self, mark: &str) -> [String; 3] {
+        [format!("{LABEL}={mark}"), Self::label_of(&self.by), format!("{MADE_AT}={}", self.at)]
+    }
 }
 
 /// One registry in a container of this machine.
@@ -98,7 +143,7 @@ impl Store {
     }
 
     /// The arguments of `docker` that make it and start it, on `network` if not on the engine's own.
-    pub(super) fn run(&self, network: Option<&str>) -> Vec<String> {
+    pub(super) fn run(&self, network: Option<&str>, origin: &Origin) -> Vec<String> {
         let name = self.name();
         let mut arguments: Vec<String> =
             ["run", "--detach", "--restart", "unless-stopped", "--name"].map(str::to_string).into();
@@ -107,7 +152,9 @@ impl Store {
         if let Some(network) = network {
             flag("--network", network.to_string());
         }
-        flag("--label", format!("{LABEL}={}", self.mark()));
+        for label in origin.labels(&self.mark()) {
+            flag("--label", label);
+        }
         flag("--volume", format!("{name}:/var/lib/registry"));
         // It would look for a collector of traces, and log that there is none.
         flag("--env", "OTEL_TRACES_EXPORTER=none".to_string());
@@ -145,10 +192,11 @@ mod tests {
 
     #[test]
     fn the_registry_listens_on_this_machine_alone_and_keeps_its_images() {
-        let run = declared(5001, &[])[0].run(None).join(" ");
+        let run = declared(5001, &[])[0].run(None, &Origin::played()).join(" ");
         assert!(run.contains("--publish 127.0.0.1:5001:5000"), "{run}");
         assert!(run.contains("--volume berth-registry:/var/lib/registry"), "{run}");
         assert!(run.contains("--label berth.dev/registry=localhost:5001"), "{run}");
+        assert!(run.contains("--label berth.dev/made-by=7f3k2q9d/lab"), "{run}");
         assert!(run.ends_with("docker.io/library/registry:3"), "{run}");
     }
 
@@ -157,10 +205,10 @@ mod tests {
         let stores = declared(5002, &["docker.io", "http://plain.internal:5000"]);
         assert_eq!(stores[0].name(), "berth-registry-5002");
         assert_eq!(stores[1].name(), "berth-cache-docker-io");
-        let run = stores[1].run(None).join(" ");
+        let run = stores[1].run(None, &Origin::played()).join(" ");
         assert!(run.contains("REGISTRY_PROXY_REMOTEURL=https://registry-1.docker.io"), "{run}");
         assert!(!run.contains("--publish"), "{run}");
-        let plain = stores[2].run(None).join(" ");
+        let plain = stores[2].run(None, &Origin::played()).join(" ");
         assert!(plain.contains("REGISTRY_PROXY_REMOTEURL=http://plain.internal:5000"), "{plain}");
         assert_eq!(stores[2].mark(), "plain.internal:5000");
     }

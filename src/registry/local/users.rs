@@ -3,8 +3,55 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::try_join_all;
 
 use super::hosts::{FOLDER, leads_to};
-use crate::base::Fault;
+use crate::base::{Fault, Owner};
 use crate::containers::{Container, Engine};
+
+/// The lab that a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lab {
+    /// The name of its cluster, as the nodes carry it.
+    pub cluster: String,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// A cluster whose nodes lead to a registry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct User {
+    /// Its name.
+    cluster: String,
+    /// Whose it is, by the mark of its nodes; one that berth did not make has none.
+    owner: Option<Owner>,
+}
+
+impl Lab {
+    /// Whether `user` is this lab. A cluster of the same name may be somebody else's.
+    pub(super) fn is(&self, user: &User) -> bool {
+        user.cluster == self.cluster && user.owner.as_ref().is_none_or(|owner| *owner == self.owner)
+    }
+
+    /// A lab for tests, and what its run says of itself: nothing.
+    #[cfg(test)]
+    pub(super) fn played(name: &str) -> (Self, super::claim::Claims) {
+        let owner = Owner { id: "7f3k2q9d".to_string(), environment: name.to_string() };
+        let lab = Self { cluster: name.to_string(), owner };
+        let nowhere = std::path::Path::new("/nowhere");
+        let claims = super::claim::Claims::new(nowhere, nowhere.join("lock"), &lab);
+        (lab, claims)
+    }
+
+    /// What `user` is called, if it is another lab than this one.
+    pub(super) fn other(&self, user: &User) -> Option<String> {
+        let User { cluster, owner } = user;
+        match owner {
+            _ if self.is(user) => None,
+            Some(owner) if *cluster == self.cluster => {
+                Some(format!("`{cluster}` of another profile (id `{}`)", owner.id))
+            }
+            _ => Some(format!("`{cluster}`")),
+        }
+    }
+}
 
 /// The nodes of `cluster` that pull images, also those that do not run.
 pub(super) async fn nodes(cluster: &str, engine: &Engine) -> Result<Vec<Container>, Fault> {
@@ -18,21 +65,39 @@ pub(super) async fn nodes(cluster: &str, engine: &Engine) -> Result<Vec<Containe
 pub(super) async fn users(
     engine: &Engine,
     registries: &[Container],
-) -> Result<BTreeMap<String, BTreeSet<String>>, Fault> {
+) -> Result<BTreeMap<String, BTreeSet<User>>, Fault> {
     let nodes = engine.kind_containers(None).await?;
     let asked = nodes.iter().filter(|node| node.is_kind_node()).map(|node| async move {
         let cluster = node.kind_cluster().unwrap_or_default().to_string();
-        engine.read_below(node, FOLDER).await.map(|text| (cluster, text))
+        let user = User { cluster, owner: node.kind_owner() };
+        engine.read_below(node, FOLDER).await.map(|text| (user, text))
     });
-    let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (cluster, text) in try_join_all(asked).await? {
+    let mut users: BTreeMap<String, BTreeSet<User>> = BTreeMap::new();
+    for (user, text) in try_join_all(asked).await? {
         let names: BTreeSet<String> = match &text {
             Some(text) => leads_to(text).map(str::to_string).collect(),
             None => registries.iter().map(|registry| registry.name.clone()).collect(),
         };
         for name in names {
-            users.entry(name).or_default().insert(cluster.clone());
+            users.entry(name).or_default().insert(user.clone());
         }
     }
     Ok(users)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_of_the_same_name_that_carries_another_mark_is_another_lab() {
+        let owner = |id: &str| Owner { id: id.to_string(), environment: "lab".to_string() };
+        let lab = Lab { cluster: "lab".to_string(), owner: owner("7f3k2q9d") };
+        let user = |cluster: &str, owner| User { cluster: cluster.to_string(), owner };
+        assert!(lab.is(&user("lab", Some(owner("7f3k2q9d")))));
+        assert!(lab.is(&user("lab", None)));
+        let theirs = user("lab", Some(owner("zzzzzzzz")));
+        assert_eq!(lab.other(&theirs).as_deref(), Some("`lab` of another profile (id `zzzzzzzz`)"));
+        assert_eq!(lab.other(&user("next", Some(owner("7f3k2q9d")))).as_deref(), Some("`next`"));
+    }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::store::LABEL;
 use crate::base::{Fault, FaultKind};
 use crate::containers::Engine;
@@ -22,14 +24,27 @@ pub(super) async fn look(name: &str, engine: &Engine) -> Result<Volume, Fault> {
     })
 }
 
-/// Makes the volume `name` with the label `mark`, unless it is there. Whether it was made.
-pub(super) async fn make(name: &str, mark: &str, engine: &Engine) -> Result<bool, Fault> {
+/// The volumes of registries that carry `label`, by name: what they are for.
+pub(super) async fn with(label: &str, engine: &Engine) -> Result<BTreeMap<String, String>, Fault> {
+    let filter = format!("label={label}");
+    let listed =
+        engine.call("list volumes", ["volume", "ls", "--quiet", "--filter", filter.as_str()]).await?;
+    let mut found = BTreeMap::new();
+    for name in listed.stdout.split_whitespace() {
+        let labels = engine.volume_labels(name).await?.unwrap_or_default();
+        found.extend(labels.get(LABEL).map(|mark| (name.to_string(), mark.clone())));
+    }
+    Ok(found)
+}
+
+/// Makes the volume `name` with `labels`, unless it is there. Whether it was made.
+pub(super) async fn make(name: &str, labels: &[String], engine: &Engine) -> Result<bool, Fault> {
     match look(name, engine).await? {
         Volume::Ours => Ok(false),
         Volume::Absent => {
-            let label = format!("{LABEL}={mark}");
             let attempted = format!("make volume `{name}`");
-            engine.call(&attempted, ["volume", "create", "--label", label.as_str(), name]).await?;
+            let labels = labels.iter().flat_map(|label| ["--label", label.as_str()]);
+            engine.call(&attempted, ["volume", "create"].into_iter().chain(labels).chain([name])).await?;
             Ok(true)
         }
         Volume::Foreign => {
@@ -67,9 +82,6 @@ mod tests {
         assert_eq!(look("bare", &engine).await, Ok(Volume::Foreign));
         assert_eq!(look("none", &engine).await, Ok(Volume::Absent));
         assert!(look("other", &engine).await.is_err());
-        assert!(
-            make("bare", "docker.io", &engine).await.is_err(),
-            "it would keep images in what is not ours"
-        );
+        assert!(make("bare", &[], &engine).await.is_err(), "it would keep images in what is not ours");
     }
 }

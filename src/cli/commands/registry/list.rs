@@ -16,9 +16,10 @@ const SCHEMA_VERSION: u32 = 1;
 /// `berth registry list [ENV]`
 pub(super) fn run(arguments: &RegistryList, settings: &Settings) -> Result<Exit, Failure> {
     let (environment, port) = chosen(&arguments.target, "list the images in the registry", settings)?;
+    let up = format!("berth up {}", arguments.target.environment.as_deref().unwrap_or(&environment.name));
     let found = runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
-        Ok(reading(&signals, local::repositories(port, &flow)).await??)
+        Ok(reading(&signals, local::repositories(port, &up, &flow)).await??)
     })?;
     let host = local::host(port);
     if settings.json() {

@@ -50,6 +50,11 @@ pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit
     settings.printer.talk(&said);
     settings.printer.talk("push an image, and pods can name it as it was pushed:");
     print(settings, &format!("docker tag IMAGE {host}/NAME:TAG\ndocker push {host}/NAME:TAG"))?;
+    if !matches!(entry, Entry::Other(_)) {
+        settings.printer.talk(&format!(
+            "`down` leaves that line: delete \"{host}\" below `credHelpers` in `{path}` to take it back"
+        ));
+    }
     settings.printer.talk("podman pushes with `podman push --tls-verify=false`");
     Ok(Exit::Done)
 }
