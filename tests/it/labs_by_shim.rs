@@ -220,7 +220,7 @@ fn a_change_that_needs_a_new_cluster_is_made_only_when_that_was_asked_for() {
         .expect("the folder is ours");
     lab.forget_calls();
     let refused = lab.berth.run(&["up", lab.name, "--yes"]).expect(8);
-    assert!(told(&refused).contains("the profile's image changed"), "{}", refused.said());
+    assert!(told(&refused).contains("the profile says `localhost/node:v2`"), "{}", refused.said());
     assert!(told(&refused).contains("--recreate"), "{}", refused.said());
     assert_eq!(called(&lab, "kind "), 0, "{:?}", lab.calls());
     let status = lab.berth.run(&["status", lab.name]).expect(0);

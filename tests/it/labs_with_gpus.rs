@@ -50,7 +50,7 @@ fn a_machine_whose_docker_has_no_runtime_of_nvidia_is_told_what_to_install() {
     let plain = able.replace("\"DefaultRuntime\": \"nvidia\"", "\"DefaultRuntime\": \"runc\"");
     fs::write(lab.path("info.json"), &plain).expect("the folder is ours");
     is_refused(&lab, "container toolkit (https://docs.nvidia.com/");
-    assert_eq!(called(&lab, "docker run"), 0);
+    assert_eq!(called(&lab, "container-devices/all"), 0);
     // It is there, and not what containers get.
     let beside = plain
         .replace("\"Runtimes\": {", "\"Runtimes\": {\"nvidia\": {\"path\": \"nvidia-container-runtime\"},");
@@ -60,7 +60,7 @@ fn a_machine_whose_docker_has_no_runtime_of_nvidia_is_told_what_to_install() {
         &lab,
         "make it the default: `sudo nvidia-ctk runtime configure --runtime=docker --set-as-default",
     );
-    assert_eq!(called(&lab, "docker run"), 0);
+    assert_eq!(called(&lab, "container-devices/all"), 0);
 }
 
 #[test]
@@ -113,7 +113,12 @@ fn a_worker_is_given_its_gpus_and_set_up_once_and_again_what_a_start_undoes() {
     lab.forget_calls();
     let again = lab.berth.run(&["up", lab.name]).expect(0);
     assert!(again.stdout.contains("nothing had to change"), "{}", again.said());
-    assert_eq!((called(&lab, "berth-gpus.lock"), called(&lab, "docker run")), (0, 0), "{:?}", lab.calls());
+    assert_eq!(
+        (called(&lab, "berth-gpus.lock"), called(&lab, "container-devices/all")),
+        (0, 0),
+        "{:?}",
+        lab.calls()
+    );
 
     // Mounts and device files of a container are gone with each start of it.
     lab.is_started_anew();
@@ -177,5 +182,5 @@ fn doctor_looks_for_gpus_only_where_a_profile_wants_some() {
     let plain = LabShims::new("gpu-doctor-none", "docker", "0.33.0");
     let none = plain.berth.run(&["doctor"]).expect(0);
     assert!(!none.stdout.contains("GPUs"), "{}", none.said());
-    assert_eq!(called(&plain, "docker run"), 0);
+    assert_eq!(called(&plain, "container-devices/all"), 0);
 }
