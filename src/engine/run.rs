@@ -87,7 +87,7 @@ fn claim_what_went(graph: &Graph, outcome: &mut Outcome) {
         match node.removal {
             Removal::Kept => outcome.kept.push(id.clone()),
             Removal::WithContainer if node.needs.iter().any(is_inside) => {
-                outcome.not_started.push(id.clone())
+                outcome.not_started.push(id.clone());
             }
             Removal::LookedAt => {}
             Removal::WithContainer | Removal::Itself => continue,

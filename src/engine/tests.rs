@@ -293,7 +293,7 @@ async fn what_does_not_move_is_not_waited_for_once_something_failed() {
     let outcome = converge(&graph(Fails(FaultKind::Invalid)), &run()).await;
     assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
     let not_ready = (ResourceId::new("addon/web"), "Service n/web: no address yet".to_string());
-    assert_eq!(outcome.not_ready, [not_ready.clone()]);
+    assert_eq!(outcome.not_ready, std::slice::from_ref(&not_ready));
     assert_eq!(outcome.not_started, [ResourceId::new("addon/site")]);
     assert!(!outcome.is_whole());
     // Where nothing failed, it is waited for as long as the run may take.

@@ -79,7 +79,7 @@ fn standing(settings: &Settings) -> Result<Standing, Failure> {
     let engine = settings.local(None)?.engine;
     runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
-        reading(&signals, kind::standing(&engine, PATIENCE, &flow)).await
+        reading(&signals, Box::pin(kind::standing(&engine, PATIENCE, &flow))).await
     })
 }
 
