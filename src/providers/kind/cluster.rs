@@ -8,7 +8,6 @@ use tokio::sync::OnceCell;
 use super::Choices;
 use super::config::Config;
 use super::difference::Roles;
-use super::failure::failed;
 use super::folder::Folder;
 use super::mark::Digest;
 use super::preflight::{self, Wanted};
@@ -17,7 +16,7 @@ use super::restart::{Restart, Unpaused};
 use super::silence::{Silence, Silent};
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, asks_for_a_version, ended, judge};
-use crate::base::{Change, ChangeKind, ClusterAccess, Fault, FaultKind, Note, ResourceId};
+use crate::base::{Change, ChangeKind, ClusterAccess, Fault, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
@@ -25,7 +24,6 @@ use crate::k8s::{Hub, Server, known_kind};
 use crate::os::{FileLock, files};
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
-use crate::providers::kubeconfig::Kubeconfig;
 use crate::providers::{Leave, Local};
 
 /// How long an API server may take to say its version.
@@ -50,7 +48,7 @@ pub(super) struct Inner {
     /// What this run let go on.
     pub(super) unpaused: Unpaused,
     /// The access that kind gave when the kept one led to nobody.
-    newer_access: OnceCell<ClusterAccess>,
+    pub(super) newer_access: OnceCell<ClusterAccess>,
     /// Whether the cluster itself says that it was adopted.
     says_adopted: AtomicBool,
 }
@@ -371,15 +369,6 @@ impl ClusterResource {
 }
 
 impl Inner {
-    /// Whether the API server at `access` is ready, and knows its roles: while it starts, it refuses kubeadm's
-    /// administrator, who has his rights from one.
-    async fn is_ready(&self, access: &ClusterAccess, flow: &Flow) -> Result<bool, Fault> {
-        match self.hub.is_ready(access, flow).await {
-            Err(fault) if fault.kind == FaultKind::Denied => Ok(false),
-            answer => answer,
-        }
-    }
-
     pub(super) fn engine(&self) -> Result<Engine, Fault> {
         self.local.engine.find()
     }
@@ -399,19 +388,6 @@ impl Inner {
         })
     }
 
-    /// What the cluster says that it was adopted with, where berth's files of that are lost. One that does not
-    /// run or answer says nothing, and is somebody else's until it does.
-    async fn adoption(&self, sight: &Sight, engine: &Engine, flow: &Flow) -> Option<Digest> {
-        if !sight.containers.iter().all(Container::runs) {
-            return None;
-        }
-        let access = self.access_from_kind(engine, flow).await.ok()?;
-        if !self.is_ready(&access, flow).await.ok()? {
-            return None;
-        }
-        Digest::parse(&self.hub.adoption(&access, flow).await.ok()??)
-    }
-
     /// Whether the cluster was adopted, as far as is known here or was seen in it.
     pub(super) fn is_adopted(&self) -> bool {
         self.folder.adopted().exists() || self.says_adopted.load(Ordering::Relaxed)
@@ -425,38 +401,6 @@ impl Inner {
 
     pub(super) async fn containers(&self, engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
         step::patiently(flow, engine.kind_containers(Some(&self.config.name))).await
-    }
-
-    /// The access that berth keeps. One that somebody damaged is as good as none: it can be had again.
-    fn kept_access(&self) -> Option<ClusterAccess> {
-        Kubeconfig::read(&self.folder.kubeconfig()).ok().flatten()?.access().ok()
-    }
-
-    /// How to reach the cluster, as kind says, where that is not `kept`: kind is asked once in a run.
-    async fn newer_access(
-        &self,
-        kept: &ClusterAccess,
-        engine: &Engine,
-        flow: &Flow,
-    ) -> Option<ClusterAccess> {
-        let asked = self.newer_access.get_or_try_init(|| self.access_from_kind(engine, flow)).await;
-        // Without an answer there is nothing that could be better.
-        asked.ok().filter(|newer| *newer != kept).cloned()
-    }
-
-    /// How to reach the cluster, as kind says.
-    pub(super) async fn access_from_kind(
-        &self,
-        engine: &Engine,
-        flow: &Flow,
-    ) -> Result<ClusterAccess, Fault> {
-        let kind = self.kind(engine)?;
-        let program = kind.program(["get", "kubeconfig", "--name", &self.config.name]);
-        let finished = step::patiently(flow, program.run()).await?;
-        if !finished.succeeded() {
-            return Err(failed("get kubeconfig", &finished, engine.kind(), None));
-        }
-        Kubeconfig::parse(&finished.stdout, "the output of `kind get kubeconfig`")?.access()
     }
 }
 

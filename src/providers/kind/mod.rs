@@ -1,6 +1,7 @@
 //! Kubernetes in containers on this machine, driven through `kind`.
 //! **Start reading at** [`ClusterResource`]; what is looked at before, at [`preflight`].
 
+mod access;
 mod cluster;
 mod config;
 mod difference;

@@ -9,7 +9,7 @@ use super::ground::Ground;
 
 /// How many nodes run at once, unless `BERTH_E2E_NODES` says another number. A control plane takes
 /// 0.6 GB of memory and a fifth of the inotify instances that Linux grants by default.
-const NODES_AT_ONCE: usize = 4;
+const NODES_AT_ONCE: usize = 6;
 
 /// How many ports a lab has.
 const PORTS: u16 = 10;
