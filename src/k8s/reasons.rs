@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const MOST_ASKED: usize = 4;
 const MOST_PODS: usize = 500;
 
 /// Why a workload of a set is not ready, in the words of its pods.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Reason {
     /// The workload, by its unique id, and the reason.
     found: Option<(String, String)>,
@@ -41,9 +41,12 @@ impl Reason {
     }
 }
 
-/// How often in a row a set was looked at in vain.
+/// How often in a row a set was looked at in vain, and the reason that was found last.
 #[derive(Debug, Default)]
-pub(super) struct Vain(AtomicUsize);
+pub(super) struct Vain {
+    looks: AtomicUsize,
+    last: Mutex<Reason>,
+}
 
 impl Vain {
     /// Asks the pods of those workloads among `standing` that are not ready, until one explains it.
@@ -67,13 +70,13 @@ impl Vain {
             })
             .collect();
         if behind.is_empty() {
-            self.0.store(0, Ordering::Relaxed);
+            self.looks.store(0, Ordering::Relaxed);
             return Reason::default();
         }
         // What failed is told, so that comes first.
         behind.sort_by_key(|(has_failed, _)| !has_failed);
         let has_failed = behind.first().is_some_and(|(has_failed, _)| *has_failed);
-        let looks = self.0.fetch_add(1, Ordering::Relaxed);
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
         if !has_failed && looks < PATIENT_LOOKS && (looks > 0 || hub.is_writing()) {
             return Reason::default();
         }
@@ -87,7 +90,12 @@ impl Vain {
                 break;
             }
         }
-        Reason { found: best.map(|(_, uid, text)| (uid, text)) }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // At the end of a run nobody answers any more: then what was known before is still the reason.
+        if best.is_some() || flow.check("ask for the reason").is_ok() {
+            *last = Reason { found: best.map(|(_, uid, text)| (uid, text)) };
+        }
+        last.clone()
     }
 }
 
