@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::lab::{Lab, skipped};
-use crate::support::Finished;
+use crate::support::{Finished, eventually};
 
 /// The worker is the node with the GPU. The other one takes pods that want none, such as those that find out about
 /// network policies.
@@ -207,7 +208,11 @@ fn a_real_node_is_set_up_for_its_gpus_once_and_again_after_its_start() {
     let machine = fs::File::open(lab.home().join("machine")).expect("it was written");
     let played = play.stdin(Stdio::from(machine)).output().expect("started");
     assert!(played.status.success(), "{played:?}");
-    let plan = lab.berth("plan", &["--detailed-exitcode"]).expect(2);
+    // Until the node is heard of, nothing is known of what is in the cluster.
+    let plan = eventually("a plan", Duration::from_secs(90), || {
+        let plan = lab.berth("plan", &["--detailed-exitcode"]);
+        (plan.code == Some(2)).then_some(plan)
+    });
     assert!(plan.stdout.contains("GPUs of node"), "{}", plan.said());
     lab.berth("up", &[]).expect(0);
     is_set_up(&lab);

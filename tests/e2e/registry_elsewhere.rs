@@ -127,7 +127,7 @@ fn a_registry_that_somebody_else_runs_is_used_and_left_alone() {
 
     // Tenants pull with the login that docker keeps, and nobody else does.
     write_profile(&lab, port, &format!("  pullSecrets: [\"{host}\"]\n"));
-    let no_login = lab.berth("up", &["--yes"]).expect(1);
+    let no_login = lab.berth("up", &["--yes"]).expect(4);
     assert!(no_login.stderr.contains(&format!("there is no login for `{host}`")), "{}", no_login.said());
     log_in(&lab, port);
     lab.berth("up", &["--yes"]).expect(0);
