@@ -119,7 +119,7 @@ impl Images {
     /// The file `name` with `image` in the layout of OCI, as containerd writes it.
     fn oci_archive(&self, node: &str, image: &str, name: &str) {
         // By a file of the node: what `docker exec` prints may be cut short on a busy machine.
-        let file = format!("/root/{name}");
+        let file = format!("/{name}");
         let export = ["exec", node, "ctr", "--namespace=k8s.io", "images", "export", "--skip-manifest-json"];
         self.lab.docker(&[&export[..], &[&file, image]].concat()).expect(0);
         self.lab.docker(&["cp", &format!("{node}:{file}"), name]).expect(0);

@@ -26,7 +26,8 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         }
     }
     unknown(&survey).map_err(Failure::answered)?;
-    let changes = !plan.is_empty();
+    // What could not be looked at yet may have to change.
+    let changes = !plan.is_empty() || survey.is_partial();
     if let Some(path) = &arguments.out {
         if survey.is_partial() {
             return Err(Failure::refused(
