@@ -11,7 +11,7 @@ pub(super) enum Exit {
     Done,
     /// It failed and nothing was changed, or something is left; also where a program is missing.
     Failed,
-    /// `plan --detailed-exitcode` found changes.
+    /// `plan --detailed-exitcode` found changes, or could not look at all of it yet.
     Changes,
     /// The profile or the command line is wrong.
     Invalid,
