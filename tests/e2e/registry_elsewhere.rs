@@ -2,6 +2,8 @@
 //! and as a program of this machine that wants a login. Nodes pull from it, and nobody takes it away.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
@@ -50,10 +52,14 @@ fn start_program(lab: &Lab, address: &str) -> Running {
     Running::start(command)
 }
 
-/// Waits until somebody answers at the port.
+/// Waits until the registry answers: an engine accepts connections before the program in the container does.
 fn wait_for_answer(address: &str) {
     eventually("an answer of the registry", Duration::from_secs(20), || {
-        std::net::TcpStream::connect(address).ok()
+        let mut connection = TcpStream::connect(address).ok()?;
+        connection.write_all(b"GET /v2/ HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.").then_some(())
     });
 }
 

@@ -155,8 +155,8 @@ impl LocalRegistry {
                 }
                 Port::Taken(by) => {
                     let why = format!(
-                        "port {number} of this machine is taken by {by}, which is no registry: end it, or choose \
-                         another `registry.local.port`"
+                        "port {number} of this machine is taken by {by}, which does not answer like a registry: \
+                         end it, or choose another `registry.local.port`"
                     );
                     findings.changes.push(Change::new(ChangeKind::Conflict, store.title()).because(why));
                     findings.in_the_way = true;
