@@ -120,7 +120,7 @@ impl ClusterResource {
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
         };
-        self.with_preflight(seen, &engine, &cx.flow).await
+        self.with_preflight(with_nodes(seen, &sight), &engine, &cx.flow).await
     }
 
     /// Before a cluster is made, with what of this machine it would stumble over.
@@ -402,6 +402,16 @@ impl Inner {
     pub(super) async fn containers(&self, engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
         step::patiently(flow, engine.kind_containers(Some(&self.config.name))).await
     }
+}
+
+/// Whoever can ask the cluster is told which containers its nodes are.
+fn with_nodes(seen: Seen, sight: &Sight) -> Seen {
+    if !seen.outputs.has(Outputs::CLUSTER_ACCESS) {
+        return seen;
+    }
+    let nodes = sight.containers.iter().filter(|one| one.is_kind_node());
+    let names = nodes.map(|node| node.name.clone()).collect();
+    seen.output(Outputs::CLUSTER_NODES, Output::Names(names))
 }
 
 /// That the node image has another Kubernetes than the profile says.
