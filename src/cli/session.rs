@@ -272,7 +272,8 @@ impl<'a> Session<'a> {
             }
         };
         let on_this_machine = providers::remains(&self.environment, &self.local, &flow);
-        let (mut remains, local) = futures::try_join!(in_the_graph, on_this_machine)?;
+        let both = async { futures::try_join!(in_the_graph, on_this_machine) };
+        let (mut remains, local) = Box::pin(both).await?;
         remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
         Ok(remains)
     }
