@@ -128,6 +128,10 @@ impl Outputs {
     /// The key under which a cluster publishes the [`Network`] of its nodes, where its provider knows it.
     pub const CLUSTER_NETWORK: &'static str = "cluster.network";
 
+    /// The key under which what nodes know of the registry of this machine is published: where they reach it,
+    /// `HOST:PORT`.
+    pub const REGISTRY_INSIDE: &'static str = "registry.inside";
+
     /// Adds or replaces an output.
     pub fn insert(&mut self, key: impl Into<String>, value: Output) {
         self.0.insert(key.into(), value);

@@ -52,7 +52,11 @@ fn nodes_that_were_started_again_count_once_they_are_heard_of() {
         assert!(!told(one_look).contains("does not answer"), "{}", one_look.said());
     }
     let kept = lab.berth.run(&["plan", lab.name, "-o", "/nowhere/plan.json"]).expect(8);
-    assert!(told(&kept).contains(&format!("why `cluster/kind/shim-again` is not ready: {both}")), "{}", kept.said());
+    assert!(
+        told(&kept).contains(&format!("why `cluster/kind/shim-again` is not ready: {both}")),
+        "{}",
+        kept.said()
+    );
     let late = lab.berth.run(&["up", lab.name, "--timeout", "3s"]).expect(7);
     assert!(told(&late).contains(both), "{}", late.said());
     started(Timestamp::now() - SignedDuration::from_mins(5));
