@@ -382,3 +382,24 @@ fn only_keeps_what_is_named_and_what_that_needs() {
     let kept: Vec<&str> = graph.ids().map(ResourceId::as_str).collect();
     assert_eq!(kept, ["cluster/x", "addon/a"]);
 }
+
+#[test]
+fn what_tells_of_a_part_is_kept_with_all_of_that_part_alone() {
+    let graph = || {
+        let mut graph = Graph::new();
+        for id in ["addon/pools", "addon/web"] {
+            graph.add(Scripted::new(id, vec![], vec![]).0, Removal::Itself);
+        }
+        let needs = vec![Need::Ready(ResourceId::new("addon/pools"))];
+        graph.add_along(Scripted::new("network/pools", needs, vec![]).0, Removal::LookedAt);
+        graph
+    };
+    let kept = |wanted: &str| {
+        let mut graph = graph();
+        graph.keep_only(|id| id.as_str() == wanted);
+        graph.ids().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(kept("addon/pools"), ["addon/pools", "network/pools"]);
+    assert_eq!(kept("addon/web"), ["addon/web"]);
+    assert_eq!(graph().ids().count(), 3);
+}

@@ -115,3 +115,41 @@ async fn answers(node: &Container, address: SocketAddr, engine: &Engine) -> Resu
     let script = format!("</dev/tcp/{}/{}", address.ip(), address.port());
     Ok(engine.exec(&node.name, ["timeout", "3", "bash", "-c", script.as_str()], None).await?.succeeded())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::containers::{Attachment, ContainerState, EngineKind, PublishedPort};
+
+    #[tokio::test]
+    async fn a_container_is_told_to_join_the_network_that_the_nodes_will_have() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = Engine::played(EngineKind::Docker, folder.path(), "exit 70");
+        let published = PublishedPort {
+            container: INNER_PORT,
+            protocol: "tcp".to_string(),
+            address: "127.0.0.1".to_string(),
+            host: 5001,
+        };
+        let container = Container {
+            id: "1f".to_string(),
+            name: "theirs".to_string(),
+            state: ContainerState::Running,
+            created: None,
+            started: None,
+            image: "registry:3".to_string(),
+            image_id: String::new(),
+            labels: BTreeMap::new(),
+            mounts: Vec::new(),
+            networks: BTreeMap::from([("labs".to_string(), Attachment::default())]),
+            ports: vec![published],
+        };
+        let holder = Holder::Container(Box::new(container));
+        let told = out_of_reach(5001, &holder, "kind", &engine).await.expect("nobody is asked");
+        assert!(told.is_some_and(|why| why.contains("`docker network connect kind theirs`")));
+        let told = out_of_reach(5001, &holder, "labs", &engine).await.expect("nobody is asked");
+        assert_eq!(told, None);
+    }
+}

@@ -100,13 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_network_of_the_nodes_is_kinds_own_unless_another_one_was_chosen_for_the_engine() {
+        let networks = BTreeMap::from([(EngineKind::Docker, "labs".to_string())]);
+        let lab = Lab { networks, ..Lab::played("lab").0 };
+        assert_eq!((lab.network(EngineKind::Docker), lab.network(EngineKind::Podman)), ("labs", "kind"));
+    }
+
+    #[test]
     fn a_cluster_of_the_same_name_that_carries_another_mark_is_another_lab() {
         let owner = |id: &str| Owner { id: id.to_string(), environment: "lab".to_string() };
-        let lab = Lab {
-            cluster: "lab".to_string(),
-            owner: owner("7f3k2q9d"),
-            networks: std::collections::BTreeMap::new(),
-        };
+        let lab = Lab { cluster: "lab".to_string(), owner: owner("7f3k2q9d"), networks: BTreeMap::new() };
         let user = |cluster: &str, owner| User { cluster: cluster.to_string(), owner };
         assert!(lab.is(&user("lab", Some(owner("7f3k2q9d")))));
         assert!(lab.is(&user("lab", None)));
