@@ -253,3 +253,27 @@ impl Subject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Expected;
+
+    #[test]
+    fn what_helps_a_canary_without_its_image_is_what_can_be_typed() {
+        let nobody = || Expected::Nobody(String::new());
+        let subject = Subject {
+            simulated: false,
+            groups: Vec::new(),
+            load_balancer: nobody(),
+            ingress: nobody(),
+            ingress_addresses: Vec::new(),
+            metrics: nobody(),
+            image: "registry.k8s.io/e2e-test-images/agnhost:2.63.0".to_string(),
+            registry: Some("localhost:5001".to_string()),
+        };
+        let told = remedy(&subject, "berth verify mine --profiles labs");
+        let typed = "`berth verify mine --profiles labs --image localhost:5001/agnhost:2.63.0`";
+        assert!(told.contains(typed), "{told}");
+    }
+}
