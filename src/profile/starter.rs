@@ -163,7 +163,7 @@ fn registry_lines(cluster: &InitCluster) -> &'static str {
     match cluster {
         InitCluster::Kind => {
             "# `docker push localhost:5001/NAME` from here, and pods run it. All labs of this machine share it.\n\
-             registry:\n  local: {}\n\n"
+             registry:\n  local: {port: 5001}\n\n"
         }
         _ => "",
     }

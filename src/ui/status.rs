@@ -43,6 +43,9 @@ pub struct Standing {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The one that it is behind, where it was not asked.
+    #[serde(skip)]
+    pub behind: Option<String>,
     /// How many changes `up` would make.
     pub changes: usize,
     /// What the user should know besides.
@@ -65,7 +68,7 @@ impl Status {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }
                 "after" => ("absent", None),
-                "behind" => ("unknown", behind(survey, &seen.look)),
+                "behind" => ("unknown", hindrance_of(survey, &seen.look)),
                 other => (other, detail),
             };
             Standing {
@@ -73,6 +76,10 @@ impl Status {
                 title: resource(&seen.id),
                 state,
                 detail,
+                behind: match &seen.look {
+                    Look::Behind(other) => Some(other.to_string()),
+                    _ => None,
+                },
                 changes: seen.changes.len(),
                 notes: seen.notes.clone(),
             }
@@ -99,8 +106,11 @@ impl Status {
         let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
         let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
         for standing in self.resources.iter().filter(|standing| standing.state != "none") {
-            // A fault that several have is told once.
-            let same = |other: &&Standing| other.state == "unknown" && other.detail == standing.detail;
+            // A reason that several have is told once: with the one that the others are behind.
+            let same = |other: &&Standing| {
+                let is_alike = other.state == "unknown" && other.detail == standing.detail;
+                is_alike || (other.detail.is_some() && standing.behind.as_ref() == Some(&other.id))
+            };
             let detail = match self.resources.iter().find(same) {
                 Some(first) if standing.state == "unknown" && first.id != standing.id => {
                     format!("as {}", first.title)
@@ -165,7 +175,7 @@ impl Status {
 }
 
 /// Why a resource that was not asked was not.
-fn behind(survey: &Survey, look: &Look) -> Option<String> {
+fn hindrance_of(survey: &Survey, look: &Look) -> Option<String> {
     match look {
         Look::Behind(other) => Some(hindrance(survey, other)),
         _ => None,
@@ -209,8 +219,8 @@ tenants                     differs  3 changes to make
 lab-rehearsal (kind, rehearsed)
 RESOURCE          STATE        DETAIL
 cluster kind/lab  progressing  node lab-worker started again, and not heard of yet
-node groups       unknown      `cluster/kind/lab` is not ready: node lab-worker started again, and not heard of yet
-tenants           unknown      as node groups
+node groups       unknown      as cluster kind/lab
+tenants           unknown      as cluster kind/lab
 
 2 of 3 resources could not be looked at
 1 other is not ready
