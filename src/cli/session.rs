@@ -91,7 +91,9 @@ impl<'a> Session<'a> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let began = clock.now();
         let run = RunId::new(began, std::process::id());
-        let local = settings.local(scope.live.tools.as_deref())?;
+        let mut local = settings.local(scope.live.tools.as_deref())?;
+        let played = Target { rehearse: true, ..target.clone() };
+        local.engine = local.engine.or_else(format!("berth up {}", typed(&played, &chosen.typed)));
         let plan_settings = plan::Settings {
             local: local.clone(),
             cluster: providers::Leave {

@@ -79,6 +79,8 @@ pub struct EngineSearch {
     pub chosen: Option<EngineKind>,
     /// The value of `PATH`.
     pub search_path: OsString,
+    /// What plays the environment in question without an engine, as it is typed.
+    rehearsal: Option<String>,
     /// What the engine that is used told: the same to all that share this search.
     told: Told,
 }
@@ -97,7 +99,18 @@ struct Answers {
 impl EngineSearch {
     /// Looks on `search_path` for the engine that was `chosen`, or for any.
     pub fn new(chosen: Option<EngineKind>, search_path: impl Into<OsString>) -> Self {
-        Self { chosen, search_path: search_path.into(), told: Told::default() }
+        Self { chosen, search_path: search_path.into(), rehearsal: None, told: Told::default() }
+    }
+
+    /// The same search for an environment that `command` plays without an engine.
+    #[must_use]
+    pub fn or_else(self, command: impl Into<String>) -> Self {
+        Self { rehearsal: Some(command.into()), ..self }
+    }
+
+    /// What plays an environment without an engine, as it is typed.
+    pub fn rehearsal(&self) -> &str {
+        self.rehearsal.as_deref().unwrap_or("berth up ENV --rehearse")
     }
 
     /// The engine to use: the one that was chosen, or the first whose program is on `PATH`. Whether it
@@ -131,7 +144,7 @@ impl EngineSearch {
             None => format!("none of {} is on PATH", names.join(", ")),
         };
         Fault::new(FaultKind::Invalid, "find a container engine", reason)
-            .hint("install Docker, or rehearse without one: `berth up ENV --rehearse`")
+            .hint(format!("install Docker, or rehearse without one: `{}`", self.rehearsal()))
     }
 }
 

@@ -133,6 +133,10 @@ impl Outputs {
     /// The key under which a cluster publishes the containers that are its nodes, where they are containers.
     pub const CLUSTER_NODES: &'static str = "cluster.nodes";
 
+    /// The key under which what nodes know of the registry of this machine is published: where they reach it,
+    /// `HOST:PORT`.
+    pub const REGISTRY_INSIDE: &'static str = "registry.inside";
+
     /// Adds or replaces an output.
     pub fn insert(&mut self, key: impl Into<String>, value: Output) {
         self.0.insert(key.into(), value);

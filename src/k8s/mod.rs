@@ -49,5 +49,5 @@ pub use provided::Provided;
 pub use ready::Readiness;
 pub use records::Records;
 pub use remains::Remains;
-pub use set::{Late, Leaving, ObjectSet, SetResource};
+pub use set::{Late, Leaving, ObjectSet, RenderLate, SetResource};
 pub use trial::{Purpose, Trial};

@@ -63,8 +63,11 @@ pub fn starter(answers: &InitAnswers) -> String {
     text.push_str(&cluster_lines(cluster));
     text.push_str(access_lines(cluster));
     text.push_str(node_group_lines(cluster));
+    text.push_str(registry_lines(cluster));
     text.push_str(addon_lines(cluster));
-    text.push_str(&tenant_lines(tenant.as_deref()));
+    // A lab is there to run something in.
+    let first = matches!(cluster, InitCluster::Kind).then_some("checkout");
+    text.push_str(&tenant_lines(tenant.as_deref().or(first)));
     text
 }
 
@@ -153,6 +156,16 @@ fn node_group_lines(cluster: &InitCluster) -> &'static str {
         }
         InitCluster::Kind | InitCluster::Kwok => "nodeGroups:\n  - {name: general, nodes: 2}\n\n",
         InitCluster::Existing { .. } => "",
+    }
+}
+
+fn registry_lines(cluster: &InitCluster) -> &'static str {
+    match cluster {
+        InitCluster::Kind => {
+            "# `docker push localhost:5001/NAME` from here, and pods run it. All labs of this machine share it.\n\
+             registry:\n  local: {port: 5001}\n\n"
+        }
+        _ => "",
     }
 }
 

@@ -7,7 +7,7 @@ use super::words::{count, item, resource, tame, wrap};
 use super::{Paint, Table};
 use crate::base::Note;
 use crate::engine::{Look, State, Survey};
-use crate::plan::{About, state_words};
+use crate::plan::{About, hindrance, state_words};
 
 /// The version of the status JSON; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -43,6 +43,9 @@ pub struct Standing {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The one that it is behind, where it was not asked.
+    #[serde(skip)]
+    pub behind: Option<String>,
     /// How many changes `up` would make.
     pub changes: usize,
     /// What the user should know besides.
@@ -65,7 +68,7 @@ impl Status {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }
                 "after" => ("absent", None),
-                "behind" => ("unknown", detail.map(|other| format!("`{other}` does not answer"))),
+                "behind" => ("unknown", hindrance_of(survey, &seen.look)),
                 other => (other, detail),
             };
             Standing {
@@ -73,6 +76,10 @@ impl Status {
                 title: resource(&seen.id),
                 state,
                 detail,
+                behind: match &seen.look {
+                    Look::Behind(other) => Some(other.to_string()),
+                    _ => None,
+                },
                 changes: seen.changes.len(),
                 notes: seen.notes.clone(),
             }
@@ -99,8 +106,11 @@ impl Status {
         let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
         let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
         for standing in self.resources.iter().filter(|standing| standing.state != "none") {
-            // A fault that several have is told once.
-            let same = |other: &&Standing| other.state == "unknown" && other.detail == standing.detail;
+            // A reason that several have is told once: with the one that the others are behind.
+            let same = |other: &&Standing| {
+                let is_alike = other.state == "unknown" && other.detail == standing.detail;
+                is_alike || (other.detail.is_some() && standing.behind.as_ref() == Some(&other.id))
+            };
             let detail = match self.resources.iter().find(same) {
                 Some(first) if standing.state == "unknown" && first.id != standing.id => {
                     format!("as {}", first.title)
@@ -150,10 +160,8 @@ impl Status {
         }
         let unknown: Vec<&Standing> = shown().filter(|standing| standing.state == "unknown").collect();
         if !unknown.is_empty() {
-            let mut whys: Vec<&str> =
-                unknown.iter().filter_map(|standing| standing.detail.as_deref()).collect();
-            whys.dedup();
-            let some = format!("{} of {all} could not be looked at: {}", unknown.len(), whys.join("; "));
+            // Why stands with each of them.
+            let some = format!("{} of {all} could not be looked at", unknown.len());
             return match not_ready - unknown.len() {
                 0 => some,
                 1 => format!("{some}\n1 other is not ready"),
@@ -166,10 +174,18 @@ impl Status {
     }
 }
 
+/// Why a resource that was not asked was not.
+fn hindrance_of(survey: &Survey, look: &Look) -> Option<String> {
+    match look {
+        Look::Behind(other) => Some(hindrance(survey, other)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Change, ChangeKind};
+    use crate::base::{Change, ChangeKind, ResourceId};
     use crate::plan::samples::{about, mixed, observed, survey};
 
     #[test]
@@ -182,11 +198,34 @@ addon metallb               unknown  cannot list pods: forbidden
 addon traefik               absent
 tenants                     differs  3 changes to make
 
-1 of 4 resources could not be looked at: cannot list pods: forbidden
+1 of 4 resources could not be looked at
 2 others are not ready
   kept, cordoned: namespace `old-ns` of tenant `old`
 ";
         assert_eq!(Status::of(&mixed(), about(), Vec::new()).text(Paint::PLAIN, 100), expected);
+    }
+
+    #[test]
+    fn a_reason_is_told_once_and_what_is_behind_something_has_the_reason_of_that() {
+        let cluster = ResourceId::new("cluster/kind/lab");
+        let why = "node lab-worker started again, and not heard of yet";
+        let behind = |id: &str| observed(id, Look::Behind(cluster.clone()), Vec::new());
+        let world = survey(vec![
+            observed(cluster.as_str(), Look::Seen(State::Progressing(why.to_string())), Vec::new()),
+            behind("node-groups"),
+            behind("tenants"),
+        ]);
+        let expected = "\
+lab-rehearsal (kind, rehearsed)
+RESOURCE          STATE        DETAIL
+cluster kind/lab  progressing  node lab-worker started again, and not heard of yet
+node groups       unknown      as cluster kind/lab
+tenants           unknown      as cluster kind/lab
+
+2 of 3 resources could not be looked at
+1 other is not ready
+";
+        assert_eq!(Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 120), expected);
     }
 
     #[test]

@@ -45,6 +45,18 @@ fn nodes_that_were_started_again_count_once_they_are_heard_of() {
     let both = "nodes shim-again-control-plane, shim-again-worker started again, and not heard of yet";
     assert!(told(&status).contains(both), "{}", status.said());
     assert!(!told(&status).contains("everything is ready"), "{}", status.said());
+    let behind = format!("not looked at, since `cluster/kind/shim-again` is not ready: {both}");
+    let plan = lab.berth.run(&["plan", lab.name]).expect(0);
+    assert!(told(&plan).contains(&behind), "{}", plan.said());
+    for one_look in [&status, &plan] {
+        assert!(!told(one_look).contains("does not answer"), "{}", one_look.said());
+    }
+    let kept = lab.berth.run(&["plan", lab.name, "-o", "/nowhere/plan.json"]).expect(8);
+    assert!(
+        told(&kept).contains(&format!("why `cluster/kind/shim-again` is not ready: {both}")),
+        "{}",
+        kept.said()
+    );
     let late = lab.berth.run(&["up", lab.name, "--timeout", "3s"]).expect(7);
     assert!(told(&late).contains(both), "{}", late.said());
     started(Timestamp::now() - SignedDuration::from_mins(5));

@@ -66,7 +66,8 @@ async fn verify(
     // What is found out is kept beside the records: where there are none, nothing shall stay behind.
     let records = survey.look_of(&ResourceId::new("records"));
     let remember = records == Some(&Look::Seen(State::Ready));
-    let habits = Habits { remember, keep: arguments.keep };
+    let again = session.again(PURPOSE);
+    let habits = Habits { remember, keep: arguments.keep, again: &again };
     let flow = session.flow(signals);
     let found = examine(&session.assembly.hub, &subject, &purpose, habits, &flow).await;
     let found = found.map_err(|fault| ended(session, &fault, signals))?;

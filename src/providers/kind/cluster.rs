@@ -379,7 +379,7 @@ impl Inner {
     }
 
     pub(super) fn kind(&self, engine: &Engine) -> Result<Kind, Fault> {
-        Kind::find(&self.local.engine.search_path, engine, &self.choices)
+        Kind::find(&self.local.engine, engine, &self.choices)
     }
 
     /// The containers of the cluster, and berth's files of it.

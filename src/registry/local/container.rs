@@ -147,7 +147,8 @@ impl LocalRegistry {
                     findings.notes.push(not_ours(number, &by));
                     // Once there are nodes, one of them is asked.
                     if nodes(&self.lab.cluster, engine).await?.is_empty()
-                        && let Some(why) = out_of_reach(number, &by, engine).await?
+                        && let Some(why) =
+                            out_of_reach(number, &by, self.lab.network(engine.kind()), engine).await?
                     {
                         findings.notes.push(Note::new("warning", why));
                     }

@@ -13,7 +13,7 @@ use super::store::{LABEL, Origin, Role, Store, stores, title_of};
 use super::users::{Lab, known, nodes, users};
 use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
-use crate::engine::{Cx, Need, Resource, Seen, State, Step};
+use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State, Step};
 use crate::flow::Tally;
 use crate::os::Finished;
 use crate::profile::schema;
@@ -40,6 +40,8 @@ struct Sight {
     notes: Vec<Note>,
     /// Whether no node knows anything yet.
     is_new: bool,
+    /// Where nodes reach the lab's registry, `HOST:PORT`, if it has one.
+    inside: Option<String>,
 }
 
 /// A network that a registry has to join.
@@ -123,7 +125,9 @@ impl Nodes {
         let (leaving, notes) = self.leaving(&all, &led_to, engine, cx).await?;
         let nodes = running.iter().zip(found);
         let nodes = nodes.map(|(node, found)| (node.name.clone(), Difference::between(&found, &wanted)));
-        Ok(Sight { nodes: nodes.collect(), joins, leaving, notes, is_new })
+        let own = self.stores.first().map(Store::endpoint);
+        let inside = elsewhere.or(own).map(|url| url.replace("http://", ""));
+        Ok(Sight { nodes: nodes.collect(), joins, leaving, notes, is_new, inside })
     }
 
     /// The nodes, and the containers that have the names of the registries.
@@ -184,9 +188,12 @@ impl Sight {
     fn seen(mut self, owner: &Owner, engine: Engine) -> Seen {
         let all = self.nodes.len();
         self.nodes.retain(|(_, difference)| !difference.is_empty());
-        let notes = std::mem::take(&mut self.notes);
+        let (notes, inside) = (std::mem::take(&mut self.notes), self.inside.take());
         let mut seen = self.compared(all, owner, engine);
         seen.notes = notes;
+        if let Some(inside) = inside {
+            seen.outputs.insert(Outputs::REGISTRY_INSIDE, Output::Text(inside));
+        }
         seen
     }
 
