@@ -137,7 +137,7 @@ impl Resource for PolicyTruth {
                     }));
                     Note::new(
                         "network policies",
-                        "whether they act is not known yet: `up` and `verify` probe it",
+                        "whether they act is not known yet: `verify` probes it, and so does an `up` that changes something",
                     )
                 }
             };

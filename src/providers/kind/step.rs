@@ -235,18 +235,22 @@ impl Inner {
             let reason = format!("container `{}` carries another mark or none", foreign.name);
             return Err(Fault::new(FaultKind::Conflict, "remove the kind cluster", reason));
         }
-        if let Some(kind) = kind {
-            let program = kind
-                .program(["delete", "cluster", "--name", &self.config.name, "--kubeconfig"])
-                .arg(self.folder.kind_kubeconfig());
-            let finished = patiently_long(flow, program.run()).await?;
-            if finished.succeeded() {
-                return self.forget_adoption();
+        let left = match kind {
+            Some(kind) => {
+                let program = kind
+                    .program(["delete", "cluster", "--name", &self.config.name, "--kubeconfig"])
+                    .arg(self.folder.kind_kubeconfig());
+                // Whatever it says of itself: what counts is what is left.
+                patiently_long(flow, program.run()).await?;
+                self.containers(engine, flow).await?
             }
+            None => containers,
+        };
+        if !left.is_empty() {
+            let names = left.into_iter().map(|one| one.name);
+            let arguments = ["rm", "--force", "--volumes"].map(str::to_string).into_iter().chain(names);
+            patiently_long(flow, engine.call("remove containers", arguments)).await?;
         }
-        let names = containers.into_iter().map(|one| one.name);
-        let arguments = ["rm", "--force", "--volumes"].map(str::to_string).into_iter().chain(names);
-        patiently_long(flow, engine.call("remove containers", arguments)).await?;
         self.forget_adoption()
     }
 }
