@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_denial_ends_the_rounds_and_all_else_is_believed_late_and_after_several() {
         assert!(is_settled(&Truth::Enforced("REFUSED".to_string()), 1, Duration::ZERO));
-        let short = PATIENCE - Duration::from_millis(1);
+        let short = PATIENCE.mul_f64(0.99);
         for truth in [Truth::NotEnforced, Truth::NotKnown("no room".to_string())] {
             // Slow rounds may be few, and quick ones may be many, before a plugin has seen the pods.
             assert!(!is_settled(&truth, ROUNDS - 1, 10 * PATIENCE), "{truth:?}");

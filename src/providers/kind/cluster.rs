@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub(super) folder: Folder,
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
-    local: Local,
+    pub(super) local: Local,
     pub(super) wanted: Wanted,
     leave: Leave,
     silence: Silence,
