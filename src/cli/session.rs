@@ -264,12 +264,16 @@ impl<'a> Session<'a> {
     /// Everything of the environment that is still there after `down`, in words.
     pub(super) async fn remains(&self) -> Result<Remains, Failure> {
         let flow = Flow::new(Cancel::default()).within_limit(self.limit);
-        let mut remains = if self.cluster_stays() {
-            self.assembly.hub.remains(&flow).await?
-        } else {
-            self.standing(&flow).await
+        let in_the_graph = async {
+            if self.cluster_stays() {
+                self.assembly.hub.remains(&flow).await
+            } else {
+                Ok(self.standing(&flow).await)
+            }
         };
-        let local = providers::remains(&self.environment, &self.local, &flow).await?;
+        let on_this_machine = providers::remains(&self.environment, &self.local, &flow);
+        let both = async { futures::try_join!(in_the_graph, on_this_machine) };
+        let (mut remains, local) = Box::pin(both).await?;
         remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
         Ok(remains)
     }

@@ -117,6 +117,8 @@ pub enum Output {
     Access(Box<ClusterAccess>),
     /// The network that the nodes of a cluster are on.
     Network(Box<Network>),
+    /// Several things by name.
+    Names(Vec<String>),
 }
 
 /// Outputs by key, for example `cluster.access`.
@@ -129,6 +131,9 @@ impl Outputs {
 
     /// The key under which a cluster publishes the [`Network`] of its nodes, where its provider knows it.
     pub const CLUSTER_NETWORK: &'static str = "cluster.network";
+
+    /// The key under which a cluster publishes the containers that are its nodes, where they are containers.
+    pub const CLUSTER_NODES: &'static str = "cluster.nodes";
 
     /// Adds or replaces an output.
     pub fn insert(&mut self, key: impl Into<String>, value: Output) {
@@ -169,11 +174,19 @@ impl Outputs {
         }
     }
 
+    /// The containers that are the cluster's nodes, once it published that.
+    pub fn cluster_nodes(&self) -> Option<&[String]> {
+        match self.0.get(Self::CLUSTER_NODES) {
+            Some(Output::Names(names)) => Some(names),
+            _ => None,
+        }
+    }
+
     /// All text outputs, sorted by key.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(key, value)| match value {
             Output::Text(text) => Some((key.as_str(), text.as_str())),
-            Output::Access(_) | Output::Network(_) => None,
+            Output::Access(_) | Output::Network(_) | Output::Names(_) => None,
         })
     }
 }

@@ -16,6 +16,7 @@ printf '@NAME@ %s\n' "$*" >>"$world/calls"
 own=$(sed -n 's/.*"\/var\/run\/nvidia-container-devices\/\([^"]*\)".*/\1/p' "$world/nodes.json" 2>/dev/null)
 case "$*" in
 'info '*) cat "$world/info.json" ;;
+'ps --all '*label=berth.dev/registry*) ;;
 'ps --all '*) [ ! -e "$world/nodes.json" ] || echo node ;;
 'network inspect kind')
 	[ ! -e "$world/no-network" ] || { echo 'Error: No such network: kind' >&2; exit 1; }

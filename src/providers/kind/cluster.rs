@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -51,6 +51,8 @@ pub(super) struct Inner {
     pub(super) newer_access: OnceCell<ClusterAccess>,
     /// Whether the cluster itself says that it was adopted.
     says_adopted: AtomicBool,
+    /// The containers that the last look found: what is removed right behind it needs no other.
+    found: Mutex<Option<Vec<Container>>>,
 }
 
 impl ClusterResource {
@@ -75,6 +77,7 @@ impl ClusterResource {
                 unpaused: Unpaused::default(),
                 newer_access: OnceCell::new(),
                 says_adopted: AtomicBool::new(false),
+                found: Mutex::new(None),
                 hub,
             }),
         }
@@ -82,11 +85,13 @@ impl ClusterResource {
 
     async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
+        inner.take_found();
         if let Some(held) = FileLock::holder(&inner.folder.lock())? {
             return Ok(Seen::new(State::Progressing(format!("waiting for {}", held.by))));
         }
         let engine = inner.engine()?;
         let mut sight = inner.sight(&engine, &cx.flow).await?;
+        inner.keep_found(&sight.containers);
         let mut verdict = judge(&sight, &inner.config);
         if matches!(verdict, Verdict::Foreign { adoptable: true, .. }) {
             sight.adopted = inner.adoption(&sight, &engine, &cx.flow).await;
@@ -120,7 +125,7 @@ impl ClusterResource {
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
         };
-        self.with_preflight(seen, &engine, &cx.flow).await
+        self.with_preflight(with_nodes(seen, &sight), &engine, &cx.flow).await
     }
 
     /// Before a cluster is made, with what of this machine it would stumble over.
@@ -389,6 +394,15 @@ impl Inner {
         })
     }
 
+    fn keep_found(&self, containers: &[Container]) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(containers.to_vec());
+    }
+
+    /// The containers that the last look found, once.
+    pub(super) fn take_found(&self) -> Option<Vec<Container>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Whether the cluster was adopted, as far as is known here or was seen in it.
     pub(super) fn is_adopted(&self) -> bool {
         self.folder.adopted().exists() || self.says_adopted.load(Ordering::Relaxed)
@@ -403,6 +417,16 @@ impl Inner {
     pub(super) async fn containers(&self, engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
         step::patiently(flow, engine.kind_containers(Some(&self.config.name))).await
     }
+}
+
+/// Whoever can ask the cluster is told which containers its nodes are.
+fn with_nodes(seen: Seen, sight: &Sight) -> Seen {
+    if !seen.outputs.has(Outputs::CLUSTER_ACCESS) {
+        return seen;
+    }
+    let nodes = sight.containers.iter().filter(|one| one.is_kind_node());
+    let names = nodes.map(|node| node.name.clone()).collect();
+    seen.output(Outputs::CLUSTER_NODES, Output::Names(names))
 }
 
 /// That the node image has another Kubernetes than the profile says.

@@ -128,7 +128,7 @@ impl Inner {
         lock: &FileLock,
         flow: &Flow,
     ) -> Result<(), Fault> {
-        self.clear(engine, Some(kind), flow).await?;
+        self.clear(engine, Some(kind), None, flow).await?;
         let program = kind
             .program(["create", "cluster", "--name", &self.config.name, "--image", image, "--config"])
             .arg(self.folder.making())
@@ -226,15 +226,30 @@ impl Inner {
     }
 
     /// Removes every container of the cluster, with its volumes; that there is none is fine. None of them is somebody
-    /// else's.
-    async fn clear(&self, engine: &Engine, kind: Option<&Kind>, flow: &Flow) -> Result<(), Fault> {
-        self.clear_containers(engine, kind, flow).await?;
+    /// else's. They are listed unless it is `known` which there are.
+    async fn clear(
+        &self,
+        engine: &Engine,
+        kind: Option<&Kind>,
+        known: Option<Vec<Container>>,
+        flow: &Flow,
+    ) -> Result<(), Fault> {
+        let containers = match known {
+            Some(containers) => containers,
+            None => self.containers(engine, flow).await?,
+        };
+        self.clear_containers(engine, kind, containers, flow).await?;
         let nodes: Vec<String> = self.config.nodes().into_iter().map(|node| node.name).collect();
         patiently_long(flow, engine.remove_kind_volumes(&nodes)).await
     }
 
-    async fn clear_containers(&self, engine: &Engine, kind: Option<&Kind>, flow: &Flow) -> Result<(), Fault> {
-        let containers = self.containers(engine, flow).await?;
+    async fn clear_containers(
+        &self,
+        engine: &Engine,
+        kind: Option<&Kind>,
+        containers: Vec<Container>,
+        flow: &Flow,
+    ) -> Result<(), Fault> {
         if containers.is_empty() {
             return Ok(());
         }
@@ -289,8 +304,10 @@ async fn patiently_long<T>(flow: &Flow, call: impl Future<Output = Result<T, Fau
 ///
 /// If this dies half way, the rest carries the mark still, and the next run removes it.
 pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
+    // What a kind that lives on makes meanwhile was not seen yet.
+    let known = if FileLock::holder(&inner.folder.lock())?.is_none() { inner.take_found() } else { None };
     leftover::wait(&inner.folder.lock(), &cx.flow).await?;
     let engine = inner.engine()?;
-    inner.clear(&engine, inner.kind(&engine).ok().as_ref(), &cx.flow).await?;
+    inner.clear(&engine, inner.kind(&engine).ok().as_ref(), known, &cx.flow).await?;
     inner.folder.remove()
 }

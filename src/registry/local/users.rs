@@ -60,29 +60,34 @@ pub(super) async fn nodes(cluster: &str, engine: &Engine) -> Result<Vec<Containe
     Ok(nodes)
 }
 
-/// The clusters whose nodes lead to a container, by the name of that one. Also of nodes that do not run: they
-/// may be started again. A node that cannot be looked into leads to all of `registries`.
-pub(super) async fn users(
-    engine: &Engine,
-    registries: &[Container],
-) -> Result<BTreeMap<String, BTreeSet<User>>, Fault> {
+/// What a node knows of registries, with the cluster that it is of; `None` when it cannot be looked into.
+pub(super) type Known = (User, Option<String>);
+
+/// What all nodes of this machine know of registries. Also those that do not run: they may be started again.
+pub(super) async fn known(engine: &Engine) -> Result<Vec<Known>, Fault> {
     let nodes = engine.kind_containers(None).await?;
     let asked = nodes.iter().filter(|node| node.is_kind_node()).map(|node| async move {
         let cluster = node.kind_cluster().unwrap_or_default().to_string();
         let user = User { cluster, owner: node.kind_owner() };
         engine.read_below(node, FOLDER).await.map(|text| (user, text))
     });
+    try_join_all(asked).await
+}
+
+/// The clusters whose nodes lead to a container, by the name of that one. A node that cannot be looked into leads
+/// to all of `registries`. Pure.
+pub(super) fn users(known: &[Known], registries: &[Container]) -> BTreeMap<String, BTreeSet<User>> {
     let mut users: BTreeMap<String, BTreeSet<User>> = BTreeMap::new();
-    for (user, text) in try_join_all(asked).await? {
-        let names: BTreeSet<String> = match &text {
-            Some(text) => leads_to(text).map(str::to_string).collect(),
-            None => registries.iter().map(|registry| registry.name.clone()).collect(),
+    for (user, text) in known {
+        let names: BTreeSet<&str> = match text {
+            Some(text) => leads_to(text).collect(),
+            None => registries.iter().map(|registry| registry.name.as_str()).collect(),
         };
         for name in names {
-            users.entry(name).or_default().insert(user.clone());
+            users.entry(name.to_string()).or_default().insert(user.clone());
         }
     }
-    Ok(users)
+    users
 }
 
 #[cfg(test)]
