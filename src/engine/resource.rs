@@ -19,7 +19,9 @@ pub trait Resource: Send + Sync {
 
     /// What it is made of, in a few words, for a plan made before it can be observed: `7 objects`.
     /// Empty when making it is nothing that a plan should show.
-    fn outline(&self) -> String;
+    fn outline(&self) -> String {
+        String::new()
+    }
 
     /// Looks at the live thing. Reads only; safe at any time.
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>>;

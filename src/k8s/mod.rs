@@ -35,6 +35,7 @@ mod taken;
 mod told;
 mod trial;
 mod versions;
+mod volumes;
 mod yields;
 
 pub use access::choose_cryptography;

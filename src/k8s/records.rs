@@ -42,10 +42,6 @@ impl Resource for Records {
         vec![Need::Inside(self.inside.clone())]
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             connect(&self.hub, cx).await?;

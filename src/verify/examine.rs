@@ -76,16 +76,32 @@ pub async fn examine(
     let goes = "the next `verify` or `down` removes it";
     if habits.keep {
         left.push(format!("the canary is in namespace {namespace}; {goes}"));
-    } else if let Err(fault) = trial.close(&after(GOING)).await {
-        left.push(match fault.kind {
-            FaultKind::Deadline => {
-                format!("namespace {namespace} of the canary is not gone after {} s; {goes}", GOING.as_secs())
+    } else {
+        match trial.close(&after(GOING)).await {
+            Ok(stay) => left.extend(stay),
+            Err(fault) if fault.kind == FaultKind::Deadline => {
+                let seconds = GOING.as_secs();
+                left.push(format!(
+                    "namespace {namespace} of the canary is not gone after {seconds} s; {goes}"
+                ));
             }
-            _ => format!("namespace {namespace} of the canary is still there: {fault}; {goes}"),
-        });
+            Err(fault) => {
+                left.push(format!("namespace {namespace} of the canary is still there: {fault}; {goes}"));
+            }
+        }
     }
-    let (report, _) = examined?;
+    let (report, _) = examined.map_err(|fault| and_left(fault, &left))?;
     Ok(Examination { report, left })
+}
+
+/// A fault that also tells what stayed behind.
+fn and_left(fault: Fault, left: &[String]) -> Fault {
+    if left.is_empty() {
+        return fault;
+    }
+    let told: Vec<&str> = fault.hint.iter().chain(left).map(String::as_str).collect();
+    let told = told.join("; ");
+    fault.hint(told)
 }
 
 /// Whether the canary is ready, asked once for all who need it.

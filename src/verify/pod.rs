@@ -135,6 +135,24 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_is_behind_others_does_not_hide_what_they_wait_for() {
+        let container = |reason: &str| {
+            let state = json!({"waiting": {"reason": reason}});
+            json!({"name": "one", "state": state})
+        };
+        let pod = |statuses: [Value; 2]| json!({"spec": {"nodeName": "a"}, "status": {"phase": "Pending", "containerStatuses": statuses}});
+        let behind = container("PodInitializing");
+        assert_eq!(
+            standing(&pod([behind.clone(), container("ContainerCreating")])),
+            Standing::OnItsWay("ContainerCreating".to_string())
+        );
+        assert_eq!(
+            standing(&pod([behind.clone(), behind])),
+            Standing::OnItsWay("it starts on a".to_string())
+        );
+    }
+
+    #[test]
     fn what_an_ended_container_said_is_read() {
         let pod = json!({"status": {"initContainerStatuses": [
             {"name": "open", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}],

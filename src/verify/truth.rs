@@ -106,10 +106,6 @@ impl Resource for PolicyTruth {
         self.needs.clone()
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             let access = cx.outputs.cluster_access().ok_or_else(|| {
@@ -137,7 +133,7 @@ impl Resource for PolicyTruth {
                     }));
                     Note::new(
                         "network policies",
-                        "whether they act is not known yet: `up` and `verify` probe it",
+                        "whether they act is not known yet: `verify` probes it, and so does an `up` that changes something",
                     )
                 }
             };

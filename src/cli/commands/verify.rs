@@ -79,8 +79,10 @@ fn ended(session: &Session<'_>, fault: &Fault, signals: &Signals) -> Failure {
     match signals.stopped_by() {
         Some(exit) if fault.kind == FaultKind::Cancelled => {
             let what = format!("{} was not verified", session.about.environment);
+            // The canary tells what it left, if anything.
+            let left = fault.hint.as_deref().unwrap_or("the canary is removed");
             let complaint = Complaint::new(what)
-                .because("stopped by a signal; the canary is removed")
+                .because(format!("stopped by a signal; {left}"))
                 .next(format!("`{}`", session.again(PURPOSE)));
             Failure::new(exit, complaint)
         }

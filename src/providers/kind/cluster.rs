@@ -13,13 +13,13 @@ use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
 use super::restart::{Restart, Unpaused};
-use super::silence::{Silence, Silent};
+use super::silence::Silent;
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, asks_for_a_version, ended, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
-use crate::flow::Flow;
+use crate::flow::{Flow, Silence};
 use crate::k8s::{Hub, Server, known_kind};
 use crate::os::{FileLock, files};
 use crate::profile::Environment;
@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub(super) folder: Folder,
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
-    local: Local,
+    pub(super) local: Local,
     pub(super) wanted: Wanted,
     leave: Leave,
     silence: Silence,
@@ -337,12 +337,13 @@ impl ClusterResource {
              that is in it lost",
             engine.kind()
         );
-        self.inner.silence.judge(&Silent {
+        let silent = Silent {
             containers: &sight.containers,
             now: cx.clock.now(),
             waits: self.inner.leave.makes,
             remedy: &remedy,
-        })
+        };
+        silent.judge(&self.inner.silence)
     }
 
     /// That several control planes do not find each other again: their etcd knows them by addresses that

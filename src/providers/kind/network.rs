@@ -53,10 +53,6 @@ impl Resource for NetworkResource {
         vec![Need::Inside(self.inside.clone())]
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             let engine = self.engine.find()?;

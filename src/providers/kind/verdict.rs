@@ -191,6 +191,18 @@ mod tests {
     }
 
     #[test]
+    fn another_environment_of_the_same_owner_is_somebody_else() {
+        // Clusters are called like their environments, also those of two profiles that were given the same id.
+        let mut other = wanted().mark();
+        other.owner.environment = "other".to_string();
+        let nodes = [("lab-control-plane", "control-plane"), ("lab-worker", "worker")];
+        let containers = nodes.map(|(name, role)| container(name, role, Some(&other))).to_vec();
+        let verdict = judge(&Sight { containers, has_kubeconfig: true, ..Sight::default() }, &wanted());
+        let Verdict::Foreign { whose, adoptable, .. } = verdict else { unreachable!("another environment") };
+        assert!(whose.starts_with("it is environment other ") && !adoptable, "{whose}");
+    }
+
+    #[test]
     fn the_changed_sections_are_named() {
         let spec = KindCluster { pod_subnet: Some("10.1.0.0/16".to_string()), ..KindCluster::default() };
         let other = config(&[sample_group("general", 1, 1, 0)], spec);

@@ -31,10 +31,6 @@ pub(in crate::verify) async fn storage(canary: &Canary<'_>) -> Result<Found, Fau
     let ready = canary.ready(PART_NAME, DISK).await?;
     let claim = canary.trial.get("v1", "PersistentVolumeClaim", PART_NAME, canary.flow).await?;
     let claim = claim.unwrap_or_default();
-    if let Some(volume) = claim["spec"]["volumeName"].as_str() {
-        // Of a class that keeps its volumes, the canary's would stay behind for ever.
-        canary.trial.let_go_of_volume(volume, canary.flow).await?;
-    }
     Ok(match ready {
         Ok(place) if phase(&claim) == "bound" => {
             Found::works(format!("a pod on {} uses a volume of class {class}, the default", place.node))
