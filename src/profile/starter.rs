@@ -67,7 +67,7 @@ pub fn starter(answers: &InitAnswers) -> String {
     text.push_str(addon_lines(cluster));
     // A lab is there to run something in.
     let first = matches!(cluster, InitCluster::Kind).then_some("checkout");
-    text.push_str(&tenant_lines(tenant.as_deref().or(first)));
+    text.push_str(&tenant_lines(tenant.as_deref().or(first), cluster));
     text
 }
 
@@ -177,16 +177,22 @@ fn addon_lines(cluster: &InitCluster) -> &'static str {
     }
 }
 
-fn tenant_lines(tenant: Option<&str>) -> String {
+fn tenant_lines(tenant: Option<&str>, cluster: &InitCluster) -> String {
     let name = tenant.unwrap_or("checkout");
     // Without a tenant the lines stay as an example.
     let off = if tenant.is_some() { "" } else { "# " };
+    // As in the profile `lab`, on which the page about labs is written.
+    let (namespace, hosts) = match cluster {
+        InitCluster::Kind => (format!("{name}-ns"), format!("    hosts: [{name}.lab.test]\n")),
+        _ => (name.to_string(), String::new()),
+    };
     format!(
         "tenantDefaults: {{size: small, podSecurity: restricted}}\n\
          {off}tenants:\n\
          {off}  - name: {name}\n\
-         {off}    namespaces: [{name}]\n\
+         {off}    namespaces: [{namespace}]\n\
          {off}    quota: {{requests.cpu: 2, limits.memory: 8Gi}}\n\
+         {hosts}\
          #     groups: {{admin: [platform]}}       # on eks and gke, `access` says who that is\n"
     )
 }

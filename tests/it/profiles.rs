@@ -309,6 +309,24 @@ fn what_init_writes_loads() {
 }
 
 #[test]
+fn the_tenant_of_a_first_lab_is_as_in_the_profile_lab() {
+    let answers = InitAnswers {
+        name: "mine".to_string(),
+        id: "a2345678".to_string(),
+        cluster: InitCluster::Kind,
+        tenant: None,
+        schema: "./berth.schema.json".to_string(),
+    };
+    let mine = load_text(&profile::starter(&answers)).expect("valid").environment;
+    let lab = load(&find("lab", Path::new("/nonexistent")).expect("it ships"), &options());
+    let lab = lab.expect("valid").environment;
+    let reached =
+        |tenant: &profile::Tenant| (tenant.name.clone(), tenant.namespaces.clone(), tenant.hosts.clone());
+    assert_eq!(reached(&mine.tenants[0]), reached(&lab.tenants[0]));
+    assert_eq!(mine.registry, lab.registry);
+}
+
+#[test]
 fn a_thousand_tenants_load() {
     let head =
         "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: big\ncluster: {kwok: {}}\ntenants:\n";

@@ -77,6 +77,9 @@ impl Going {
         let goes = all.iter().any(|found| found.goes(self.images));
         let mut seen = Seen::new(if goes { State::Ready } else { State::Absent });
         seen.notes = all.iter().flat_map(|found| found.notes(self.images)).collect();
+        if goes && !all.iter().any(|found| found.goes(self.images) && found.container.is_some()) {
+            seen.notes.push(Note::new("only a part", "only its images are there"));
+        }
         if let Some(port) = self.port
             && !all.iter().any(|found| found.has(port))
             && let Port::Registry(by) = port::look(port, engine, &cx.flow).await?
@@ -370,9 +373,13 @@ esac"#,
             esac"#;
         let engine = Engine::played(EngineKind::Docker, folder.path(), script);
         let stores = stores(&LocalRegistry { port: 1, ..LocalRegistry::default() });
-        for (images, state) in [(false, State::Absent), (true, State::Ready)] {
-            let seen = going(&stores, "lab", images).look(&engine, &cx()).await;
-            assert_eq!(seen.expect("it answers").state, state);
+        for (images, state, told) in
+            [(false, State::Absent, None), (true, State::Ready, Some("only its images are there"))]
+        {
+            let seen = going(&stores, "lab", images).look(&engine, &cx()).await.expect("it answers");
+            assert_eq!(seen.state, state);
+            let part = seen.notes.iter().find(|note| note.topic == "only a part");
+            assert_eq!(part.map(|note| note.text.as_str()), told);
         }
     }
 
