@@ -81,29 +81,35 @@ impl Pools {
         };
         let key = if several.is_some() { "addresses" } else { &options.simple };
         let is_said = simple.is_some() || several.is_some();
-        let (mut pools, mut errors): (Vec<Pool>, Vec<AddonError>) = Default::default();
-        for (value, path) in listed {
+        // With the place in the list, in whose order they are told.
+        let (mut pools, mut errors): (Vec<(usize, Pool)>, Vec<(usize, AddonError)>) = Default::default();
+        for (position, (value, path)) in listed.into_iter().enumerate() {
             let pool = match Pool::read(value, &path, is_said.then_some(key)) {
                 Ok(pool) => pool,
                 Err(wrong) => {
-                    errors.extend(wrong);
+                    errors.extend(wrong.into_iter().map(|error| (position, error)));
                     continue;
                 }
             };
             if pool.ranges.is_empty() && provider != ProviderKind::Kind {
-                errors.push(auto_needs_kind(&pool.path, provider));
+                errors.push((position, auto_needs_kind(&pool.path, provider)));
                 continue;
             }
-            if pools.iter().any(|other| other.name == pool.name) {
+            if pools.iter().any(|(_, other)| other.name == pool.name) {
                 let problem = format!("there is a pool `{}` already", pool.name);
                 let hint = Some("give it another name".to_string());
-                errors.push(AddonError::option(&format!("{path}.name"), problem, hint));
+                errors.push((position, AddonError::option(&format!("{path}.name"), problem, hint)));
                 continue;
             }
-            pools.push(pool);
+            pools.push((position, pool));
         }
         errors.extend(overlaps(&pools));
-        if errors.is_empty() { Ok(Self(pools)) } else { Err(errors) }
+        errors.sort_by_key(|(position, _)| *position);
+        if errors.is_empty() {
+            Ok(Self(pools.into_iter().map(|(_, pool)| pool).collect()))
+        } else {
+            Err(errors.into_iter().map(|(_, error)| error).collect())
+        }
     }
 
     /// Whether the profile says of any of them where it lies.
@@ -169,14 +175,16 @@ impl Pool {
 }
 
 /// Two pools that share an address would be refused together by whoever announces them.
-fn overlaps(pools: &[Pool]) -> Vec<AddonError> {
-    let (mut before, mut errors): (Vec<(&str, &Range)>, Vec<AddonError>) = Default::default();
-    for (name, written) in pools.iter().flat_map(|pool| pool.ranges.iter().map(|range| (&*pool.name, range)))
-    {
+fn overlaps(pools: &[(usize, Pool)]) -> Vec<(usize, AddonError)> {
+    let (mut before, mut errors): (Vec<(&str, &Range)>, Vec<(usize, AddonError)>) = Default::default();
+    let ranges = pools.iter().flat_map(|(position, pool)| {
+        pool.ranges.iter().map(move |range| (*position, pool.name.as_str(), range))
+    });
+    for (position, name, written) in ranges {
         if let Some((other, overlapped)) = before.iter().find(|(_, r)| r.range.overlaps(&written.range)) {
             let problem = format!("{} overlaps {} of pool `{other}`", written.range, overlapped.range);
             let hint = Some("let each address be in one range only".to_string());
-            errors.push(AddonError::option(&written.path, problem, hint));
+            errors.push((position, AddonError::option(&written.path, problem, hint)));
         }
         before.push((name, written));
     }
@@ -231,7 +239,7 @@ mod tests {
             {"name": "b", "addresses": ["192.0.2.0/28", "192.0.2.8/29"]},
             {"name": "c", "addresses": "auto"},
         ]});
-        let places = ["pools[0].addresses", "pools[2].addresses", "pools[1].addresses[1]"];
+        let places = ["pools[0].addresses", "pools[1].addresses[1]", "pools[2].addresses"];
         assert_eq!(told(&several), places.map(|place| format!("addons.metallb.{place}")));
     }
 

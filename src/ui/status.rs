@@ -95,6 +95,11 @@ impl Status {
         }
     }
 
+    /// Whether something of it is broken, or could not be looked at.
+    pub fn is_in_doubt(&self) -> bool {
+        self.resources.iter().any(|standing| matches!(standing.state, "broken" | "unknown"))
+    }
+
     /// Whether nothing of the environment is there.
     pub fn is_absent(&self) -> bool {
         self.resources.iter().all(|standing| matches!(standing.state, "absent" | "none"))
@@ -161,12 +166,18 @@ impl Status {
         let unknown: Vec<&Standing> = shown().filter(|standing| standing.state == "unknown").collect();
         if !unknown.is_empty() {
             // Why stands with each of them.
-            let some = format!("{} of {all} could not be looked at", unknown.len());
-            return match not_ready - unknown.len() {
-                0 => some,
-                1 => format!("{some}\n1 other is not ready"),
-                others => format!("{some}\n{others} others are not ready"),
-            };
+            let mut lines = vec![format!("{} of {all} could not be looked at", unknown.len())];
+            match not_ready - unknown.len() {
+                0 => {}
+                1 => lines.push("1 other is not ready".to_string()),
+                others => lines.push(format!("{others} others are not ready")),
+            }
+            // Where looking failed, the error says what helps.
+            if unknown.iter().all(|standing| standing.behind.is_some()) {
+                lines
+                    .push(format!("`berth up {name}{rehearse}` brings it there, or says what is in the way"));
+            }
+            return lines.join("\n");
         }
         format!(
             "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
@@ -224,6 +235,7 @@ tenants           unknown      as cluster kind/lab
 
 2 of 3 resources could not be looked at
 1 other is not ready
+`berth up lab --rehearse` brings it there, or says what is in the way
 ";
         assert_eq!(Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 120), expected);
     }

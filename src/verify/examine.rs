@@ -61,8 +61,9 @@ pub async fn examine(
 ) -> Result<Examination, Fault> {
     let outside = Outside::new()?;
     let trial = Trial::open(hub, purpose, flow).await?;
-    let canary = Canary { trial: &trial, image: &subject.image, flow };
-    let examined = all(&canary, subject, &outside, habits.again).await;
+    let remedy = remedy(subject, habits.again);
+    let canary = Canary { trial: &trial, image: &subject.image, remedy: &remedy, flow };
+    let examined = all(&canary, subject, &outside).await;
     // A flow of its own: the run's may be over or stopped, and the canary has to go all the same.
     let after = |limit| Flow::new(Cancel::default()).within_limit(limit);
     let mut left = Vec::new();
@@ -112,7 +113,6 @@ async fn all(
     canary: &Canary<'_>,
     subject: &Subject,
     outside: &Outside,
-    again: &str,
 ) -> Result<(Report, Option<Truth>), Fault> {
     let truth = Mutex::new(None);
     let made;
@@ -139,7 +139,7 @@ async fn all(
     let address = made["spec"]["clusterIP"].as_str().unwrap_or_default();
     let ready: Ready<'_> = canary.ready(TARGET, START).boxed_local().shared();
     let target = checks::Target { part: TARGET, word: canary.trial.namespace(), outside };
-    work.push(timed("canary", canary_runs(ready.clone(), subject, again)).boxed_local());
+    work.push(timed("canary", canary_runs(ready.clone(), subject, canary.remedy)).boxed_local());
     work.extend(scheduling);
     for group in subject.groups.iter().filter(|group| group.gpus > 0) {
         let check = checks::gpus(group, nodes).check(&named("gpu", group), Duration::ZERO);
@@ -181,10 +181,10 @@ async fn timed(name: &str, work: impl Future<Output = Result<Found, Fault>>) -> 
     Ok(found.check(name, began.elapsed()))
 }
 
-async fn canary_runs(ready: Ready<'_>, subject: &Subject, again: &str) -> Result<Found, Fault> {
+async fn canary_runs(ready: Ready<'_>, subject: &Subject, remedy: &str) -> Result<Found, Fault> {
     Ok(match ready.await? {
         Ok(place) => Found::works(format!("a pod of {} is ready on {}", subject.image, place.node)),
-        Err(why) => Found::fails(format!("the canary does not run: {why}"), remedy(subject, again)),
+        Err(why) => Found::fails(format!("the canary does not run: {why}"), remedy),
     })
 }
 

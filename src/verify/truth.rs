@@ -193,7 +193,7 @@ async fn find_out(hub: &Hub, image: &str, now: Timestamp, flow: &Flow) -> Result
     }
     let purpose = Purpose { name: "policies", now, lasts: LIMIT };
     let trial = Trial::open(hub, &purpose, flow).await?;
-    let truth = probe(&Canary { trial: &trial, image, flow }).await;
+    let truth = probe(&Canary { trial: &trial, image, remedy: "", flow }).await;
     // A flow of its own: the namespace goes also after a stop. It goes by itself; nobody waits for it.
     trial.leave(&Flow::new(Cancel::default()).within_limit(LEAVING)).await?;
     let truth = truth?;

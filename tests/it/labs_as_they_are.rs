@@ -36,12 +36,15 @@ fn nodes_that_were_started_again_count_once_they_are_heard_of() {
         lab.containers(|nodes| {
             for node in nodes {
                 node["State"]["StartedAt"] = json!(at.to_string());
+                node["State"]["FinishedAt"] = json!(at.to_string());
             }
         });
     };
     // Nothing renews a lease after this.
     started(Timestamp::now() + SignedDuration::from_hours(1));
-    let status = lab.berth.run(&["status", lab.name]);
+    let status = lab.berth.run(&["status", lab.name]).expect(1);
+    let remedy = format!("`berth up {}` brings it there, or says what is in the way", lab.name);
+    assert!(told(&status).contains(&remedy), "{}", status.said());
     let both = "nodes shim-again-control-plane, shim-again-worker started again, and not heard of yet";
     assert!(told(&status).contains(both), "{}", status.said());
     assert!(!told(&status).contains("everything is ready"), "{}", status.said());

@@ -204,6 +204,7 @@ fn containers_that_stopped_are_started_again_each_in_its_own_way() {
     lab.forget_calls();
     let status = lab.berth.run(&["status", lab.name]).expect(1);
     assert!(status.stdout.contains("shim-stopped-worker (paused"), "{}", status.said());
+    assert!(told_in(&status.stdout, "`berth up shim-stopped` brings it there"), "{}", status.said());
     lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
     let started: Vec<String> = lab
         .calls()
@@ -300,7 +301,7 @@ fn one_look_tells_what_may_help_where_the_api_server_is_silent_and_its_container
         verify.said()
     );
     lab.runs_since(&jiff::Timestamp::now().to_string());
-    let young = lab.berth.run(&["status", lab.name]).expect(0);
+    let young = lab.berth.run(&["status", lab.name]).expect(1);
     assert!(told_in(&young.stdout, "its API server does not answer yet"), "{}", young.said());
     assert!(!young.stdout.contains("docker restart"), "{}", young.said());
 }

@@ -188,7 +188,7 @@ mod tests {
             id: name.to_string(),
             name: name.to_string(),
             state: if runs { ContainerState::Running } else { stopped },
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),

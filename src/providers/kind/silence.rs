@@ -80,7 +80,7 @@ mod tests {
             id: String::new(),
             name: "lab-control-plane".to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: started.map(at),
             image: String::new(),
             image_id: String::new(),

@@ -130,7 +130,7 @@ mod tests {
             mounts: mark.map(mount).into_iter().collect(),
             id: name.to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),

@@ -137,7 +137,7 @@ mod tests {
             id: "1f".to_string(),
             name: "theirs".to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: "registry:3".to_string(),
             image_id: String::new(),
