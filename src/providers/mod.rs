@@ -266,6 +266,7 @@ mod tests {
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             admins: Vec::new(),
+            members: std::collections::BTreeMap::new(),
             node_groups: Vec::new(),
             registry: None,
             mirrors: std::collections::BTreeMap::new(),
