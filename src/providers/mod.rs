@@ -4,6 +4,7 @@
 //! **Never** knows addons, tenants or the order in which things are built.
 //! **Start reading at** [`provide`], then [`platform()`].
 
+pub mod eks;
 pub mod existing;
 pub mod images;
 pub mod kind;
