@@ -359,8 +359,9 @@ fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     for part in parts {
         if !assembly.graph.ids().any(|id| is_part(id, part)) {
             let named = assembly.graph.ids().filter(|id| id.layer() != Layer::Records);
-            let known: Vec<&str> =
+            let mut known: Vec<&str> =
                 named.map(|id| if id.layer() == Layer::Cluster { "cluster" } else { id.as_str() }).collect();
+            known.dedup();
             return Err(Failure::usage(
                 format!("`--only {part}`: the profile has no such part"),
                 format!("it has {}", words::list(&known)),

@@ -130,6 +130,9 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
             continue;
         };
         let Some(seen) = &found[index] else { return Standing::Wait };
+        if node.resource.looks_alone() {
+            continue;
+        }
         let reachable = match need {
             Need::Output { key, .. } => outputs.has(key),
             _ => outputs.has(Outputs::CLUSTER_ACCESS),

@@ -4,6 +4,7 @@
 //! **Never** knows addons, tenants or the order in which things are built.
 //! **Start reading at** [`provide`], then [`platform()`].
 
+pub mod eks;
 pub mod existing;
 pub mod images;
 pub mod kind;
@@ -266,6 +267,7 @@ mod tests {
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             admins: Vec::new(),
+            members: std::collections::BTreeMap::new(),
             node_groups: Vec::new(),
             registry: None,
             mirrors: std::collections::BTreeMap::new(),

@@ -176,6 +176,7 @@ fn environment(name: &str) -> Environment {
         kubernetes: (1, 36),
         kubernetes_assumed: false,
         admins: Vec::new(),
+        members: std::collections::BTreeMap::new(),
         node_groups: Vec::new(),
         registry: None,
         mirrors: std::collections::BTreeMap::new(),
@@ -303,6 +304,7 @@ fn group(name: &str, min: u32, max: u32, gpus: u32) -> NodeGroup {
     NodeGroup {
         name: name.to_string(),
         machine: "g6.xlarge".to_string(),
+        other_machines: Vec::new(),
         resources: MachineResources {
             cpu: "4".parse().expect("a quantity"),
             memory: "16Gi".parse().expect("a quantity"),

@@ -19,6 +19,10 @@ pub struct NodeGroupFile {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
+    /// Further machine types that will do, of the same architecture and with the same GPUs, on eks: spot
+    /// machines are easier to get that way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_machines: Vec<String>,
     /// How many nodes: a number, or `{min, max}`.
     #[serde(default)]
     pub nodes: NodeCount,

@@ -1,0 +1,9 @@
+//! Clusters of Amazon EKS: network and roles in one `CloudFormation` stack, everything else by the EKS API.
+//! **Start reading at** [`Names`], what everything is called; [`outputs`], what one part tells the others; then
+//! [`template`], what the stack is made of.
+
+mod names;
+pub mod outputs;
+pub mod template;
+
+pub use names::{Names, PodRole, Site};
