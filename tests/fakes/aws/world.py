@@ -1,0 +1,79 @@
+"""Everything that exists, behind one lock, and what all services share."""
+import secrets
+import threading
+
+from . import clock
+from .durations import DURATIONS
+from .faults import Troubles
+from .identity import ACCOUNT, Identities
+from .record import Record
+from .scenario import Scenario
+
+
+class World:
+    """States of services are made when they are first asked for: `world.state(Ec2)`."""
+
+    account = ACCOUNT
+
+    def __init__(self, region, speed, durations=None):
+        self.region, self.speed = region, speed
+        self.lock = threading.RLock()
+        self._durations = {**DURATIONS, **(durations or {})}
+        # Where this program is reached; known once it listens.
+        self.url = None
+        self._fresh()
+        self.timers = clock.Timers(self.lock, lambda where, error: self.record.bug(where, error))
+
+    def _fresh(self):
+        self.record, self.scenario, self.troubles = Record(), Scenario(), Troubles()
+        self.identities, self._states = Identities(), {}
+
+    def reset(self):
+        """Nothing is left: timers, states (their `close` is called), faults, scenario, log."""
+        with self.lock:
+            self.timers.clear()
+            self.troubles.clear()
+            states = list(self._states.values())
+            self._fresh()
+        for state in states:
+            if hasattr(state, "close"):
+                state.close()
+
+    def state(self, kind):
+        """The one state of this class; it is made with the world as its argument."""
+        if kind not in self._states:
+            self._states[kind] = kind(self)
+        return self._states[kind]
+
+    def states(self):
+        return list(self._states.values())
+
+    def seconds(self, published):
+        """Published seconds as they are waited here."""
+        return published / self.speed
+
+    def duration(self, name):
+        """How long a thing takes here, in real seconds."""
+        published = self.scenario.get("durations", {}).get(name, self._durations.get(name))
+        if published is None:
+            raise KeyError(f"durations.py has no `{name}`")
+        return published / self.speed
+
+    def after(self, name, action, *arguments):
+        """Takes the action once the named duration has passed, under the lock. Returns a timer that can be cancelled."""
+        return self.timers.after(self.duration(name), action, *arguments)
+
+    def lag(self, service, action):
+        """For how many real seconds this read does not see what was just made."""
+        return self.seconds(self.scenario.get("lag", {}).get(f"{service}:{action}", 0))
+
+    def arn(self, service, resource, region=None):
+        return f"arn:aws:{service}:{self.region if region is None else region}:{self.account}:{resource}"
+
+    @staticmethod
+    def new_id(prefix):
+        return f"{prefix}-0{secrets.token_hex(8)}"
+
+    @staticmethod
+    def now():
+        return clock.now()
