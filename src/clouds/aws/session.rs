@@ -1,0 +1,148 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{AppName, BehaviorVersion, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use tokio::sync::OnceCell;
+
+use super::client::Aws;
+use super::http::{self, ATTEMPT_LIMIT, CONNECT_LIMIT};
+use super::identity::Identity;
+use super::refusal::Refusal;
+use super::region::{Partition, has_to_be_enabled};
+use super::told::Told;
+use crate::base::{Fault, FaultKind};
+use crate::flow::Flow;
+
+/// How often a call is made before its error counts. Adaptive retry is not used: it begins with half a request
+/// in a second, and ten times as slow.
+pub(super) const ATTEMPTS: u32 = 8;
+/// How long an answer that has begun may stand still.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// In whose name AWS is asked, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whose {
+    /// The region: `eu-central-1`.
+    pub region: String,
+    /// The only account that may be worked in; any when `None`.
+    pub account: Option<String>,
+    /// The profile of the AWS configuration; what AWS's own chain says when `None` (`AWS_PROFILE`).
+    pub profile: Option<String>,
+    /// A role to take besides.
+    pub role: Option<String>,
+}
+
+/// The way to one account and region, opened when it is first needed and shared by all of a run.
+#[derive(Debug)]
+pub struct Session {
+    whose: Whose,
+    opened: OnceCell<Arc<Aws>>,
+}
+
+impl Session {
+    /// A session that asks nothing before [`open`](Self::open).
+    pub fn new(whose: Whose) -> Arc<Self> {
+        Arc::new(Self { whose, opened: OnceCell::new() })
+    }
+
+    /// The region that it works in.
+    pub fn region(&self) -> &str {
+        &self.whose.region
+    }
+
+    /// The clients, once AWS has said who we are; it is asked once. Fails without credentials, with some that
+    /// AWS does not know, and in another account than the pinned one.
+    pub async fn open(&self, flow: &Flow) -> Result<Arc<Aws>, Fault> {
+        let opened = self.opened.get_or_try_init(|| async {
+            let (config, credentials) = self.configured().await?;
+            let identity = self.identified(flow, &config).await?;
+            self.pinned(&identity)?;
+            Ok::<_, Fault>(Arc::new(Aws::new(identity, &self.whose.region, config, credentials)))
+        });
+        opened.await.cloned()
+    }
+
+    /// The configuration of all clients, with the credentials that the chain gives.
+    pub(super) async fn configured(&self) -> Result<(SdkConfig, SharedCredentialsProvider), Fault> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .operation_attempt_timeout(ATTEMPT_LIMIT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http::client())
+            .region(Region::new(self.whose.region.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts)
+            .stalled_stream_protection(
+                StalledStreamProtectionConfig::enabled().grace_period(STALL_LIMIT).build(),
+            );
+        if let Ok(name) = AppName::new(concat!("berth-", env!("CARGO_PKG_VERSION"))) {
+            loader = loader.app_name(name);
+        }
+        if let Some(profile) = &self.whose.profile {
+            loader = loader.profile_name(profile);
+        }
+        let mut config = loader.load().await;
+        if let Some(role) = &self.whose.role {
+            let taken =
+                AssumeRoleProvider::builder(role).configure(&config).session_name("berth").build().await;
+            config =
+                config.into_builder().credentials_provider(SharedCredentialsProvider::new(taken)).build();
+        }
+        let credentials = config.credentials_provider().ok_or_else(|| {
+            Fault::new(FaultKind::Bug, self.opening(), "the AWS configuration has no credential chain")
+        })?;
+        Ok((config, credentials))
+    }
+
+    async fn identified(&self, flow: &Flow, config: &SdkConfig) -> Result<Identity, Fault> {
+        let conf = aws_sdk_sts::config::Builder::from(config).interceptor(Told::new(flow)).build();
+        let answer = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send().await;
+        let answer = answer.map_err(|error| self.refused(&Refusal::of(&error)))?;
+        Ok(Identity {
+            account: answer.account.unwrap_or_default(),
+            arn: answer.arn.unwrap_or_default(),
+            partition: Partition::of(&self.whose.region),
+        })
+    }
+
+    /// The fault of a session that AWS refused. A region that is not enabled refuses every caller as unknown.
+    fn refused(&self, refusal: &Refusal) -> Fault {
+        let region = &self.whose.region;
+        let fault = refusal.fault(self.opening());
+        if refusal.is_unknown_caller() && has_to_be_enabled(region) {
+            let enable = format!(
+                "an account has to enable {region} before it can be used: `aws account enable-region --region-name \
+                 {region}`; if it is enabled, log in again (`aws sso login`)"
+            );
+            return fault.hint(enable);
+        }
+        fault
+    }
+
+    fn pinned(&self, identity: &Identity) -> Result<(), Fault> {
+        match &self.whose.account {
+            Some(pinned) if *pinned != identity.account => Err(Fault::new(
+                FaultKind::Denied,
+                self.opening(),
+                format!(
+                    "these credentials belong to account {}, and the profile says {pinned}: {}",
+                    identity.account, identity.arn
+                ),
+            )
+            .hint("name the AWS profile of that account in AWS_PROFILE, or correct `cluster.eks.account`")
+            .in_profile("cluster.eks.account")),
+            _ => Ok(()),
+        }
+    }
+
+    fn opening(&self) -> String {
+        format!("log in to AWS in {}", self.whose.region)
+    }
+}
