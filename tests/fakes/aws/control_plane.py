@@ -17,6 +17,8 @@ import subprocess
 import threading
 import time
 
+from .kube import Kube, KubeError
+
 PORTS = (
     "etcdPort",
     "etcdPeerPort",
@@ -247,11 +249,12 @@ class ControlPlane:
         }
 
     def _answers(self):
-        from .kube import Kube, KubeError
-
         try:
-            return Kube(self).raw("GET", "/readyz")[0] == 200
-        except (KubeError, OSError):
+            kube = Kube(self)
+            status, _ = kube.raw("GET", "/readyz")
+            kube.close()
+            return status == 200
+        except KubeError:
             return False
 
     def stop(self):

@@ -58,6 +58,13 @@ class Kube:
         except ValueError:
             return answer.status, text.decode(errors="replace")
 
+    def close(self):
+        """Ends this thread's connection."""
+        connection = getattr(self._connections, "value", None)
+        if connection is not None:
+            connection.close()
+            self._connections.value = None
+
     def ask(self, method, path, body=None, content_type="application/json"):
         status, answer = self.raw(method, path, body, content_type)
         if status >= 300:

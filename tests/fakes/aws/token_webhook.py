@@ -8,13 +8,14 @@ name in the header `x-k8s-aws-id`; a URL signed for another cluster fails at STS
 import base64
 import binascii
 import datetime
-import hashlib
-import hmac
 import http.server
 import json
 import re
 import threading
 import urllib.parse
+
+from . import signature
+from .errors import AwsError
 
 PREFIX = "k8s-aws-v1."
 LONGEST = 4096
@@ -38,12 +39,8 @@ class Refused(Exception):
     """Why a token is refused."""
 
 
-def verify(token, cluster_name, credentials, now):
-    """The credential that signed the token.
-
-    `credentials(access_key_id)` gives an object with `secret`, `token` (None for a long-lived key) and
-    `expires` (None or a time), or None for a key that nobody has.
-    """
+def verify(token, cluster_name, world):
+    """The identity that signed the token."""
     if len(token) > LONGEST:
         raise Refused("token is too large")
     if not token.startswith(PREFIX):
@@ -85,58 +82,16 @@ def verify(token, cluster_name, credentials, now):
     if not 0 <= expires <= 900:
         raise Refused(f"invalid X-Amz-Expires parameter in pre-signed URL: {expires}")
     signed_at = signed_at.replace(tzinfo=datetime.timezone.utc)
-    if now > signed_at + LIFE:
+    if world.now() > signed_at + LIFE:
         raise Refused(f"X-Amz-Date parameter is expired ({LIFE} after {signed_at})")
-    # From here on it is what STS says.
-    if signed_at > now + datetime.timedelta(minutes=5):
-        raise Refused("Signature not yet current")
-    return _ask_sts(parts, pairs, query, signed_headers, cluster_name, host.group(1), credentials, now)
-
-
-def _ask_sts(parts, pairs, query, signed_headers, cluster_name, host_region, credentials, now):
+    # From here on it is what STS says, asked with the cluster's name.
+    scope = query.get("x-amz-credential", "").split("/")
+    if len(scope) != 5 or scope[3] != "sts" or scope[2] != (host.group(1) or GLOBAL_REGION):
+        raise Refused("STS: Credential should be scoped to a valid region and to sts")
     try:
-        key_id, day, region, service, ending = query["x-amz-credential"].split("/")
-    except (KeyError, ValueError) as error:
-        raise Refused("IncompleteSignature: no valid X-Amz-Credential") from error
-    if (service, ending) != ("sts", "aws4_request") or region != (host_region or GLOBAL_REGION):
-        raise Refused("Credential should be scoped to a valid region and to sts")
-    if query.get("x-amz-algorithm") != "AWS4-HMAC-SHA256" or not query["x-amz-date"].startswith(day):
-        raise Refused("IncompleteSignature")
-    credential = credentials(key_id)
-    if credential is None or (credential.token or None) != (query.get("x-amz-security-token") or None):
-        raise Refused("InvalidClientTokenId: The security token included in the request is invalid")
-    if credential.expires and credential.expires < now:
-        raise Refused("ExpiredToken: The security token included in the request is expired")
-    headers = {"host": parts.netloc, "x-k8s-aws-id": cluster_name}
-    if any(name not in headers for name in signed_headers):
-        raise Refused("SignatureDoesNotMatch: a header was signed that is not sent")
-
-    def quote(text):
-        return urllib.parse.quote(text, safe="-_.~")
-
-    ordered = sorted((quote(key), quote(value)) for key, value in pairs if key != "X-Amz-Signature")
-    canonical = "\n".join(
-        [
-            "GET",
-            "/",
-            "&".join(f"{key}={value}" for key, value in ordered),
-            *(f"{name}:{headers[name]}" for name in signed_headers),
-            "",
-            ";".join(signed_headers),
-            hashlib.sha256(b"").hexdigest(),
-        ]
-    )
-    scope = f"{day}/{region}/sts/aws4_request"
-    to_sign = "\n".join(
-        ["AWS4-HMAC-SHA256", query["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()]
-    )
-    key = f"AWS4{credential.secret}".encode()
-    for part in (day, region, "sts", "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    expected = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected, query.get("x-amz-signature", "")):
-        raise Refused("SignatureDoesNotMatch")
-    return credential
+        return signature.verify_url(url, {"x-k8s-aws-id": cluster_name}, world)
+    except AwsError as error:
+        raise Refused(f"STS: {error}") from error
 
 
 class TokenWebhook:

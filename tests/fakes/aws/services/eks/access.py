@@ -90,7 +90,7 @@ def identify(eks, key, token):
         cluster = next((cluster for cluster in eks.clusters.values() if cluster.key == key), None)
         if cluster is None:
             raise Refused("there is no such cluster")
-        identity = verify(token, cluster.name, eks.world.identities.by_key, eks.world.now())
+        identity = verify(token, cluster.name, eks.world)
         entry = cluster.entries.get(identity.principal)
         is_creator = cluster.bootstrap_admin and identity.principal == cluster.creator.principal
         if entry is None and not (cluster.authentication == "CONFIG_MAP" and is_creator):

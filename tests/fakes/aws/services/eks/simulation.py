@@ -51,6 +51,7 @@ class Simulation:
             except Exception as error:  # noqa: BLE001: a bug of the stand-in must be seen, and must not end the thread
                 self.world.record.bug(f"simulation of {self.cluster.name}", error)
             self.stopping.wait(PAUSE)
+        self.kube.close()
 
     def _prepare(self):
         for path, body in manifests.bootstrap():

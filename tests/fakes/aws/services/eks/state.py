@@ -1,5 +1,4 @@
 """All clusters, the token webhook before them, and how things are looked up in EKS's words."""
-import os
 import pathlib
 import tempfile
 
@@ -12,7 +11,7 @@ class Eks:
 
     def __init__(self, world):
         self.world, self.clusters, self.tokens = world, {}, Tokens()
-        # Deleted ones whose log events still come in, and all that ever were, for numbers that never repeat.
+        # How many control planes there ever were: each has a folder of its own.
         self.count = 0
         self._webhook, self._folder = None, None
 
@@ -25,10 +24,9 @@ class Eks:
     def folder(self):
         """A new place for a control plane, closed to others: kwokctl writes keys that everybody may read."""
         if self._folder is None:
-            named = os.environ.get("AWS_FAKE_STATE")
-            if named:
-                pathlib.Path(named).mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._folder = pathlib.Path(tempfile.mkdtemp(prefix="aws-fake-", dir=named))
+            if self.world.folder:
+                pathlib.Path(self.world.folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folder = pathlib.Path(tempfile.mkdtemp(prefix="aws-fake-", dir=self.world.folder))
         self.count += 1
         return self._folder / f"cp{self.count}"
 
