@@ -10,6 +10,7 @@ mod assess;
 mod client;
 mod compare;
 mod discovery;
+mod drain;
 mod fault;
 mod findings;
 mod finish;

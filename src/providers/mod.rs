@@ -65,20 +65,61 @@ pub struct Leave {
 
 /// The cluster of an environment and its machines, ready for the graph.
 pub struct Provided {
-    /// The cluster; it publishes how to reach it.
+    /// What the cluster stands on, made before it.
+    pub ground: Vec<Part>,
+    /// The cluster. Unless there is a door, it publishes how to reach it.
     pub cluster: Box<dyn Resource>,
+    /// Who lets us in, and publishes how to reach the cluster, where that is not the cluster itself.
+    pub door: Option<Part>,
+    /// Machines, and what the platform brings for them, each for itself.
+    pub machines: Vec<Part>,
     /// Its node groups, inside the cluster.
     pub node_groups: Box<dyn Resource>,
     /// How `down` takes the cluster away.
     pub cluster_removal: Removal,
     /// How `down` takes the machines away.
     pub node_groups_removal: Removal,
+    /// What goes once the node groups stand.
+    pub leaving: Vec<Part>,
+}
+
+/// A resource, and how `down` takes it away.
+pub struct Part {
+    /// The resource.
+    pub resource: Box<dyn Resource>,
+    /// How it goes.
+    pub removal: Removal,
+}
+
+impl Part {
+    /// `resource`, which goes by `removal`.
+    pub fn new(resource: impl Resource + 'static, removal: Removal) -> Self {
+        Self { resource: Box::new(resource), removal }
+    }
 }
 
 impl Provided {
-    /// The id of the cluster, for what lives inside it.
+    /// A cluster and its node groups, and nothing else.
+    fn bare(
+        cluster: impl Resource + 'static,
+        node_groups: impl Resource + 'static,
+        removals: (Removal, Removal),
+    ) -> Self {
+        Self {
+            ground: Vec::new(),
+            cluster: Box::new(cluster),
+            door: None,
+            machines: Vec::new(),
+            node_groups: Box::new(node_groups),
+            cluster_removal: removals.0,
+            node_groups_removal: removals.1,
+            leaving: Vec::new(),
+        }
+    }
+
+    /// The id of what publishes how the cluster is reached, for what lives inside it.
     pub fn cluster_id(&self) -> &ResourceId {
-        self.cluster.id()
+        self.door.as_ref().map_or(self.cluster.id(), |door| door.resource.id())
     }
 }
 
@@ -104,23 +145,13 @@ pub fn provide(
         ClusterSpec::Kind(spec) => {
             let cluster = kind::ClusterResource::new(environment, spec, local, leave, Arc::clone(hub));
             let node_groups = kind::NodeGroups::new(environment, spec, cluster.id().clone(), Arc::clone(hub));
-            Ok(Provided {
-                cluster: Box::new(cluster),
-                node_groups: Box::new(node_groups),
-                cluster_removal: Removal::Itself,
-                node_groups_removal: Removal::WithContainer,
-            })
+            Ok(Provided::bare(cluster, node_groups, (Removal::Itself, Removal::WithContainer)))
         }
         ClusterSpec::Existing(spec) => {
             let cluster = existing::ClusterResource::new(environment, spec, Arc::clone(hub));
             let node_groups =
                 existing::NodeGroupsCheck::new(environment, cluster.id().clone(), Arc::clone(hub));
-            Ok(Provided {
-                cluster: Box::new(cluster),
-                node_groups: Box::new(node_groups),
-                cluster_removal: Removal::Kept,
-                node_groups_removal: Removal::Kept,
-            })
+            Ok(Provided::bare(cluster, node_groups, (Removal::Kept, Removal::Kept)))
         }
         ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => Err(unavailable(environment)),
     }
@@ -230,12 +261,7 @@ pub fn gpus(environment: &Environment, local: &Local, inside: ResourceId) -> Opt
 fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
     let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
     let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));
-    Provided {
-        cluster: Box::new(cluster),
-        node_groups: Box::new(node_groups),
-        cluster_removal: Removal::Itself,
-        node_groups_removal: Removal::WithContainer,
-    }
+    Provided::bare(cluster, node_groups, (Removal::Itself, Removal::WithContainer))
 }
 
 fn unavailable(environment: &Environment) -> Fault {

@@ -2,8 +2,16 @@
 //! **Start reading at** [`Names`], what everything is called; [`outputs`], what one part tells the others; then
 //! [`template`], what the stack is made of.
 
+mod access;
+mod addons;
+mod cluster;
 mod names;
+mod node_groups;
 pub mod outputs;
+mod provide;
 pub mod template;
 
 pub use names::{Names, PodRole, Site};
+pub(in crate::providers) use provide::provide;
+pub use provide::storage_class;
+use provide::{Around, PAUSES, client};
