@@ -1,6 +1,6 @@
 //! **Owns** clusters and their machines: the table of providers, what each platform can do, kwok
-//! clusters, rehearsed nodes, kind clusters, clusters that somebody else made.
-//! **May name** base, os, flow, containers, profile, engine, k8s.
+//! clusters, rehearsed nodes, kind clusters, clusters of EKS, clusters that somebody else made.
+//! **May name** base, os, flow, containers, profile, engine, k8s, clouds.
 //! **Never** knows addons, tenants or the order in which things are built.
 //! **Start reading at** [`provide`], then [`platform()`].
 
@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Fault, FaultKind, Network, ProviderKind, ResourceId, label};
+use crate::clouds::aws::{Session, Whose};
 use crate::containers::EngineSearch;
 use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
-use crate::k8s::Hub;
+use crate::k8s::{Hub, Object};
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
 pub use kind::preflight::Proxies;
@@ -32,7 +33,8 @@ pub use platform::platform;
 pub use tools::{ToolSearch, Tools};
 
 /// The providers whose clusters this build can make or use. Every declared provider can be rehearsed.
-pub const AVAILABLE: &[ProviderKind] = &[ProviderKind::Kind, ProviderKind::Kwok, ProviderKind::Existing];
+pub const AVAILABLE: &[ProviderKind] =
+    &[ProviderKind::Eks, ProviderKind::Kind, ProviderKind::Kwok, ProviderKind::Existing];
 
 /// How long an engine may take to tell a network ahead of the work.
 const AHEAD: Duration = Duration::from_secs(10);
@@ -127,8 +129,10 @@ impl Provided {
 pub fn check(environment: &Environment) -> Result<(), Fault> {
     match &environment.cluster {
         _ if environment.rehearsal => Ok(()),
-        ClusterSpec::Kind(_) | ClusterSpec::Kwok(_) | ClusterSpec::Existing(_) => Ok(()),
-        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => Err(unavailable(environment)),
+        ClusterSpec::Eks(_) | ClusterSpec::Kind(_) | ClusterSpec::Kwok(_) | ClusterSpec::Existing(_) => {
+            Ok(())
+        }
+        ClusterSpec::Gke(_) => Err(unavailable(environment)),
     }
 }
 
@@ -137,6 +141,7 @@ pub fn provide(
     environment: &Environment,
     local: &Local,
     leave: Leave,
+    session: Option<&Arc<Session>>,
     hub: &Arc<Hub>,
 ) -> Result<Provided, Fault> {
     match &environment.cluster {
@@ -153,7 +158,33 @@ pub fn provide(
                 existing::NodeGroupsCheck::new(environment, cluster.id().clone(), Arc::clone(hub));
             Ok(Provided::bare(cluster, node_groups, (Removal::Kept, Removal::Kept)))
         }
-        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => Err(unavailable(environment)),
+        ClusterSpec::Eks(spec) => {
+            let session = session.ok_or_else(|| {
+                let attempted = format!("make the cluster of environment {}", environment.name);
+                Fault::new(FaultKind::Bug, attempted, "it has no session with AWS")
+            })?;
+            Ok(eks::provide(environment, spec, leave, session, hub))
+        }
+        ClusterSpec::Gke(_) => Err(unavailable(environment)),
+    }
+}
+
+/// The session with AWS of `environment`, where it is one on AWS; nothing is asked before it is used.
+pub fn aws_session(environment: &Environment) -> Option<Arc<Session>> {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            let (region, account) = (spec.region.clone(), spec.account.clone());
+            Some(Session::new(Whose { region, account, ..Whose::default() }))
+        }
+        _ => None,
+    }
+}
+
+/// The default class of volumes that berth brings to the cluster of `environment`.
+pub fn storage_class(environment: &Environment) -> Option<Object> {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::storage_class(spec)),
+        _ => None,
     }
 }
 
@@ -323,13 +354,13 @@ mod tests {
             partial: false,
             prune_crds: false,
         });
-        provide(environment, &local, Leave::default(), &Arc::new(hub))
+        provide(environment, &local, Leave::default(), None, &Arc::new(hub))
     }
 
     #[test]
     fn a_provider_that_is_not_built_in_is_refused_with_the_way_to_rehearse_it() {
         let Err(fault) = provided(&on_gke(false)) else { unreachable!("gke comes later") };
-        assert_eq!(fault.reason, "this build of berth has the providers kind, kwok, existing, not gke");
+        assert_eq!(fault.reason, "this build of berth has the providers eks, kind, kwok, existing, not gke");
         assert!(fault.hint.is_some_and(|hint| hint.contains("berth up prod --rehearse")));
     }
 

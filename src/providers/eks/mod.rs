@@ -6,9 +6,11 @@ mod access;
 mod addons;
 mod cluster;
 mod names;
+pub mod network;
 mod node_groups;
 pub mod outputs;
 mod provide;
+pub mod stack;
 pub mod template;
 
 pub use names::{Names, PodRole, Site};

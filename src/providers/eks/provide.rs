@@ -6,6 +6,7 @@ use serde_json::json;
 use super::access::AccessResource;
 use super::addons::AddonResource;
 use super::cluster::ClusterResource;
+use super::network::NetworkResource;
 use super::node_groups::{self, NodeGroupsWatch};
 use crate::base::{Fault, ResourceId};
 use crate::clouds::aws::Session;
@@ -14,7 +15,7 @@ use crate::flow::Flow;
 use crate::k8s::{Hub, Object};
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
-use crate::providers::{Part, Provided};
+use crate::providers::{Leave, Part, Provided};
 
 /// The pauses between two looks at something of AWS.
 pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
@@ -33,7 +34,11 @@ pub(super) struct Around {
 impl Around {
     fn of(environment: &Environment) -> Self {
         let id = |kind: &str| ResourceId::new(format!("{kind}/eks/{}", environment.name));
-        Self { network: id("network"), cluster: id("cluster"), door: id("access") }
+        Self {
+            network: NetworkResource::id_of(&environment.name),
+            cluster: id("cluster"),
+            door: id("access"),
+        }
     }
 }
 
@@ -42,15 +47,17 @@ pub(super) async fn client(session: &Session, flow: &Flow) -> Result<aws_sdk_eks
     Ok(session.open(flow).await?.eks(flow))
 }
 
-/// The parts of `environment` on EKS, in the network that `network` makes.
+/// The parts of `environment` on EKS.
 pub(in crate::providers) fn provide(
     environment: &Environment,
     spec: &EksCluster,
-    network: Part,
+    leave: Leave,
     session: &Arc<Session>,
     hub: &Arc<Hub>,
 ) -> Provided {
     let around = Around::of(environment);
+    let adopt = hub.settings().adopt;
+    let network = NetworkResource::new(environment, spec, Arc::clone(session), leave, adopt);
     let cluster = ClusterResource::new(environment, spec, around.network.clone(), Arc::clone(session), hub);
     let access =
         AccessResource::new(environment, spec, around.cluster.clone(), Arc::clone(session), Arc::clone(hub));
@@ -60,7 +67,7 @@ pub(in crate::providers) fn provide(
     let addons = addons.into_iter().map(|addon| Part::new(addon, Removal::WithContainer));
     let groups = groups.into_iter().map(|group| Part::new(group, Removal::Itself));
     Provided {
-        ground: vec![network],
+        ground: vec![Part::new(network, Removal::Itself)],
         cluster: Box::new(cluster),
         door: Some(Part::new(access, Removal::WithContainer)),
         machines: groups.chain(addons).collect(),
