@@ -7,6 +7,7 @@
 mod access;
 mod adoption;
 mod assess;
+mod bearer;
 mod client;
 mod compare;
 mod discovery;

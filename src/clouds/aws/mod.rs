@@ -3,6 +3,7 @@
 
 mod client;
 mod element;
+mod held;
 mod http;
 mod identity;
 mod json;

@@ -11,6 +11,7 @@ use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
 
 use super::client::Aws;
+use super::held::Held;
 use super::http::{self, ATTEMPT_LIMIT, CONNECT_LIMIT};
 use super::identity::Identity;
 use super::refusal::Refusal;
@@ -95,9 +96,11 @@ impl Session {
             config =
                 config.into_builder().credentials_provider(SharedCredentialsProvider::new(taken)).build();
         }
-        let credentials = config.credentials_provider().ok_or_else(|| {
+        let chain = config.credentials_provider().ok_or_else(|| {
             Fault::new(FaultKind::Bug, self.opening(), "the AWS configuration has no credential chain")
         })?;
+        let credentials = SharedCredentialsProvider::new(Held::new(chain));
+        let config = config.into_builder().credentials_provider(credentials.clone()).build();
         Ok((config, credentials))
     }
 

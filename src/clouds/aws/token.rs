@@ -120,3 +120,74 @@ impl fmt::Debug for ClusterTokens {
         f.write_str(&self.title)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    /// The query of the token for cluster `demo`, made at 2026-01-02T03:04:05Z, and what stands before it.
+    fn minted(region: &str, session: Option<&str>) -> (String, BTreeMap<String, String>) {
+        let mut credentials =
+            Credentials::builder().access_key_id("AKIAIOSFODNN7EXAMPLE").secret_access_key(SECRET);
+        credentials.set_session_token(session.map(str::to_string));
+        let credentials = credentials.provider_name("test").build();
+        let now = "2026-01-02T03:04:05Z".parse().expect("a time");
+        let token = mint("demo", region, &credentials, now).expect("minted");
+        assert_eq!(token.ends_at.to_string(), "2026-01-02T03:18:05Z");
+        assert_eq!(token.stale_at.to_string(), "2026-01-02T03:14:05Z");
+        let url = token.secret.reveal().strip_prefix("k8s-aws-v1.").expect("the prefix").to_string();
+        let url = String::from_utf8(URL_SAFE_NO_PAD.decode(url).expect("base64url")).expect("text");
+        let (address, query) = url.split_once('?').expect("a query");
+        let pairs = query.split('&').map(|pair| pair.split_once('=').expect("a pair"));
+        let owned = pairs.map(|(key, value)| (key.to_string(), value.to_string()));
+        (address.to_string(), owned.collect())
+    }
+
+    #[test]
+    fn signatures_are_those_of_botocore() {
+        let (address, query) = minted("eu-west-1", None);
+        assert_eq!(address, "https://sts.eu-west-1.amazonaws.com/");
+        assert_eq!(
+            query["X-Amz-Signature"],
+            "ae60efcb3e9cb18a0a61e11f853cfc0f51de88a550c4fec08932ca9a2e2a5843"
+        );
+        let (_, query) = minted("eu-west-1", Some("FwoGZXIvYXdzEXAMPLE+/=="));
+        assert_eq!(
+            query["X-Amz-Signature"],
+            "979f12f3aa55eeb3fbb7cf16ec1b3e4a668edd20b586c503abcaef00b4a0d848"
+        );
+        assert_eq!(query["X-Amz-Security-Token"], "FwoGZXIvYXdzEXAMPLE%2B%2F%3D%3D");
+    }
+
+    #[test]
+    fn the_query_holds_only_what_clusters_take() {
+        let (_, query) = minted("eu-west-1", Some("token"));
+        let keys: Vec<&str> = query.keys().map(String::as_str).collect();
+        assert_eq!(
+            keys,
+            [
+                "Action",
+                "Version",
+                "X-Amz-Algorithm",
+                "X-Amz-Credential",
+                "X-Amz-Date",
+                "X-Amz-Expires",
+                "X-Amz-Security-Token",
+                "X-Amz-Signature",
+                "X-Amz-SignedHeaders",
+            ]
+        );
+        assert_eq!(query["X-Amz-SignedHeaders"], "host%3Bx-k8s-aws-id");
+        assert_eq!(query["X-Amz-Date"], "20260102T030405Z");
+    }
+
+    #[test]
+    fn each_partition_has_its_own_host() {
+        assert_eq!(minted("cn-north-1", None).0, "https://sts.cn-north-1.amazonaws.com.cn/");
+        assert_eq!(minted("us-gov-west-1", None).0, "https://sts.us-gov-west-1.amazonaws.com/");
+    }
+}

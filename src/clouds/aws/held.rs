@@ -1,0 +1,95 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+
+use crate::base::{Clock, SystemClock};
+
+/// So long before their end credentials are asked for anew. The SDKs do it ten seconds before.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// Credentials that are asked for once and held until shortly before they end: the chain behind may start a
+/// program or ask AWS each time.
+#[derive(Debug)]
+pub(super) struct Held {
+    behind: SharedCredentialsProvider,
+    held: Mutex<Option<Credentials>>,
+}
+
+impl Held {
+    pub(super) fn new(behind: SharedCredentialsProvider) -> Self {
+        Self { behind, held: Mutex::new(None) }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Credentials>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether `credentials` are good for longer than the margin at `now`.
+fn lasts(credentials: &Credentials, now: SystemTime) -> bool {
+    credentials.expiry().is_none_or(|end| now + MARGIN < end)
+}
+
+impl ProvideCredentials for Held {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async move {
+            let held = self.held().clone();
+            if let Some(held) = held.filter(|held| lasts(held, SystemTime::from(SystemClock.now()))) {
+                return Ok(held);
+            }
+            let given = self.behind.provide_credentials().await?;
+            *self.held() = Some(given.clone());
+            Ok(given)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Counts how often it is asked; what it gives is good for so long.
+    #[derive(Debug)]
+    struct Counting {
+        asked: Arc<AtomicU32>,
+        good_for: Option<Duration>,
+    }
+
+    impl ProvideCredentials for Counting {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let mut given =
+                Credentials::builder().access_key_id("AKID").secret_access_key("s").provider_name("test");
+            given.set_expiry(self.good_for.map(|good_for| SystemTime::from(SystemClock.now()) + good_for));
+            future::ProvideCredentials::ready(Ok(given.build()))
+        }
+    }
+
+    async fn asked_for_two_calls(good_for: Option<Duration>) -> u32 {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counting = Counting { asked: Arc::clone(&asked), good_for };
+        let held = Held::new(SharedCredentialsProvider::new(counting));
+        for _ in 0..2 {
+            held.provide_credentials().await.expect("given");
+        }
+        asked.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn credentials_are_asked_for_once_while_they_last() {
+        assert_eq!(asked_for_two_calls(None).await, 1);
+        assert_eq!(asked_for_two_calls(Some(Duration::from_hours(1))).await, 1);
+        assert_eq!(asked_for_two_calls(Some(Duration::from_secs(30))).await, 2);
+    }
+}
