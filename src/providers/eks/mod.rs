@@ -1,6 +1,6 @@
 //! Clusters of Amazon EKS: network and roles in one `CloudFormation` stack, everything else by the EKS API.
 //! **Start reading at** [`Names`], what everything is called; [`outputs`], what one part tells the others; then
-//! [`template`], what the stack is made of.
+//! [`template`], what the stack is made of; then `provide`, where all parts meet.
 
 mod access;
 mod addons;
