@@ -3,7 +3,9 @@
 //! [`template`], what the stack is made of.
 
 mod names;
+pub mod network;
 pub mod outputs;
+pub mod stack;
 pub mod template;
 
 pub use names::{Names, PodRole, Site};

@@ -361,6 +361,6 @@ class Ec2:
                 # A deleted gateway and a terminated machine are still shown by AWS; a VPC brings its own group and table.
                 if state in ("deleted", "terminated") or record.get("GroupName") == "default" or record.get("main"):
                     continue
-                yield {"kind": f"ec2:{name}", "id": ident, "state": state, "tags": record["tags"], "vpc": record.get("VpcId"),
+                yield {"kind": f"ec2:{name}", "id": ident, "arn": self.world.arn("ec2", f"{name}/{ident}"), "state": state, "tags": record["tags"], "vpc": record.get("VpcId"),
                        "name": record.get("GroupName") or record.get("Description") or record.get("LaunchTemplateName"),
                        "bills": name in ("natgateway", "elastic-ip", "instance", "volume")}
