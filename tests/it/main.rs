@@ -25,6 +25,7 @@ mod catalog;
 mod charts;
 mod command_line;
 mod documents;
+mod eks_network;
 mod eks_templates;
 mod floors;
 mod image_load;

@@ -55,8 +55,10 @@ class Admin:
                 return 200, world.scenario.values
             case "GET", ["identities"]:
                 return 200, {key: {"secret": who.secret, "token": who.token, "arn": who.arn, "role": who.role} for key, who in world.identities.known.items()}
+            case "GET", ["rights"]:
+                return 200, sorted(world.rights)
             case "POST", ["reset"]:
-                world.reset()
+                world.reset(request.json().get("region"))
                 return 200, {}
             case "POST", ["faults"]:
                 return 200, troubles.add_fault(request.json()).shown()

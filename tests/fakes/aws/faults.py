@@ -48,7 +48,7 @@ class Fault:
             code = spec.get("code") or {503: "ServiceUnavailable", 502: "BadGateway"}.get(status, "InternalFailure")
             return AwsError(code, spec.get("message", "We encountered an internal error. Please try again."), status)
         if self.kind == "deny":
-            return denied(service, action, identity)
+            return denied(f"{right_prefix(service)}:{action}", identity)
         return expired_token(service) if self.kind == "expired-token" else None
 
 
@@ -60,11 +60,15 @@ def throttled(service, status=None):
     return AwsError("Throttling", "Rate exceeded", status or 400)
 
 
-def denied(service, action, identity, resource="*"):
+def right_prefix(service):
+    """What the rights of a service begin with."""
+    return {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag", "service-quotas": "servicequotas"}.get(service, service)
+
+
+def denied(right, identity, resource="*"):
     """The refusal of a caller without the right, in AWS's words."""
-    prefix = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag",
-              "service-quotas": "servicequotas"}.get(service, service)
-    text = f"User: {identity.arn} is not authorized to perform: {prefix}:{action} on resource: {resource} because no identity-based policy allows the {prefix}:{action} action"
+    service = {"tag": "resourcegroupstaggingapi", "servicequotas": "service-quotas"}.get(right.partition(":")[0], right.partition(":")[0])
+    text = f"User: {identity.arn} is not authorized to perform: {right} on resource: {resource} because no identity-based policy allows the {right} action"
     if service == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
     if service in ("eks", "ecr", "logs", "service-quotas", "resourcegroupstaggingapi"):

@@ -11,6 +11,8 @@ from .errors import AwsError
 from .server import Closed
 
 STALL = 3600
+# What has one endpoint for all regions, or is asked in another one.
+GLOBAL = ("iam", "sts")
 
 
 class Call:
@@ -79,6 +81,9 @@ class Gate:
             entry["arn"] = identity.arn
             if region in world.scenario.get("disabledRegions", []):
                 raise signature.unknown_key(service)
+            if region != world.region and service not in GLOBAL:
+                world.record.violation("fake", service, action, [f"a call to {region}, but the stand-in is in {world.region} (--region, or POST reset)"])
+                raise AwsError("InvalidRegion", f"the stand-in is in {world.region}", 400)
             fault = world.troubles.fault_for(*match)
             if fault is not None:
                 entry["fault"] = fault.number
@@ -89,10 +94,7 @@ class Gate:
             hold = world.troubles.hold_for(*match)
             if hold is not None and hold.when == "before" and not await hold.wait(entry, gone):
                 raise Closed
-            prefix = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag",
-                      "service-quotas": "servicequotas"}.get(service, service)
-            if world.scenario.denies(f"{prefix}:{action}", (identity.arn, identity.principal)):
-                raise faults.denied(service, action, identity)
+            world.require(identity, f"{faults.right_prefix(service)}:{action}")
             problems = malformed + check.problems_of_input(model.input_shape, parameters)
             if problems:
                 world.record.violation("request", service, action, problems, parameters=record.shortened(parameters), seq=entry["seq"])

@@ -4,7 +4,7 @@ import threading
 
 from . import clock
 from .durations import DURATIONS
-from .faults import Troubles
+from .faults import Troubles, denied
 from .identity import ACCOUNT, Identities
 from .record import Record
 from .scenario import Scenario
@@ -29,10 +29,13 @@ class World:
     def _fresh(self):
         self.record, self.scenario, self.troubles = Record(), Scenario(), Troubles()
         self.identities, self._states = Identities(), {}
+        # Every right that a caller was asked for, by name: what a policy must allow.
+        self.rights = set()
 
-    def reset(self):
-        """Nothing is left: timers, states (their `close` is called), faults, scenario, log."""
+    def reset(self, region=None):
+        """Nothing is left: timers, states (their `close` is called), faults, scenario, log. The world may move elsewhere."""
         with self.lock:
+            self.region = region or self.region
             self.timers.clear()
             self.troubles.clear()
             states = list(self._states.values())
@@ -64,6 +67,15 @@ class World:
     def after(self, name, action, *arguments):
         """Takes the action once the named duration has passed, under the lock. Returns a timer that can be cancelled."""
         return self.timers.after(self.duration(name), action, *arguments)
+
+    def require(self, identity, action, resource="*"):
+        """Raises the service's own refusal when the scenario denies the action (`iam:PassRole`) to the caller.
+
+        For rights beside the call's own, which is asked for before the operation runs.
+        """
+        self.rights.add(action)
+        if self.scenario.denies(action, (identity.arn, identity.principal)):
+            raise denied(action, identity, resource)
 
     def lag(self, service, action):
         """For how many real seconds this read does not see what was just made."""

@@ -111,17 +111,16 @@ impl Blueprint {
     }
 
     /// What is made of it, when `made` tells the id of each thing that is: of what the template calls so, or of
-    /// its output of that name.
-    pub fn published(&self, made: &BTreeMap<String, String>) -> Published {
+    /// its output of that name. Subnets are told once those of all `zones` are.
+    pub fn published(&self, zones: &[Zone], made: &BTreeMap<String, String>) -> Published {
         let id = |logical: &str| made.get(logical).cloned();
         let arn = |logical: &str| {
             let name = made.get(logical)?;
             Some(if name.starts_with("arn:") { name.clone() } else { self.site.role_arn(name) })
         };
-        let zones = self.network.iter().flat_map(|plan| &plan.zones);
         let placed = |logical: fn(&Names, &str) -> String| {
             let subnets: Option<Vec<PlacedSubnet>> = zones
-                .clone()
+                .iter()
                 .map(|zone| {
                     let id = id(&logical(&self.names, &zone.name))?;
                     Some(PlacedSubnet { zone: zone.name.clone(), id })

@@ -2,6 +2,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::addresses::Addresses;
+use super::ids;
+use super::zones::Zone;
+
 /// The largest template that a request may carry itself.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
 pub const LARGEST: usize = 51_200;
@@ -45,6 +49,25 @@ impl Template {
     /// The logical ids of the outputs.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.outputs.keys().map(String::as_str)
+    }
+
+    /// The addresses of the network in it.
+    pub fn cidr(&self) -> Option<String> {
+        let vpc = self.resources.get(ids::VPC)?;
+        vpc["Properties"]["CidrBlock"].as_str().map(str::to_string)
+    }
+
+    /// The zones of the network in it, by their private subnets among `addresses`.
+    pub fn zones(&self, addresses: &Addresses) -> Vec<Zone> {
+        let subnets = self.resources.values().filter(|one| one["Type"] == "AWS::EC2::Subnet");
+        let mut zones: Vec<Zone> = subnets
+            .filter_map(|one| {
+                let slot = addresses.slot_of(one["Properties"]["CidrBlock"].as_str()?)?;
+                Some(Zone { name: one["Properties"]["AvailabilityZone"].as_str()?.to_string(), slot })
+            })
+            .collect();
+        zones.sort_by_key(|zone| zone.slot);
+        zones
     }
 
     /// As one JSON document.

@@ -110,6 +110,7 @@ def create_stack(call):
     if call.get("ClientRequestToken"):
         state.tokens[call.parameters["ClientRequestToken"], call.action] = name
     state.stacks[stack.ident] = stack
+    stack.caller = call.identity
     stack.start()
     return {"StackId": stack.ident}
 
@@ -134,6 +135,7 @@ def update_stack(call):
     if same and parameters == stack.parameters and tags == stack.tags and stack.status in TERMINAL:
         raise invalid("No updates are to be performed.")
     _repeated(call, stack)
+    stack.caller = call.identity
     stack.update(template, tags, parameters, {"DisableRollback": keeps, "ClientRequestToken": token})
     return {"StackId": stack.ident}
 
@@ -150,6 +152,7 @@ def delete_stack(call):
     retained = call.get("RetainResources", [])
     if (retained or call.get("DeletionMode") == "FORCE_DELETE_STACK") and stack.status != "DELETE_FAILED":
         raise invalid(f"Invalid operation on stack [{stack.ident}]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.")
+    stack.caller = call.identity
     stack.delete(retained, {"ClientRequestToken": call.get("ClientRequestToken"), "DeletionMode": call.get("DeletionMode")})
     return {}
 

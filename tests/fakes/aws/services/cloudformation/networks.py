@@ -330,7 +330,7 @@ class LaunchTemplate(Tagged):
 
     def own_tags(self, cx, properties):
         specified = [tag for each in properties.get("TagSpecifications", []) if each.get("ResourceType") == "launch-template" for tag in each.get("Tags", [])]
-        return cx.tags({"Tags": specified})
+        return cx.tags({"Tags": specified}, marks=False)
 
     def create(self, cx, properties):
         name = properties.get("LaunchTemplateName") or cx.generated(125)

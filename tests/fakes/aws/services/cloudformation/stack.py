@@ -6,7 +6,7 @@ import secrets
 import uuid
 
 from ...errors import AwsError
-from . import kinds
+from . import kinds, rights
 from .kinds import Context
 from .template import resolve
 from .walk import Walk
@@ -32,6 +32,8 @@ class Stack:
         self.created = world.now()
         # What an update can be taken back to: template, tags, parameters and each touched resource as it was.
         self.before, self.touched, self.leftover, self.token = None, {}, [], None
+        # In whose name the resources are made: the rights of the last caller count.
+        self.caller = None
 
     # States and events
 
@@ -69,7 +71,7 @@ class Stack:
         if error.code == "InvalidRequest":
             return f"Properties validation failed for resource {resource.logical} with message:\n{error.message}"
         codes = {"AlreadyExists": "AlreadyExists", "DependencyViolation": "InvalidRequest", "NotFound": "NotFound", "NoSuchEntity": "NotFound",
-                 "Limit": "ServiceLimitExceeded", "Denied": "AccessDenied", "Duplicate": "AlreadyExists"}
+                 "Limit": "ServiceLimitExceeded", "Denied": "AccessDenied", "Unauthorized": "AccessDenied", "Duplicate": "AlreadyExists"}
         code = next((value for part, value in codes.items() if part in error.code), "InvalidRequest")
         return (f'Resource handler returned message: "{error.message} (Service: {service}, Status Code: {error.status or 400}, Request ID: {uuid.uuid4()})" '
                 f"(RequestToken: {uuid.uuid4()}, HandlerErrorCode: {code})")
@@ -82,6 +84,11 @@ class Stack:
                 rule["times"] = rule.get("times", 1) - 1
                 return rule.get("reason", f"Resource handler returned message: \"Service unavailable\" (RequestToken: {uuid.uuid4()}, HandlerErrorCode: InternalFailure)")
         return None
+
+    def allowed(self, actions):
+        """The caller's rights, asked one by one as the calls would be made."""
+        for action in actions:
+            self.world.require(self.caller, action)
 
     def after(self, logical, seconds, action, *arguments):
         walk = self.walk
@@ -134,6 +141,7 @@ class Stack:
         try:
             properties = resolve(entry.get("Properties", {}), self)
             kind.check(properties)
+            self.allowed(rights.to_create(resource.type, properties, kind.tagged and self.tags))
             resource.physical = kind.create(cx, properties)
         except AwsError as error:
             self._failed(resource, "CREATE_FAILED", self.failure(resource, error))
@@ -226,6 +234,7 @@ class Stack:
             return
         try:
             kind.check(properties)
+            self.allowed(rights.to_change(resource.type, changed, retagged or "Tags" in changed))
             kind.update(cx, resource.properties, properties)
         except AwsError as error:
             self._failed(resource, "UPDATE_FAILED", self.failure(resource, error))
@@ -243,6 +252,7 @@ class Stack:
         kind = kinds.KINDS[fresh.type]
         try:
             kind.check(properties)
+            self.allowed(rights.to_create(fresh.type, properties, kind.tagged and self.tags))
             fresh.physical = kind.create(self.context(fresh), properties)
         except AwsError as error:
             self._failed(resource, "UPDATE_FAILED", self.failure(resource, error))
@@ -404,10 +414,12 @@ class Stack:
     def _try_removal(self, resource, since, patience):
         kind = kinds.KINDS[resource.type]
         try:
+            self.allowed(rights.to_delete(resource.type, resource.properties or {}))
             kind.delete(self.context(resource))
         except AwsError as error:
             if "NotFound" not in error.code and error.code != "NoSuchEntity":
-                if (self.world.now() - since).total_seconds() < patience:
+                held = error.code in ("DependencyViolation", "DeleteConflict", "InvalidIPAddress.InUse")
+                if held and (self.world.now() - since).total_seconds() < patience:
                     self.after(resource.logical, patience / 20, self._try_removal, resource, since, patience)
                 else:
                     self._failed(resource, "DELETE_FAILED", self.failure(resource, error))

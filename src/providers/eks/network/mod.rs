@@ -1,0 +1,11 @@
+//! `network/eks/ENV`: the network and the roles of an environment, in one stack, or the network of somebody else
+//! and the roles. **Start reading at** [`NetworkResource`].
+
+mod creation;
+mod preflight;
+mod resource;
+mod step;
+mod subnets;
+mod wanted;
+
+pub use resource::NetworkResource;
