@@ -13,7 +13,6 @@ import time
 import botocore.session
 from botocore.config import Config
 
-from .. import models
 from ..gate import Gate
 from ..server import Server
 from ..services.ec2 import Ec2
@@ -34,20 +33,31 @@ class Stage:
         started = threading.Event()
 
         async def serve():
-            _, port = await Server(Gate(self.world).respond).listen(0)
+            listener, port = await Server(Gate(self.world).respond).listen(0)
             self.world.url = f"http://127.0.0.1:{port}"
-            started.set()
             self._end = asyncio.Event()
+            started.set()
             await self._end.wait()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
+            listener.close()
+            connections = asyncio.all_tasks() - {asyncio.current_task()}
+            for connection in connections:
+                connection.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+            # The transports close in the next round.
+            await asyncio.sleep(0)
 
-        threading.Thread(target=lambda: self._loop.run_until_complete(serve()), daemon=True).start()
+        def run():
+            self._loop.run_until_complete(serve())
+            self._loop.close()
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
         started.wait()
 
     def close(self):
         self.world.reset()
         self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
         shutil.rmtree(self.home, ignore_errors=True)
 
     # What a stack would have made.
@@ -114,9 +124,3 @@ def until(look, seconds=60, pause=0.1):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {look.__name__}")
         time.sleep(pause)
-
-
-def warm():
-    """The models are read before the first call."""
-    for name in models.SERVICES:
-        models.service_model(name)
