@@ -266,11 +266,12 @@ class ControlPlane:
             kwokctl.kill()
         if self._thread:
             self._thread.join(10)
-        if self._guard:
+        with self._lock:
+            guard, self._guard = self._guard, None
+        if guard:
             # It does what it would do had this program been killed.
-            self._guard.stdin.close()
-            self._guard.wait()
-            self._guard = None
+            guard.stdin.close()
+            guard.wait()
 
     def _pids(self):
         for path in (self.cluster_folder / "pids").glob("*.pid"):
