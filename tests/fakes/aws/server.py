@@ -85,7 +85,8 @@ class Server:
                 await writer.drain()
                 if close:
                     break
-        except (Closed, ConnectionError, ValueError):
+        except (Closed, ConnectionError, ValueError, asyncio.CancelledError):
+            # Closed by a fault, gone, no HTTP at all, or the end of this program: nothing is left to say.
             pass
         finally:
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+            writer.transport.abort()
