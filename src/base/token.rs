@@ -22,6 +22,9 @@ pub trait TokenSource: Send + Sync {
     /// What the tokens are for. Sources of the same title give tokens of the same caller for the same server.
     fn title(&self) -> &str;
 
+    /// What berth has to be called with to print such a token, for programs that read the cluster's kubeconfig.
+    fn arguments(&self) -> Vec<String>;
+
     /// A fresh token.
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Fault>> + Send + '_>>;
 }
@@ -34,6 +37,11 @@ impl Tokens {
     /// The tokens of `source`.
     pub fn new(source: Arc<dyn TokenSource>) -> Self {
         Self(source)
+    }
+
+    /// What berth has to be called with to print such a token.
+    pub fn arguments(&self) -> Vec<String> {
+        self.0.arguments()
     }
 
     /// A fresh token.

@@ -32,6 +32,7 @@ pub(super) struct Surroundings {
     pub(super) kind: kind::Choices,
     pub(super) docker_config: Option<PathBuf>,
     pub(super) proxies: Proxies,
+    pub(super) exec_info: Option<String>,
     pub(super) user: String,
     pub(super) host: String,
     pub(super) folder: PathBuf,
@@ -71,6 +72,7 @@ impl Surroundings {
             },
             docker_config: folder("DOCKER_CONFIG"),
             proxies: proxies(&text),
+            exec_info: text("KUBERNETES_EXEC_INFO"),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
                 .or_else(|| kernel_name.map(|name| name.trim().to_string()))
@@ -113,6 +115,8 @@ pub(super) struct Settings {
     pub(super) user: String,
     /// This machine's name, for locks.
     pub(super) host: String,
+    /// What kubectl says about itself to a program that it asks for credentials.
+    pub(super) exec_info: Option<String>,
     home: Option<PathBuf>,
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
@@ -157,6 +161,7 @@ impl Settings {
             verbose: global.verbose,
             user: surroundings.user,
             host: surroundings.host,
+            exec_info: surroundings.exec_info,
             state: state.map(|folder| folder.join("berth")),
             cache: cache.map(|folder| folder.join("berth")),
             home: surroundings.home,

@@ -93,6 +93,10 @@ mod tests {
             "numbered tokens"
         }
 
+        fn arguments(&self) -> Vec<String> {
+            Vec::new()
+        }
+
         fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Fault>> + Send + '_>> {
             let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
             let now = self.clock.now();

@@ -8,6 +8,7 @@ use super::identity::Identity;
 use super::json::Json;
 use super::query::Query;
 use super::service::Service;
+use super::session::Whose;
 use super::token::ClusterTokens;
 use super::told::Told;
 use crate::base::{Clock, TokenSource};
@@ -19,7 +20,7 @@ use crate::flow::Flow;
 #[derive(Debug)]
 pub struct Aws {
     identity: Identity,
-    region: String,
+    whose: Whose,
     config: SdkConfig,
     eks: aws_sdk_eks::config::Builder,
     ecr: aws_sdk_ecr::config::Builder,
@@ -31,13 +32,13 @@ pub struct Aws {
 impl Aws {
     pub(super) fn new(
         identity: Identity,
-        region: &str,
+        whose: &Whose,
         config: SdkConfig,
         credentials: SharedCredentialsProvider,
     ) -> Self {
         Self {
             identity,
-            region: region.to_string(),
+            whose: whose.clone(),
             eks: (&config).into(),
             ecr: (&config).into(),
             cloudformation: (&config).into(),
@@ -54,7 +55,7 @@ impl Aws {
 
     /// The region that everything is made in.
     pub fn region(&self) -> &str {
-        &self.region
+        &self.whose.region
     }
 
     /// The client of EKS.
@@ -75,19 +76,19 @@ impl Aws {
 
     /// The client of a service that speaks Query: EC2, IAM, load balancers, autoscaling.
     pub fn query(&self, service: Service) -> Query {
-        let (address, signed_for) = service.endpoint(&self.region, &self.config);
+        let (address, signed_for) = service.endpoint(self.region(), &self.config);
         Query { wire: self.wire.clone(), service, address, signed_for }
     }
 
     /// The client of a service that speaks JSON: quotas, tagging, logs.
     pub fn json(&self, service: Service) -> Json {
-        let (address, signed_for) = service.endpoint(&self.region, &self.config);
+        let (address, signed_for) = service.endpoint(self.region(), &self.config);
         Json { wire: self.wire.clone(), service, address, signed_for }
     }
 
-    /// The tokens for the API server of `cluster`, for [`Credential::Tokens`](crate::base::Credential).
+    /// The tokens for the API server of `cluster`, for [`Credential::Tokens`](crate::base::Credential::Tokens).
     pub fn tokens(&self, cluster: &str, clock: &Arc<dyn Clock>) -> Arc<dyn TokenSource> {
         let (credentials, clock) = (self.credentials.clone(), Arc::clone(clock));
-        Arc::new(ClusterTokens::new(cluster, &self.region, credentials, clock))
+        Arc::new(ClusterTokens::new(cluster, &self.whose, credentials, clock))
     }
 }

@@ -1,8 +1,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+
+use super::refusal::innermost;
 
 use crate::base::{Clock, SystemClock};
 
@@ -14,12 +19,29 @@ const MARGIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Held {
     behind: SharedCredentialsProvider,
+    /// The profile of the AWS configuration that was chosen here.
+    profile: Option<String>,
     held: Mutex<Option<Credentials>>,
 }
 
 impl Held {
-    pub(super) fn new(behind: SharedCredentialsProvider) -> Self {
-        Self { behind, held: Mutex::new(None) }
+    pub(super) fn new(behind: SharedCredentialsProvider, profile: Option<String>) -> Self {
+        Self { behind, profile, held: Mutex::new(None) }
+    }
+
+    /// Why there are none. Where the whole chain has nothing its last word is about a machine in EC2, or there
+    /// is none: what is wrong with the profile (it is not there, it has no credentials) is what helps.
+    async fn why(&self, last: CredentialsError) -> CredentialsError {
+        let nothing = matches!(last, CredentialsError::CredentialsNotLoaded(_));
+        if !nothing && !innermost(&last).to_lowercase().contains("imds") {
+            return last;
+        }
+        let config = ProviderConfig::without_region().with_http_client(super::http::client());
+        let mut profile = ProfileFileCredentialsProvider::builder().configure(&config);
+        if let Some(name) = &self.profile {
+            profile = profile.profile_name(name);
+        }
+        profile.build().provide_credentials().await.err().unwrap_or(last)
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Credentials>> {
@@ -42,9 +64,13 @@ impl ProvideCredentials for Held {
             if let Some(held) = held.filter(|held| lasts(held, SystemTime::from(SystemClock.now()))) {
                 return Ok(held);
             }
-            let given = self.behind.provide_credentials().await?;
-            *self.held() = Some(given.clone());
-            Ok(given)
+            match self.behind.provide_credentials().await {
+                Ok(given) => {
+                    *self.held() = Some(given.clone());
+                    Ok(given)
+                }
+                Err(error) => Err(self.why(error).await),
+            }
         })
     }
 }
@@ -79,7 +105,7 @@ mod tests {
     async fn asked_for_two_calls(good_for: Option<Duration>) -> u32 {
         let asked = Arc::new(AtomicU32::new(0));
         let counting = Counting { asked: Arc::clone(&asked), good_for };
-        let held = Held::new(SharedCredentialsProvider::new(counting));
+        let held = Held::new(SharedCredentialsProvider::new(counting), None);
         for _ in 0..2 {
             held.provide_credentials().await.expect("given");
         }

@@ -7,6 +7,8 @@ mod held;
 mod http;
 mod identity;
 mod json;
+#[cfg(test)]
+mod played;
 mod query;
 mod refusal;
 mod region;

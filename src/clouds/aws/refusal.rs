@@ -3,7 +3,7 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 
 use crate::base::{Fault, FaultKind};
@@ -79,12 +79,19 @@ impl Refusal {
             CredentialsError::InvalidConfiguration(_) => FaultKind::Invalid,
             _ => FaultKind::Denied,
         };
+        let answer = cause::<ErrorMetadata>(error);
         let message = match error {
-            CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_string(),
+            CredentialsError::CredentialsNotLoaded(_) if error.source().is_none() => {
+                "no AWS credentials were found".to_string()
+            }
             CredentialsError::ProviderTimedOut(_) => "AWS credentials were not given in time".to_string(),
-            other => format!("no AWS credentials: {}", innermost(other)),
+            other => {
+                let why = answer.and_then(ErrorMetadata::message).map(str::to_string);
+                format!("no AWS credentials: {}", why.unwrap_or_else(|| innermost(other)))
+            }
         };
-        Self { kind, code: None, message, request_id: None, action: None }
+        let request_id = answer.and_then(RequestId::request_id).map(str::to_string);
+        Self { kind, code: None, message, request_id, action: None }
     }
 
     /// Whether AWS's code is `code`.
@@ -259,7 +266,10 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    last.to_string().to_lowercase()
+    let words = last.to_string();
+    let mut letters = words.chars();
+    let begun = letters.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
+    format!("{begun}{}", letters.as_str().trim_end_matches('.'))
 }
 
 /// Why AWS could not be reached.

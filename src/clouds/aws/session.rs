@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{AppName, BehaviorVersion, Region};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::client::Aws;
@@ -16,8 +17,9 @@ use super::http::{self, ATTEMPT_LIMIT, CONNECT_LIMIT};
 use super::identity::Identity;
 use super::refusal::Refusal;
 use super::region::{Partition, has_to_be_enabled};
+use super::token::ClusterTokens;
 use super::told::Told;
-use crate::base::{Fault, FaultKind};
+use crate::base::{Clock, Fault, FaultKind, Note, TokenSource};
 use crate::flow::Flow;
 
 /// How often a call is made before its error counts. Adaptive retry is not used: it begins with half a request
@@ -25,6 +27,9 @@ use crate::flow::Flow;
 pub(super) const ATTEMPTS: u32 = 8;
 /// How long an answer that has begun may stand still.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// What to do about credentials that ended.
+const RENEW: &str = "get new ones: what is left is done by the same command";
 
 /// In whose name AWS is asked, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +42,9 @@ pub struct Whose {
     pub profile: Option<String>,
     /// A role to take besides.
     pub role: Option<String>,
+    /// When credentials that stand in the environment end, where that is known: nothing renews those. All others
+    /// are asked for anew before they end.
+    pub ends: Option<Timestamp>,
 }
 
 /// The way to one account and region, opened when it is first needed and shared by all of a run.
@@ -61,16 +69,63 @@ impl Session {
     /// AWS does not know, and in another account than the pinned one.
     pub async fn open(&self, flow: &Flow) -> Result<Arc<Aws>, Fault> {
         let opened = self.opened.get_or_try_init(|| async {
-            let (config, credentials) = self.configured().await?;
+            let (config, credentials) = self.configured(self.loader()).await?;
             let identity = self.identified(flow, &config).await?;
             self.pinned(&identity)?;
-            Ok::<_, Fault>(Arc::new(Aws::new(identity, &self.whose.region, config, credentials)))
+            Ok::<_, Fault>(Arc::new(Aws::new(identity, &self.whose, config, credentials)))
         });
         opened.await.cloned()
     }
 
+    /// The tokens for the API server of `cluster`, without asking AWS who we are. Nothing is called but what the
+    /// credential chain itself needs.
+    pub async fn tokens(&self, cluster: &str, clock: &Arc<dyn Clock>) -> Result<Arc<dyn TokenSource>, Fault> {
+        let (_, credentials) = self.configured(self.loader()).await?;
+        Ok(Arc::new(ClusterTokens::new(cluster, &self.whose, credentials, Arc::clone(clock))))
+    }
+
+    /// What has to be known of the end of the credentials before a run of up to `limit` begins: fails when they
+    /// have ended, and says so when they will before the run does.
+    pub fn expires_before(&self, limit: Duration, now: Timestamp) -> Result<Option<Note>, Fault> {
+        let Some(ends) = self.whose.ends else { return Ok(None) };
+        let shown = ends.strftime("%H:%M UTC");
+        if ends <= now {
+            let reason = format!("the AWS credentials in the environment ended at {shown}");
+            return Err(Fault::new(FaultKind::Denied, self.opening(), reason).hint(RENEW));
+        }
+        let long_enough = now.checked_add(limit).is_ok_and(|end| end <= ends);
+        let left = ends.duration_since(now).as_mins();
+        Ok((!long_enough).then(|| {
+            let text = format!(
+                "the AWS credentials in the environment end at {shown}, in {left} min: what is not done by then \
+                 goes on with new ones and the same command"
+            );
+            Note::new("credentials", text)
+        }))
+    }
+
     /// The configuration of all clients, with the credentials that the chain gives.
-    pub(super) async fn configured(&self) -> Result<(SdkConfig, SharedCredentialsProvider), Fault> {
+    async fn configured(
+        &self,
+        loader: ConfigLoader,
+    ) -> Result<(SdkConfig, SharedCredentialsProvider), Fault> {
+        let mut config = loader.load().await;
+        if let Some(role) = &self.whose.role {
+            let taken =
+                AssumeRoleProvider::builder(role).configure(&config).session_name("berth").build().await;
+            config =
+                config.into_builder().credentials_provider(SharedCredentialsProvider::new(taken)).build();
+        }
+        let chain = config.credentials_provider().ok_or_else(|| {
+            Fault::new(FaultKind::Bug, self.opening(), "the AWS configuration has no credential chain")
+        })?;
+        let credentials = SharedCredentialsProvider::new(Held::new(chain, self.whose.profile.clone()));
+        let config = config.into_builder().credentials_provider(credentials.clone()).build();
+        Ok((config, credentials))
+    }
+
+    /// What AWS's own chain is asked with.
+    fn loader(&self) -> ConfigLoader {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_LIMIT)
             .operation_attempt_timeout(ATTEMPT_LIMIT)
@@ -89,19 +144,7 @@ impl Session {
         if let Some(profile) = &self.whose.profile {
             loader = loader.profile_name(profile);
         }
-        let mut config = loader.load().await;
-        if let Some(role) = &self.whose.role {
-            let taken =
-                AssumeRoleProvider::builder(role).configure(&config).session_name("berth").build().await;
-            config =
-                config.into_builder().credentials_provider(SharedCredentialsProvider::new(taken)).build();
-        }
-        let chain = config.credentials_provider().ok_or_else(|| {
-            Fault::new(FaultKind::Bug, self.opening(), "the AWS configuration has no credential chain")
-        })?;
-        let credentials = SharedCredentialsProvider::new(Held::new(chain));
-        let config = config.into_builder().credentials_provider(credentials.clone()).build();
-        Ok((config, credentials))
+        loader
     }
 
     async fn identified(&self, flow: &Flow, config: &SdkConfig) -> Result<Identity, Fault> {
@@ -149,3 +192,6 @@ impl Session {
         format!("log in to AWS in {}", self.whose.region)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::refusal::Refusal;
 use super::region::Partition;
+use super::session::Whose;
 use crate::base::{Clock, Fault, FaultKind, Secret, Token, TokenSource};
 
 /// The cluster takes a token for so long after the date in it (`presignedURLExpiration` there).
@@ -39,11 +40,16 @@ pub(super) fn encoded(text: &str) -> String {
 /// Makes the token for `cluster` in `region`, dated `now`. No network call. The host is always that of STS:
 /// clusters take no other one, whatever endpoint this machine is told to use.
 pub fn mint(cluster: &str, region: &str, credentials: &Credentials, now: Timestamp) -> Result<Token, Fault> {
+    // The date in the token has no fraction, and what is said about it has none either.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let url = presigned(cluster, region, credentials, now).map_err(|reason| {
         Fault::new(FaultKind::Bug, format!("make a token for cluster `{cluster}`"), reason)
     })?;
     let secret = Secret::new(format!("k8s-aws-v1.{}", URL_SAFE_NO_PAD.encode(url)));
-    Ok(Token { secret, stale_at: now + FRESH_FOR, ends_at: now + (GOOD_FOR - MARGIN) })
+    // The cluster's question to STS fails once the credentials that signed it have ended.
+    let end = credentials.expiry().and_then(|end| Timestamp::try_from(end).ok()).unwrap_or(Timestamp::MAX);
+    let early = end.checked_sub(MARGIN).unwrap_or(end);
+    Ok(Token { secret, stale_at: early.min(now + FRESH_FOR), ends_at: end.min(now + (GOOD_FOR - MARGIN)) })
 }
 
 /// The address that the cluster asks STS by. Its query may hold nothing but what is put into it here.
@@ -82,21 +88,21 @@ fn presigned(
 pub struct ClusterTokens {
     title: String,
     cluster: String,
-    region: String,
+    whose: Whose,
     credentials: SharedCredentialsProvider,
     clock: Arc<dyn Clock>,
 }
 
 impl ClusterTokens {
-    /// Tokens for `cluster` in `region`; `clock` dates them.
+    /// Tokens for `cluster` in the region of `whose`; `clock` dates them.
     pub(super) fn new(
         cluster: &str,
-        region: &str,
+        whose: &Whose,
         credentials: SharedCredentialsProvider,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let title = format!("tokens for EKS cluster `{cluster}` in {region}");
-        Self { title, cluster: cluster.to_string(), region: region.to_string(), credentials, clock }
+        let title = format!("tokens for EKS cluster `{cluster}` in {}", whose.region);
+        Self { title, cluster: cluster.to_string(), whose: whose.clone(), credentials, clock }
     }
 }
 
@@ -105,12 +111,21 @@ impl TokenSource for ClusterTokens {
         &self.title
     }
 
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["token", "--cluster", &self.cluster, "--region", &self.whose.region];
+        let chosen = [("--profile", &self.whose.profile), ("--role-arn", &self.whose.role)];
+        for (flag, value) in chosen {
+            arguments.extend(value.iter().flat_map(|value| [flag, value]));
+        }
+        arguments.into_iter().map(str::to_string).collect()
+    }
+
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Fault>> + Send + '_>> {
         Box::pin(async move {
             let credentials = self.credentials.provide_credentials().await.map_err(|error| {
                 Refusal::credentials(&error).fault(format!("make a token for cluster `{}`", self.cluster))
             })?;
-            mint(&self.cluster, &self.region, &credentials, self.clock.now())
+            mint(&self.cluster, &self.whose.region, &credentials, self.clock.now())
         })
     }
 }
@@ -161,6 +176,17 @@ mod tests {
             "979f12f3aa55eeb3fbb7cf16ec1b3e4a668edd20b586c503abcaef00b4a0d848"
         );
         assert_eq!(query["X-Amz-Security-Token"], "FwoGZXIvYXdzEXAMPLE%2B%2F%3D%3D");
+    }
+
+    #[test]
+    fn a_token_ends_with_the_credentials_that_signed_it() {
+        let now: Timestamp = "2026-01-02T03:04:05.678Z".parse().expect("a time");
+        let mut credentials = Credentials::builder().access_key_id("AKID").secret_access_key(SECRET);
+        credentials.set_expiry(Some(SystemTime::from(now + Duration::from_mins(5))));
+        let credentials = credentials.provider_name("test").build();
+        let token = mint("demo", "eu-west-1", &credentials, now).expect("minted");
+        assert_eq!(token.stale_at.to_string(), "2026-01-02T03:08:05.678Z");
+        assert_eq!(token.ends_at.to_string(), "2026-01-02T03:09:05.678Z");
     }
 
     #[test]

@@ -1,11 +1,19 @@
 //! Clusters of Amazon EKS: network and roles in one `CloudFormation` stack, everything else by the EKS API.
 //! **Start reading at** [`Names`], what everything is called; [`outputs`], what one part tells the others; then
-//! [`template`], what the stack is made of.
+//! [`template`], what the stack is made of; then `provide`, where all parts meet.
 
+mod access;
+mod addons;
+mod cluster;
 mod names;
 pub mod network;
+mod node_groups;
 pub mod outputs;
+mod provide;
 pub mod stack;
 pub mod template;
 
 pub use names::{Names, PodRole, Site};
+pub(in crate::providers) use provide::provide;
+pub use provide::storage_class;
+use provide::{Around, PAUSES, client};
