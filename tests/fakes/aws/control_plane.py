@@ -56,6 +56,7 @@ END
   sleep 0.1
 done
 rm -rf "$folder"
+rmdir "${folder%/*}" 2>/dev/null
 """
 # No two control planes of this program look for free ports at the same time.
 PORT_LOCK = threading.Lock()
@@ -266,11 +267,12 @@ class ControlPlane:
             kwokctl.kill()
         if self._thread:
             self._thread.join(10)
-        if self._guard:
+        with self._lock:
+            guard, self._guard = self._guard, None
+        if guard:
             # It does what it would do had this program been killed.
-            self._guard.stdin.close()
-            self._guard.wait()
-            self._guard = None
+            guard.stdin.close()
+            guard.wait()
 
     def _pids(self):
         for path in (self.cluster_folder / "pids").glob("*.pid"):

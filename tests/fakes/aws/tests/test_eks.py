@@ -49,7 +49,6 @@ class Cluster(unittest.TestCase):
 
     def tearDown(self):
         self.assertEqual([each for each in self.stage.world.record.violations if each["side"] != "request"], [])
-        self.stage.world.scenario.values.update(eksLeakedInterfaces=0)
 
     @classmethod
     def status(cls):
@@ -275,6 +274,31 @@ class Leftovers(unittest.TestCase):
         self.assertEqual([(each["Status"], each["Description"][:10]) for each in left], [("available", "aws-K8S-i-")])
         groups = stage.client("ec2").describe_security_groups(Filters=[{"Name": "tag:kubernetes.io/cluster/leaky", "Values": ["owned"]}])["SecurityGroups"]
         self.assertTrue(groups[0]["GroupName"].startswith("eks-cluster-sg-leaky-"))
+        self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
+
+    def test_pods_that_find_no_node_get_one_in_auto_mode(self):
+        stage = Stage(speed=120)
+        self.addCleanup(stage.close)
+        _, subnets = stage.network()
+        role = stage.role("auto", "eks.amazonaws.com", *(f"AmazonEKS{name}Policy" for name in ("Cluster", "Compute", "BlockStorage", "LoadBalancing", "Networking")))
+        node_role = stage.role("auto-node", "ec2.amazonaws.com", "AmazonEKSWorkerNodeMinimalPolicy")
+        eks = stage.client("eks")
+        eks.create_cluster(name="auto", roleArn=role, resourcesVpcConfig={"subnetIds": subnets, "endpointPrivateAccess": True}, bootstrapSelfManagedAddons=False,
+                           accessConfig={"authenticationMode": "API"}, storageConfig={"blockStorage": {"enabled": True}},
+                           computeConfig={"enabled": True, "nodePools": ["general-purpose"], "nodeRoleArn": node_role},
+                           kubernetesNetworkConfig={"elasticLoadBalancing": {"enabled": True}})
+        until(lambda: eks.describe_cluster(name="auto")["cluster"]["status"] == "ACTIVE")
+        kube = Kube(stage.world.state(Eks).clusters["auto"].control_plane)
+        self.addCleanup(kube.close)
+        path = "/apis/apps/v1/namespaces/default/deployments/app"
+        kube.apply(path, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"}, "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "app"}}, "template": {"metadata": {"labels": {"app": "app"}}, "spec": {
+                "containers": [{"name": "app", "image": "app", "resources": {"requests": {"cpu": "1500m"}}}]}}}})
+        until(lambda: kube.find(path)["status"].get("availableReplicas") == 2)
+        self.assertEqual(len(kube.list("/api/v1/nodes?labelSelector=eks.amazonaws.com/compute-type%3Dauto")), 2)
+        eks.delete_cluster(name="auto")
+        until(lambda: not eks.list_clusters()["clusters"])
+        self.assertEqual([each for each in stage.client("ec2").describe_network_interfaces()["NetworkInterfaces"]], [])
         self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
 
 

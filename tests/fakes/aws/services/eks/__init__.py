@@ -4,4 +4,4 @@ from .. import Operations
 operations = Operations()
 
 # Each module adds its own operations to the table.
-from . import access, addons, clusters, insights, nodegroups, pod_identity, tagging, update_clusters  # noqa: E402, F401
+from . import access, addons, clusters, insights, levers, nodegroups, pod_identity, tagging, update_clusters  # noqa: E402, F401

@@ -96,6 +96,30 @@ class Balancers:
             rules = ec2.groups[self.cluster.group]["IpPermissions"]
             rules[:] = [rule for rule in rules if not any(pair.get("GroupId") == group for pair in rule.get("UserIdGroupPairs", []))]
 
+    def _unmake(self, ec2, elb, made):
+        """Whether nothing is left; the interfaces of a balancer hold its group for a while."""
+        balancer = made["balancer"]
+        if balancer["arn"] in elb.balancers or balancer["name"] in elb.classic:
+            elb.delete_balancer(balancer)
+        for arn in made["targets"]:
+            elb.groups.pop(arn, None)
+        self._forget_rule(ec2, made["group"])
+        if made["group"] in ec2.groups:
+            try:
+                ec2.delete_group(made["group"])
+            except AwsError:
+                return False
+        return True
+
+    def remove_all(self):
+        """Under the lock, when Auto Mode's cluster is deleted."""
+        ec2, elb = self.world.state(Ec2), self.world.state(Elb)
+        for uid, made in list(self._made.items()):
+            for ident in made["balancer"]["interfaces"]:
+                ec2.interfaces.pop(ident, None)
+            if self._unmake(ec2, elb, made):
+                del self._made[uid]
+
     def _remove(self, service):
         """The balancer first; the group once its interfaces have let go; then the Service may go."""
         meta, kube = service["metadata"], self.simulation.kube
@@ -103,17 +127,8 @@ class Balancers:
             ec2, elb = self.world.state(Ec2), self.world.state(Elb)
             made = self._made.get(meta["uid"])
             if made:
-                balancer = made["balancer"]
-                if balancer["arn"] in elb.balancers or balancer["name"] in elb.classic:
-                    elb.delete_balancer(balancer)
-                for arn in made["targets"]:
-                    elb.groups.pop(arn, None)
-                self._forget_rule(ec2, made["group"])
-                if made["group"] in ec2.groups:
-                    try:
-                        ec2.delete_group(made["group"])
-                    except AwsError:
-                        return
+                if not self._unmake(ec2, elb, made):
+                    return
                 del self._made[meta["uid"]]
         rest = [finalizer for finalizer in meta["finalizers"] if finalizer != FINALIZER]
         kube.merge(self._path(service), {"metadata": {"finalizers": rest}})

@@ -35,7 +35,7 @@ class Cluster:
         self.deletion_protection = asked.get("deletionProtection", False)
         self.group = None
         self.key = f"{self.name}-{self.number}"
-        self.control_plane, self.simulation = None, None
+        self.control_plane, self.simulation, self.auto = None, None, None
         # The control plane's interfaces, and how many of the nodes' interfaces were left behind.
         self.interfaces, self.leaked = [], 0
 
@@ -121,6 +121,10 @@ class Cluster:
             self.group = network.make_cluster_group(self)
             self.interfaces = network.make_control_plane_interfaces(self)
 
+    @property
+    def audit_log(self):
+        return self.control_plane.cluster_folder / "logs" / "audit.log"
+
     def _created(self):
         if self.status != "CREATING":
             return
@@ -179,6 +183,11 @@ class Cluster:
 
     def _release(self):
         network.release_control_plane_interfaces(self)
+        if self.auto:
+            # Auto Mode's machines and balancers go with the cluster.
+            for instance in list(self.auto.instances):
+                self.auto.left(instance)
+            self.simulation.balancers.remove_all()
 
     def _deleted(self):
         # EKS tries once: a group that a leaked interface still holds stays behind.

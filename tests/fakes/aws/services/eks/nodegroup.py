@@ -3,6 +3,7 @@ import copy
 import dataclasses
 import datetime
 
+from ..iam import Iam
 from . import network, scaling, versions
 from .base import Updates, new_id
 
@@ -93,6 +94,15 @@ class Nodegroup:
     def brings_gpu_plugin(self):
         return self.ami_type.startswith("BOTTLEROCKET") and "NVIDIA" in self.ami_type
 
+    def own_labels(self, instance):
+        """What EKS itself writes on a node of the group."""
+        labels = {"eks.amazonaws.com/capacityType": self.capacity, "eks.amazonaws.com/nodegroup": self.name,
+                  "eks.amazonaws.com/nodegroup-image": instance.image}
+        if instance.template:
+            labels["eks.amazonaws.com/sourceLaunchTemplateId"] = instance.template["id"]
+            labels["eks.amazonaws.com/sourceLaunchTemplateVersion"] = instance.template["version"]
+        return labels
+
     def node_taints(self):
         return [{key: value for key, value in (("key", taint.get("key")), ("value", taint.get("value")), ("effect", EFFECTS[taint["effect"]])) if value}
                 for taint in self.taints]
@@ -106,6 +116,9 @@ class Nodegroup:
 
     def begin(self):
         scaling.create(self)
+        # EKS's own instance profile holds the role: it cannot be deleted before the group.
+        self.world.state(Iam).profiles[f"eks-{self.id}"] = {
+            "roles": [self.role.rsplit("/", 1)[1]], "tags": {}, "arn": self.world.arn("iam", f"instance-profile/eks-{self.id}", "")}
         whole = self.world.duration("eks.nodegroup.create")
         self.world.timers.after(whole * 0.25, self._launch)
         self.world.timers.after(whole, self._created)
@@ -256,5 +269,6 @@ class Nodegroup:
         for instance in list(self.instances):
             self.left(instance)
         scaling.delete(self)
+        self.world.state(Iam).profiles.pop(f"eks-{self.id}", None)
         self.cluster.nodegroups.pop(self.name, None)
         self.cluster.eks.changed("nodegroup", f"{self.cluster.name}/{self.name}", "DELETING", None)

@@ -19,8 +19,8 @@ class Nodes:
         plugins = [ds for ds in daemon_sets if any("device-plugin" in c.get("image", "") for c in ds["spec"]["template"]["spec"]["containers"])]
         there = {node["metadata"]["name"]: node for node in kube.list(NODES)}
         with self.world.lock:
-            wanted = {self.name(instance): (nodegroup, instance, instance.state) for nodegroup in self.cluster.nodegroups.values()
-                      for instance in nodegroup.instances}
+            groups = [*self.cluster.nodegroups.values(), *([self.cluster.auto] if self.cluster.auto else [])]
+            wanted = {self.name(instance): (nodegroup, instance, instance.state) for nodegroup in groups for instance in nodegroup.instances}
             drafts = {name: (self._labels(nodegroup, instance), nodegroup.node_taints()) for name, (nodegroup, instance, _) in wanted.items()}
         for name, (nodegroup, instance, state) in wanted.items():
             labels, taints = drafts[name]
@@ -47,17 +47,13 @@ class Nodes:
     def _labels(self, nodegroup, instance):
         labels = {
             "beta.kubernetes.io/arch": nodegroup.architecture, "beta.kubernetes.io/instance-type": instance.type, "beta.kubernetes.io/os": "linux",
-            "eks.amazonaws.com/capacityType": nodegroup.capacity, "eks.amazonaws.com/nodegroup": nodegroup.name,
-            "eks.amazonaws.com/nodegroup-image": instance.image, "failure-domain.beta.kubernetes.io/region": self.world.region,
+            "failure-domain.beta.kubernetes.io/region": self.world.region,
             "failure-domain.beta.kubernetes.io/zone": instance.zone, "kubernetes.io/arch": nodegroup.architecture,
             "kubernetes.io/hostname": self.name(instance), "kubernetes.io/os": "linux", "node.kubernetes.io/instance-type": instance.type,
             "topology.k8s.aws/zone-id": instance.zone_id, "topology.kubernetes.io/region": self.world.region,
             "topology.kubernetes.io/zone": instance.zone,
         }
-        if instance.template:
-            labels["eks.amazonaws.com/sourceLaunchTemplateId"] = instance.template["id"]
-            labels["eks.amazonaws.com/sourceLaunchTemplateVersion"] = instance.template["version"]
-        return {**labels, **nodegroup.labels}
+        return {**labels, **nodegroup.own_labels(instance), **nodegroup.labels}
 
     def _node(self, nodegroup, instance, labels, taints):
         vcpus, mib, pods = network.size(instance.type)

@@ -7,6 +7,7 @@ from ...kube import Kube, KubeError
 from . import manifests
 from .access import matches
 from .balancers import Balancers
+from .capacity import Capacity
 from .nodes import Nodes
 from .volumes import Volumes
 
@@ -20,6 +21,7 @@ class Simulation:
         self.prepared, self.stopping = threading.Event(), threading.Event()
         self.kube = None
         self.nodes, self.balancers, self.volumes = Nodes(self), Balancers(self), Volumes(self)
+        self.capacity = Capacity(self)
         self._applied, self._bound = {}, set()
         self._thread = threading.Thread(target=self._run, name=f"simulation of {cluster.name}", daemon=True)
 
@@ -64,6 +66,7 @@ class Simulation:
         self.nodes.tick(daemon_sets)
         self.balancers.tick()
         self.volumes.tick()
+        self.capacity.tick()
 
     def _access(self):
         with self.world.lock:
