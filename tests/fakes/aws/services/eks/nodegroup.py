@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 
 from ..iam import Iam
-from . import network, scaling, versions
+from . import machines, network, scaling, versions
 from .base import Updates, new_id
 
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
@@ -135,14 +135,14 @@ class Nodegroup:
         while len(self.living) < self.scaling["desiredSize"]:
             subnet = self.subnets[self.balancer % len(self.subnets)]
             self.balancer += 1
-            kind, refusal = network.choose_type(self, subnet)
+            kind, refusal = machines.choose_type(self, subnet)
             if refusal:
                 scaling.failed(self, refusal)
                 # It tries again later, and is told the same.
                 self.world.timers.after(whole / 2, self._launch)
                 self.world.timers.after(self.world.duration("eks.nodegroup.fail") / 4, self._tell, refusal)
                 return
-            instance = network.launch(self, subnet, kind)
+            instance = machines.launch(self, subnet, kind)
             self.instances.append(instance)
             scaling.launched(self, instance)
             self.world.timers.after(whole * 0.4, self._boot, instance)
@@ -200,7 +200,7 @@ class Nodegroup:
             return
         instance.state = "gone"
         self.instances.remove(instance)
-        network.terminate(self, instance)
+        machines.terminate(self, instance)
         scaling.terminated(self, instance)
 
     def begin_update(self, kind, params, duration, is_done, finish=None):

@@ -1,6 +1,6 @@
 """Instances of node groups as Node objects, which kwok keeps alive once the network plugin is there."""
 from ...kube import KubeError
-from . import network, versions
+from . import machines, versions
 
 NODES = "/api/v1/nodes"
 KWOK = "kwok.x-k8s.io/node"
@@ -56,7 +56,7 @@ class Nodes:
         return {**labels, **nodegroup.own_labels(instance), **nodegroup.labels}
 
     def _node(self, nodegroup, instance, labels, taints):
-        vcpus, mib, pods = network.size(instance.type)
+        vcpus, mib, pods = machines.size(instance.type)
         capacity = {"cpu": str(vcpus), "memory": f"{mib}Mi", "pods": str(pods), "ephemeral-storage": "80Gi"}
         # What the kubelet and the system keep: https://github.com/awslabs/amazon-eks-ami
         kept = 255 + 11 * pods + 100
@@ -97,7 +97,7 @@ class Nodes:
 
     def _gpus(self, nodegroup, instance, name, node, plugins):
         """A device plugin's pod on the node, or the one that Bottlerocket brings, makes the GPUs allocatable."""
-        count = network.gpus(self.world, instance.type)
+        count = machines.gpus(self.world, instance.type)
         if not count or "NVIDIA" not in nodegroup.ami_type:
             return
         has = GPU in node["status"].get("allocatable", {})
