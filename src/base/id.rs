@@ -22,7 +22,7 @@ impl ResourceId {
     /// The layer of the platform that the first part of the path names.
     pub fn layer(&self) -> Layer {
         match self.0.split('/').next().unwrap_or_default() {
-            "cluster" | "network" | "access" | "eks-addon" => Layer::Cluster,
+            "cluster" | "network" | "access" | "eks-addon" | "storage" => Layer::Cluster,
             "node-groups" | "node-group" => Layer::NodeGroups,
             "registry" => Layer::Registry,
             "addon" => Layer::Addons,

@@ -215,6 +215,29 @@ impl Client {
         not_found_as_none(answer)
     }
 
+    /// Asks for a pod to leave its node. What its disruption budget does not allow now is no fault.
+    pub(super) async fn evict(&self, flow: &Flow, pod: &Value) -> Result<Evicted, Fault> {
+        let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
+        let (namespace, name) = (text("namespace"), text("name"));
+        let attempted = format!("evict pod {namespace}/{name}");
+        let path = format!("/api/v1/namespaces/{}/pods/{}/eviction", encoded(namespace), encoded(name));
+        let eviction = serde_json::json!({
+            "apiVersion": "policy/v1", "kind": "Eviction",
+            "metadata": {"namespace": namespace, "name": name},
+            "deleteOptions": {"preconditions": {"uid": text("uid")}},
+        });
+        let payload = Payload::Json("application/json", &eviction);
+        match self.once(flow, &attempted, Method::POST, &path, payload).await {
+            Ok(_) => Ok(Evicted::Going),
+            Err(fault) if Self::says_not_there(&fault) || fault.kind == FaultKind::Conflict => {
+                Ok(Evicted::Going)
+            }
+            // 429 is the answer of a budget; a hiccup is asked again in the next round.
+            Err(fault) if fault.is_retryable() => Ok(Evicted::NotNow(fault.reason)),
+            Err(fault) => Err(fault),
+        }
+    }
+
     async fn write(
         &self,
         flow: &Flow,
@@ -310,6 +333,14 @@ impl Client {
         }
         answer
     }
+}
+
+/// What became of asking a pod to leave its node.
+pub(super) enum Evicted {
+    /// It goes, or is gone.
+    Going,
+    /// Not now, for this reason.
+    NotNow(String),
 }
 
 /// Marks the faults of answers 404, which callers that look for a thing take for "not there".

@@ -11,6 +11,7 @@ mod bearer;
 mod client;
 mod compare;
 mod discovery;
+mod drain;
 mod fault;
 mod findings;
 mod finish;

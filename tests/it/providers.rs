@@ -58,7 +58,7 @@ impl Stage {
 
     fn graph_with(&self, tools: ToolSearch) -> Graph {
         let local = Local { tools, ..self.local() };
-        let provided = provide(&self.environment, &local, Leave::default(), &self.hub());
+        let provided = provide(&self.environment, &local, Leave::default(), None, &self.hub());
         let provided = provided.expect("kwok is available");
         let mut graph = Graph::new();
         graph.add(provided.cluster, provided.cluster_removal);

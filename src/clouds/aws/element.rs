@@ -10,7 +10,7 @@ pub struct Element {
 
 impl Element {
     /// The root of `text`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let document = Document::parse(text).map_err(|error| error.to_string())?;
         Ok(Self::read(document.root_element()))
     }

@@ -85,8 +85,7 @@ class Server:
                 await writer.drain()
                 if close:
                     break
+            writer.close()
         except (Closed, ConnectionError, ValueError, asyncio.CancelledError):
             # Closed by a fault, gone, no HTTP at all, or the end of this program: nothing is left to say.
-            pass
-        finally:
             writer.transport.abort()

@@ -78,6 +78,39 @@ class Calls(unittest.TestCase):
         self.fake.lever("POST", "scenario", {"clock": {"offset": -900, "code": "RequestTimeTooSkewed"}})
         self.assertEqual(self.code(self.fake.client("sts").get_caller_identity)[0], "RequestTimeTooSkewed")
 
+    def test_a_role_is_assumed_only_by_whom_it_trusts(self):
+        sts = self.fake.client("sts")
+        sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/platform", RoleSessionName="night")
+        self.fake.lever("POST", "make", {"kind": "role", "name": "nodes", "trust": {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}]}})
+        self.assertEqual(self.code(sts.assume_role, RoleArn="arn:aws:iam::123456789012:role/nodes", RoleSessionName="night"), ("AccessDenied", 403))
+
+    def test_a_login_of_identity_center_gives_credentials_of_its_role(self):
+        portal = self.fake.client("sso")
+        found = portal.get_role_credentials(roleName="Admin", accountId="123456789012", accessToken="logged-in")["roleCredentials"]
+        who = (found["accessKeyId"], found["secretAccessKey"], found["sessionToken"])
+        self.assertIn("assumed-role/AWSReservedSSO_Admin_0123456789abcdef/", self.arn(who))
+        self.assertEqual(self.code(portal.get_role_credentials, roleName="Admin", accountId="123456789012", accessToken="expired")[0], "UnauthorizedException")
+
+    def test_a_rate_is_kept(self):
+        self.fake.lever("POST", "scenario", {"rates": {"logs:DescribeLogGroups": 2}})
+        logs = self.fake.client("logs")
+        logs.describe_log_groups()
+        logs.describe_log_groups()
+        self.assertEqual(self.code(logs.describe_log_groups), ("ThrottlingException", 400))
+
+    def test_a_gateway_that_is_gone_is_still_shown_as_deleted_and_by_its_tags(self):
+        made = self.fake.lever("POST", "make", {"kind": "vpc"})
+        ec2 = self.fake.client("ec2")
+        nat = ec2.describe_nat_gateways()["NatGateways"][0]["NatGatewayId"]
+        ec2.create_tags(Resources=[nat], Tags=[{"Key": "mine", "Value": "yes"}])
+        ec2.delete_nat_gateway(NatGatewayId=nat)
+        until(lambda: ec2.describe_nat_gateways(Filter=[{"Name": "vpc-id", "Values": [made["vpc"]]}])["NatGateways"][0]["State"] == "deleted", "the deletion")
+        tagging = self.fake.client("resourcegroupstaggingapi")
+        self.assertEqual(len(tagging.get_resources(TagFilters=[{"Key": "mine"}])["ResourceTagMappingList"]), 1)
+        self.fake.lever("POST", "scenario", {"deletedStay": 0})
+        self.assertEqual(tagging.get_resources(TagFilters=[{"Key": "mine"}])["ResourceTagMappingList"], [])
+        self.assertNotIn("ec2:natgateway", {thing["kind"] for thing in self.fake.lever("GET", "inventory")["all"]})
+
     def test_an_unsigned_call_is_refused(self):
         with self.assertRaises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{self.fake.url}/?Action=GetCallerIdentity&Version=2011-06-15", timeout=10)

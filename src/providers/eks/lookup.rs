@@ -9,7 +9,7 @@ use crate::clouds::aws::{Refusal, Session};
 use crate::flow::Flow;
 
 /// How `cluster` is reached with `tokens`; `None` while it has no address or no authority yet.
-pub fn access(cluster: &Cluster, tokens: Arc<dyn TokenSource>) -> Option<ClusterAccess> {
+fn access(cluster: &Cluster, tokens: Arc<dyn TokenSource>) -> Option<ClusterAccess> {
     let data = cluster.certificate_authority().and_then(|authority| authority.data())?;
     let ca = String::from_utf8(STANDARD.decode(data.trim()).ok()?).ok()?;
     Some(ClusterAccess {
