@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from . import check, decode, encode, errors, faults, models, record, services, signature
 from .errors import AwsError
 from .identity import Identity
-from .server import Closed
+from .server import Closed, Cut
 
 STALL = 3600
 # What has one endpoint for all regions, or is asked in another one.
@@ -68,7 +68,7 @@ class Gate:
             status, headers, body = await self._answer(request, signed, service, action, model, protocol, parameters, malformed, entry, number, region, gone)
             entry["status"] = status
             return status, headers, body
-        except Closed:
+        except (Closed, Cut):
             entry["status"] = "closed"
             raise
         finally:
@@ -97,6 +97,10 @@ class Gate:
                 error = fault.error(service, action, identity)
                 if error is not None:
                     raise error
+                if fault.kind == "html":
+                    # What stands before a service answers in its own way, in no form of the service.
+                    status = fault.spec.get("status", 503)
+                    return status, [("Content-Type", "text/html")], f"<html><body><h1>{status}</h1>No server is available to handle this request.</body></html>".encode()
             hold = world.troubles.hold_for(*match)
             if hold is not None and hold.when == "before" and not await hold.wait(entry, gone):
                 raise Closed
@@ -126,7 +130,10 @@ class Gate:
         except Exception as error:  # noqa: BLE001: a bug of the stand-in is recorded and answered, not hidden in a closed connection
             world.record.bug(f"{service}:{action}", error)
             return self._refuse(service, AwsError("InternalFailure", f"the stand-in has a bug: {error!r}", 500), number)
-        return status, [*headers, (_id_header(protocol), number), ("Date", _date())], body
+        headers = [*headers, (_id_header(protocol), number), ("Date", _date())]
+        if fault is not None and fault.kind == "cut":
+            raise Cut(status, headers, body)
+        return status, headers, body
 
     def _perform(self, call):
         operation = services.operation(call.service, call.action)

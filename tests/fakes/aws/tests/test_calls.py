@@ -8,7 +8,8 @@ import urllib.request
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 from .network import template
 from .program import ADMIN, EXPIRED, REGION, Program, until
@@ -182,6 +183,25 @@ class Calls(unittest.TestCase):
             with self.assertRaises(ConnectionClosedError):
                 logs.create_log_group(logGroupName=do)
             self.assertEqual([group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]], made)
+
+    def test_an_answer_is_cut_and_a_front_end_answers_in_its_own_form(self):
+        logs = self.fake.client("logs")
+        self.fake.lever("POST", "faults", {"action": "CreateLogGroup", "do": "cut"})
+        self.fake.lever("POST", "faults", {"action": "DescribeLogGroups", "do": "html", "status": 502})
+        with self.assertRaises(HTTPClientError):
+            logs.create_log_group(logGroupName="made")
+        with self.assertRaises((ResponseParserError, ClientError)) as caught:
+            logs.describe_log_groups()
+        self.assertIn("502", str(caught.exception))
+        self.assertEqual([group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]], ["made"])
+
+    def test_a_session_ends_when_the_lever_says_so(self):
+        session = self.fake.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/platform", RoleSessionName="night")["Credentials"]
+        who = (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+        self.assertIn("platform/night", self.arn(who))
+        self.fake.lever("POST", "expire", {"accessKey": who[0]})
+        self.assertEqual(self.code(self.fake.client("ec2", who).describe_vpcs)[0], "RequestExpired")
+        self.assertIn("platform/session", self.arn(PLATFORM))
 
     def test_a_stalled_call_is_never_answered(self):
         self.fake.lever("POST", "faults", {"action": "DescribeLogGroups", "do": "stall", "seconds": 0.1})
