@@ -96,7 +96,7 @@ class Server:
             writer.close()
         except Cut as cut:
             whole = answer(*cut.parts, True)
-            writer.write(whole[:len(whole) // 2])
+            writer.write(whole[:len(whole) - max(1, len(cut.parts[2]) // 2)])
             writer.close()
         except (Closed, ConnectionError, ValueError, asyncio.CancelledError):
             # Closed by a fault, gone, no HTTP at all, or the end of this program: nothing is left to say.

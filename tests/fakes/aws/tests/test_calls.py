@@ -186,14 +186,14 @@ class Calls(unittest.TestCase):
 
     def test_an_answer_is_cut_and_a_front_end_answers_in_its_own_form(self):
         logs = self.fake.client("logs")
-        self.fake.lever("POST", "faults", {"action": "CreateLogGroup", "do": "cut"})
+        self.fake.lever("POST", "faults", {"action": "CreateStack", "do": "cut"})
         self.fake.lever("POST", "faults", {"action": "DescribeLogGroups", "do": "html", "status": 502})
-        with self.assertRaises(HTTPClientError):
-            logs.create_log_group(logGroupName="made")
+        with self.assertRaises((HTTPClientError, ResponseParserError)):
+            self.fake.client("cloudformation").create_stack(StackName="made", TemplateBody=template(), Capabilities=["CAPABILITY_NAMED_IAM"])
+        self.assertEqual([stack["StackName"] for stack in self.fake.client("cloudformation").describe_stacks()["Stacks"]], ["made"])
         with self.assertRaises((ResponseParserError, ClientError)) as caught:
             logs.describe_log_groups()
         self.assertIn("502", str(caught.exception))
-        self.assertEqual([group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]], ["made"])
 
     def test_a_session_ends_when_the_lever_says_so(self):
         session = self.fake.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/platform", RoleSessionName="night")["Credentials"]
