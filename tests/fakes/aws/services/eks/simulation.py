@@ -28,9 +28,8 @@ class Simulation:
     def start(self):
         self._thread.start()
 
-    def stop(self):
-        """Waits for the end of what it does; never called by itself, nor under the lock."""
-        self.stopping.set()
+    def join(self):
+        """Waits for the end of what it does, once `stopping` is set; never called under the lock."""
         if self._thread.is_alive():
             self._thread.join(10)
 
