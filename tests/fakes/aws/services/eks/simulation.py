@@ -30,9 +30,8 @@ class Simulation:
     def start(self):
         self._thread.start()
 
-    def stop(self):
-        """Waits for the end of what it does; never called by itself, nor under the lock."""
-        self.stopping.set()
+    def join(self):
+        """Waits for the end of what it does, once `stopping` is set; never called under the lock."""
         if self._thread.is_alive():
             self._thread.join(10)
 
@@ -106,7 +105,7 @@ class Simulation:
                 is_ready = all(self._is_ready(path) for path, body in objects if body["kind"] in ("Deployment", "DaemonSet"))
                 with self.world.lock:
                     addon.is_ready = is_ready
-                    if addon.status == "ACTIVE" and not is_ready and body_is_deployment(objects):
+                    if addon.status == "ACTIVE" and not is_ready and addon.waits_since is None and _has_deployment(objects):
                         addon.settle()
         for name in [name for name in self._applied if name not in wanted]:
             self._remove(name, False)
@@ -128,7 +127,7 @@ class Simulation:
         return status.get("availableReplicas", 0) >= found["spec"].get("replicas", 1)
 
 
-def body_is_deployment(objects):
+def _has_deployment(objects):
     return any(body["kind"] == "Deployment" for _, body in objects)
 
 
