@@ -19,6 +19,7 @@ def arguments():
     parser.add_argument("--region", default="eu-central-1", help="the region of answers to unsigned questions")
     parser.add_argument("--speed", type=float, default=30, help="AWS's durations are divided by this (30)")
     parser.add_argument("--durations", help="a JSON file of published seconds to replace those of durations.py")
+    parser.add_argument("--state", help="the folder for what the control planes of clusters keep; a temporary one by default")
     return parser.parse_args()
 
 
@@ -28,6 +29,7 @@ async def serve(options):
         with open(options.durations, encoding="utf-8") as file:
             durations = json.load(file)
     world = World(options.region, options.speed, durations)
+    world.folder = options.state
     gate, admin = Gate(world), Admin(world)
 
     async def respond(request, gone):

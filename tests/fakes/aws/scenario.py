@@ -17,6 +17,10 @@ DEFAULTS = {
     "typeWithoutCapacity": {},
     # Quota code to value; what is not named has AWS's default.
     "quotas": {},
+    # EKS: words with which a cluster, an update, a node group's update or deletion fails; add-on name to words; interfaces that a CNI loses;
+    # upgrade insights [{"name", "status": PASSING|WARNING|ERROR, "reason", "version"}]; the newest AMI release ("20261120"); subnet id to addresses taken.
+    "eksClusterFails": None, "eksUpdateFails": None, "eksNodegroupUpdateFails": None, "eksNodegroupDeleteFails": None, "eksAddonFails": {},
+    "eksLeakedInterfaces": 0, "eksInsights": [], "eksNewestRelease": None, "takenAddresses": {},
     # [{"logicalId": "Nat*", "stack": "*", "on": "create|update|delete", "reason": "…", "times": 1}]
     "stuckResources": [],
     # Regions of which the account has not opted in, and published durations to replace.

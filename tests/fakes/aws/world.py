@@ -21,6 +21,8 @@ class World:
         self._durations = {**DURATIONS, **(durations or {})}
         # Where this program is reached; known once it listens.
         self.url = None
+        # Where programs behind the services keep what they write; None for a temporary folder.
+        self.folder = None
         self._fresh()
         self.timers = clock.Timers(self.lock, lambda where, error: self.record.bug(where, error))
 
