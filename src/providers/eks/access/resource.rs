@@ -19,8 +19,8 @@ use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
-use crate::providers::eks::{client, outputs};
 use crate::providers::eks::cluster::{AUTHORITY, ENDPOINT};
+use crate::providers::eks::{client, outputs};
 
 /// How long an API server may not have heard of a new entry, or may not be found by its name.
 const PROPAGATION: Duration = Duration::from_secs(120);

@@ -262,10 +262,12 @@ impl NodeGroupResource {
 
     /// Why pods cannot move to the nodes of a new group yet.
     async fn not_ready_yet(&self, live: &Live, cx: &Cx) -> Result<Option<String>, Fault> {
-        let Some(access) = cx.outputs.cluster_access() else {
-            return Ok(Some(format!("{}: the way to its nodes is not open yet", live.name)));
-        };
-        self.inner.hub.connect(access).await?;
+        // It is begun before the way in is open, and does not hear of it: but the connection is that of the whole run.
+        match cx.outputs.cluster_access() {
+            Some(access) => self.inner.hub.connect(access).await?,
+            None if self.inner.hub.is_connected() => {}
+            None => return Ok(Some(format!("{}: the way to its nodes is not open yet", live.name))),
+        }
         let ready = super::nodes::ready_in_group(&self.inner.hub, &live.name, &cx.flow).await?;
         let wanted = live.desired as usize;
         Ok((ready < wanted).then(|| format!("{}: {ready} of {wanted} nodes ready", live.name)))
