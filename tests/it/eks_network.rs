@@ -5,17 +5,22 @@
 //! program, asked for the one test that is the player.
 
 use std::fs;
-use std::process::Command;
-use std::sync::Arc;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use berth::base::{Change, Clock, Fault, Note, SystemClock};
+use berth::base::{Change, Clock, Fault, Note, ResourceId, SystemClock};
 use berth::clouds::aws::{Session, Whose};
-use berth::engine::{Events, Graph, Look, Removal, Run, converge, remove, survey};
+use berth::engine::{
+    Cx, Events, Graph, Look, Need, Removal, Resource, Run, Seen, State, converge, remove, survey,
+};
 use berth::flow::{Cancel, Flow};
 use berth::profile::{ClusterSpec, Found, LoadOptions, load};
 use berth::providers::Leave;
 use berth::providers::eks::network::NetworkResource;
+use berth::providers::eks::outputs;
+use berth::providers::eks::stack::Calls;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::support::FakeAws;
@@ -52,9 +57,16 @@ async fn play(script: &Value) -> Value {
     let whose = Whose { region: spec.region.clone(), account: spec.account.clone(), ..Whose::default() };
     let leave = Leave { makes: matches!(verb, "up" | "plan"), removes: verb == "down", recreate: false };
     let adopt = script["adopt"] == true;
-    let resource = NetworkResource::new(&environment, spec, Session::new(whose), leave, adopt);
+    let session = Session::new(whose);
+    let resource = NetworkResource::new(&environment, spec, Arc::clone(&session), leave, adopt);
     let mut graph = Graph::new();
+    let network = resource.id().clone();
     graph.add(Box::new(resource), Removal::Itself);
+    let witness = Arc::new(Mutex::new(String::new()));
+    if script["witness"] == true {
+        let (id, seen) = (ResourceId::new("witness"), Arc::clone(&witness));
+        graph.add(Box::new(Witness { id, network, session, seen }), Removal::LookedAt);
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let flow = Flow::new(Cancel::default()).within_limit(Duration::from_secs(120));
     let seen = survey(&graph, &flow, &clock).await;
@@ -77,11 +89,48 @@ async fn play(script: &Value) -> Value {
         "up" => converge(&graph, &run).await,
         _ => remove(&graph, &seen, &run).await,
     };
+    played["witness"] = witness.lock().expect("no panic").as_str().into();
     played["changed"] = outcome.changed.into();
     played["done"] = outcome.done.len().into();
     played["failed"] = outcome.failed.iter().map(|(_, fault)| told(fault)).collect();
     played["outputs"] = outcome.outputs.texts().map(|(key, value)| json!([key, value])).collect();
     played
+}
+
+/// Stands for the cluster: begins once it has what that one needs, and notes how the stack is then.
+struct Witness {
+    id: ResourceId,
+    network: ResourceId,
+    session: Arc<Session>,
+    seen: Arc<Mutex<String>>,
+}
+
+impl Resource for Witness {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let output = |key| Need::Output { from: self.network.clone(), key };
+        vec![output(outputs::SUBNETS_PRIVATE), output(outputs::ROLE_CLUSTER)]
+    }
+
+    fn outline(&self) -> String {
+        String::new()
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        Box::pin(async move {
+            let aws = self.session.open(&cx.flow).await?;
+            let stack = Calls::new(&aws, &cx.flow, "berth-dev").stack().await?;
+            *self.seen.lock().expect("no panic") = stack.map(|stack| stack.status).unwrap_or_default();
+            Ok(Seen::new(State::Ready))
+        })
+    }
+
+    fn delete<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 fn told(fault: &Fault) -> String {
@@ -110,8 +159,11 @@ impl Scene {
     }
 
     fn command(&self, verb: &str, adopt: bool) -> Command {
-        let profile = self.folder.path().join("dev.yaml");
-        let script = json!({"verb": verb, "adopt": adopt, "profile": profile.to_str().expect("UTF-8")});
+        self.asked(json!({"verb": verb, "adopt": adopt}))
+    }
+
+    fn asked(&self, mut script: Value) -> Command {
+        script["profile"] = self.folder.path().join("dev.yaml").to_str().expect("UTF-8").into();
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command
             .args(["--exact", "eks_network::player", "--nocapture", "--test-threads=1"])
@@ -189,6 +241,65 @@ fn a_network_is_made_is_left_alone_and_goes_without_a_trace() {
     let gone = scene.play("down");
     assert_eq!((&gone["failed"], &gone["done"]), (&json!([]), &json!(1)), "{gone:#}");
     assert_eq!(scene.aws.inventory(), before);
+    scene.end();
+}
+
+#[test]
+fn a_cluster_can_begin_long_before_the_stack_is_whole() {
+    let scene = Scene::new();
+    let played = scene.played(scene.asked(json!({"verb": "up", "witness": true})));
+    assert_eq!((&played["failed"], &played["done"]), (&json!([]), &json!(2)), "{played:#}");
+    assert_eq!(played["witness"], "CREATE_IN_PROGRESS");
+    scene.end();
+}
+
+#[test]
+fn a_run_that_was_killed_at_a_call_is_taken_up_by_the_next() {
+    for when in ["before", "after"] {
+        for (verb, action) in [("up", "CreateStack"), ("down", "DeleteStack")] {
+            let scene = Scene::new();
+            if verb == "down" {
+                scene.up();
+            }
+            let hold = scene.aws.post("holds", &json!({"action": action, "nth": 1, "when": when}));
+            let mut killed = scene.command(verb, false).stdout(Stdio::null()).spawn().expect("it starts");
+            let held = scene.aws.get(&format!("holds/{}?wait=30", hold["id"]));
+            assert_eq!(held["state"], "held", "{held:#}");
+            killed.kill().expect("killed");
+            killed.wait().expect("gone");
+            scene.up();
+            let down = scene.play("down");
+            assert_eq!(down["failed"], json!([]), "{down:#}");
+            let ours = |one: &&Value| !one["tags"]["berth.dev/owner"].is_null();
+            let left = scene.aws.inventory().iter().filter(ours).count();
+            assert_eq!(left, 0, "{when} {action}");
+            scene.end();
+        }
+    }
+}
+
+#[test]
+fn a_right_that_is_missing_is_named() {
+    let scene = Scene::new();
+    scene.aws.scenario(&json!({"deny": ["iam:CreateRole"]}));
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.starts_with("Denied") && failed.contains("\"Action\": \"iam:CreateRole\""), "{failed}");
+    scene.aws.scenario(&json!({"deny": []}));
+    scene.up();
+    scene.end();
+}
+
+#[test]
+fn logs_of_an_earlier_cluster_are_not_taken_over() {
+    let scene = Scene::new();
+    scene.aws.cli(REGION, &["logs", "create-log-group", "--log-group-name", "/aws/eks/dev/cluster"]);
+    scene.profile(&PROFILE.replace("network: {nat: single}", "logging: [api]"));
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.contains("aws logs delete-log-group"), "{failed}");
+    scene.aws.cli(REGION, &["logs", "delete-log-group", "--log-group-name", "/aws/eks/dev/cluster"]);
+    assert_eq!(output(&scene.up(), "eks.log-group"), "/aws/eks/dev/cluster");
     scene.end();
 }
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from . import models
+from . import models, services
 from .admin import Admin
 from .gate import Gate
 from .server import Server
@@ -41,6 +41,9 @@ async def serve(options):
     for name in models.SERVICES:
         models.service_model(name)
     models.routes("eks")
+    # So are the services, which add their own levers.
+    for name in models.SERVICES:
+        services.table(name)
     listener, port = await Server(respond).listen(options.port)
     world.url = f"http://127.0.0.1:{port}"
     print(json.dumps({"url": world.url, "pid": os.getpid(), "region": world.region, "speed": world.speed}), flush=True)

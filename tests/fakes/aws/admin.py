@@ -1,4 +1,5 @@
 """The levers of tests, under /_fake/: unsigned, JSON, and never part of what a client of AWS may use."""
+import datetime
 import json
 
 from .faults import Troubles
@@ -87,6 +88,13 @@ class Admin:
                 if hold.state in ("waiting", "held"):
                     hold.end("dropped")
                 return 200, {}
+            case "POST", ["expire"]:
+                # Every session that STS gave out, or the one with this key, is over.
+                key = request.json().get("accessKey")
+                over = [who for who in world.identities.known.values() if who.token and key in (None, who.access_key)]
+                for who in over:
+                    who.expires = world.now() - datetime.timedelta(seconds=1)
+                return 200, {"over": [who.access_key for who in over]}
             case "POST", ["make"]:
                 with world.lock:
                     from .services import outside

@@ -56,6 +56,7 @@ END
   sleep 0.1
 done
 rm -rf "$folder"
+rmdir "${folder%/*}" 2>/dev/null
 """
 # No two control planes of this program look for free ports at the same time.
 PORT_LOCK = threading.Lock()

@@ -25,7 +25,7 @@ class Match:
         return self.seen >= self.nth and (self.times is None or self.seen < self.nth + self.times)
 
 
-KINDS = ("throttle", "error", "stall", "slow", "close-before", "close-after", "deny", "expired-token")
+KINDS = ("throttle", "error", "html", "stall", "slow", "close-before", "close-after", "cut", "deny", "expired-token")
 
 
 class Fault:

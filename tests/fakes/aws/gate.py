@@ -8,11 +8,14 @@ from urllib.parse import parse_qsl
 
 from . import check, decode, encode, errors, faults, models, record, services, signature
 from .errors import AwsError
-from .server import Closed
+from .identity import Identity
+from .server import Closed, Cut
 
 STALL = 3600
 # What has one endpoint for all regions, or is asked in another one.
 GLOBAL = ("iam", "sts")
+# The caller of an operation that is not signed.
+ANYBODY = Identity("", "", "", "anonymous", "")
 
 
 class Call:
@@ -65,7 +68,7 @@ class Gate:
             status, headers, body = await self._answer(request, signed, service, action, model, protocol, parameters, malformed, entry, number, region, gone)
             entry["status"] = status
             return status, headers, body
-        except Closed:
+        except (Closed, Cut):
             entry["status"] = "closed"
             raise
         finally:
@@ -77,9 +80,12 @@ class Gate:
         try:
             clock = world.scenario.get("clock", {})
             offset = datetime.timedelta(seconds=clock.get("offset", 0))
-            identity = signature.verify(request, signed, world.identities, service, offset, clock.get("code"))
+            if model.auth_type == "none":
+                identity = ANYBODY
+            else:
+                identity = signature.verify(request, signed, world.identities, service, offset, clock.get("code"))
             entry["arn"] = identity.arn
-            if region in world.scenario.get("disabledRegions", []):
+            if signed and region in world.scenario.get("disabledRegions", []):
                 raise signature.unknown_key(service)
             if region != world.region and service not in GLOBAL:
                 world.record.violation("fake", service, action, [f"a call to {region}, but the stand-in is in {world.region} (--region, or POST reset)"])
@@ -91,9 +97,15 @@ class Gate:
                 error = fault.error(service, action, identity)
                 if error is not None:
                     raise error
+                if fault.kind == "html":
+                    # What stands before a service answers in its own way, in no form of the service.
+                    status = fault.spec.get("status", 503)
+                    return status, [("Content-Type", "text/html")], f"<html><body><h1>{status}</h1>No server is available to handle this request.</body></html>".encode()
             hold = world.troubles.hold_for(*match)
             if hold is not None and hold.when == "before" and not await hold.wait(entry, gone):
                 raise Closed
+            if not world.within_rate(service, action):
+                raise faults.throttled(service)
             world.require(identity, f"{faults.right_prefix(service)}:{action}")
             problems = malformed + check.problems_of_input(model.input_shape, parameters)
             if problems:
@@ -118,7 +130,10 @@ class Gate:
         except Exception as error:  # noqa: BLE001: a bug of the stand-in is recorded and answered, not hidden in a closed connection
             world.record.bug(f"{service}:{action}", error)
             return self._refuse(service, AwsError("InternalFailure", f"the stand-in has a bug: {error!r}", 500), number)
-        return status, [*headers, (_id_header(protocol), number), ("Date", _date())], body
+        headers = [*headers, (_id_header(protocol), number), ("Date", _date())]
+        if fault is not None and fault.kind == "cut":
+            raise Cut(status, headers, body)
+        return status, headers, body
 
     def _perform(self, call):
         operation = services.operation(call.service, call.action)
@@ -149,7 +164,7 @@ class Gate:
             form = request.method == "POST" and (request.header("content-type") or "").startswith("application/x-www-form-urlencoded")
             pairs = dict(parse_qsl(request.body.decode(errors="replace"))) if form else dict(parse_qsl(request.query))
             action, version = pairs.get("Action"), pairs.get("Version")
-        service = models.service_of(signed.service, version) if signed else _unsigned(version, target)
+        service = models.service_of(signed.service, version) if signed else _unsigned(request.path, version, target)
         if service is None:
             return None, None, {}
         if models.service_model(service).spoken == "rest-json":
@@ -169,8 +184,10 @@ class Gate:
         return status, [*headers, (_id_header(protocol), number), ("Date", _date()), *error.fields.get("headers", [])], body
 
 
-def _unsigned(version, target):
+def _unsigned(path, version, target):
     """The service of a request without a signature: it is refused, but in its own form."""
+    if path.startswith("/federation/"):
+        return "sso"
     prefix = (target or "").partition(".")[0]
     for name in models.SERVICES:
         metadata = models.service_model(name).metadata

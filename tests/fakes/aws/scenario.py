@@ -9,6 +9,10 @@ DEFAULTS = {
     "deny": [],
     # Seconds after which a new role can be assumed by a service; before that EKS refuses it. None: `iam.propagation`.
     "iamPropagation": None,
+    # Calls a second that are answered, in real time: {"cloudformation:DescribeStacks": 10}; more are throttled.
+    "rates": {},
+    # For how many seconds the tagging API still shows NAT gateways and machines that are gone: it does for about an hour.
+    "deletedStay": 3600,
     # How wrong the caller's clock is, in real seconds, and the code to answer with (None: the service's own).
     "clock": {"offset": 0, "code": None},
     # Zone names or ids in which EKS has no capacity, and zones in which an instance type is not offered or has none.

@@ -25,6 +25,14 @@ class Closed(Exception):
     """The connection ends here, without an answer."""
 
 
+class Cut(Exception):
+    """The connection ends in the middle of this answer."""
+
+    def __init__(self, status, headers, body):
+        super().__init__("cut")
+        self.parts = (status, headers, body)
+
+
 async def read_request(reader, writer):
     """The next request of a connection, or None when there is none."""
     try:
@@ -85,8 +93,11 @@ class Server:
                 await writer.drain()
                 if close:
                     break
+            writer.close()
+        except Cut as cut:
+            whole = answer(*cut.parts, True)
+            writer.write(whole[:len(whole) - max(1, len(cut.parts[2]) // 2)])
+            writer.close()
         except (Closed, ConnectionError, ValueError, asyncio.CancelledError):
             # Closed by a fault, gone, no HTTP at all, or the end of this program: nothing is left to say.
-            pass
-        finally:
             writer.transport.abort()

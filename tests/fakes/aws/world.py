@@ -1,6 +1,7 @@
 """Everything that exists, behind one lock, and what all services share."""
 import secrets
 import threading
+import time
 
 from . import clock
 from .durations import DURATIONS
@@ -31,6 +32,7 @@ class World:
         self.identities, self._states = Identities(), {}
         # Every right that a caller was asked for, by name: what a policy must allow.
         self.rights = set()
+        self._recent = {}
 
     def reset(self, region=None):
         """Nothing is left: timers, states (their `close` is called), faults, scenario, log. The world may move elsewhere."""
@@ -67,6 +69,16 @@ class World:
     def after(self, name, action, *arguments):
         """Takes the action once the named duration has passed, under the lock. Returns a timer that can be cancelled."""
         return self.timers.after(self.duration(name), action, *arguments)
+
+    def within_rate(self, service, action):
+        """Whether the scenario's rate for this call (a number a second, in real time) is kept; the call counts only then."""
+        rate = self.scenario.get("rates", {}).get(f"{service}:{action}")
+        if rate is None:
+            return True
+        now = time.monotonic()
+        recent = [moment for moment in self._recent.get((service, action), []) if moment > now - 1]
+        self._recent[service, action] = recent if len(recent) >= rate else [*recent, now]
+        return len(recent) < rate
 
     def require(self, identity, action, resource="*"):
         """Raises the service's own refusal when the scenario denies the action (`iam:PassRole`) to the caller.

@@ -28,8 +28,33 @@ struct Quota {
     what: &'static str,
 }
 
-/// Asks the account whether there is room for the network of `blueprint`.
+/// Asks the account whether there is room for what `blueprint` is made of.
 pub async fn check(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Findings, Fault> {
+    let (network, logs) =
+        futures::join!(network(blueprint, aws, flow), logs_in_the_way(blueprint, aws, flow));
+    let mut findings = network?;
+    findings.conflicts.extend(logs);
+    Ok(findings)
+}
+
+/// A log group of the name that EKS gives it: one that berth did not make keeps logs that somebody may want.
+async fn logs_in_the_way(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Option<Change> {
+    blueprint.log_days?;
+    let name = blueprint.names.log_group();
+    let input = json!({"logGroupNamePrefix": name});
+    // Where it may not be asked, the stack itself will tell.
+    let answer = aws.json(Service::Logs).call(flow, "DescribeLogGroups", &input).await.ok()?;
+    let groups = answer["logGroups"].as_array()?;
+    groups.iter().find(|group| group["logGroupName"] == name.as_str())?;
+    let reason = format!(
+        "it is there already, of an earlier cluster of this name; `aws logs delete-log-group --region {} \
+         --log-group-name {name}` removes it with the logs in it",
+        aws.region()
+    );
+    Some(Change::new(ChangeKind::Conflict, format!("log group {name}")).because(reason))
+}
+
+async fn network(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Findings, Fault> {
     let Some(plan) = &blueprint.network else { return Ok(Findings::default()) };
     let ec2 = aws.query(Service::Ec2);
     let params = Params::new();

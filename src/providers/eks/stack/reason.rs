@@ -98,14 +98,24 @@ impl Failure {
                 "have the quota raised (AWS console, Service Quotas) or remove what is not needed, then run \
                  `berth up` again: it goes on from there"
             }
-            FaultKind::Denied => {
-                "let your identity do this (docs/reference/iam-policy.json has all that berth needs), then run \
-                 `berth up` again: it goes on from there"
-            }
+            FaultKind::Denied => return Some(self.needed_right()),
             FaultKind::Conflict => "remove or rename what has this name, then run `berth up` again",
             _ => return None,
         };
         Some(text.to_string())
+    }
+
+    /// What to give the caller, where AWS names the right that is missing.
+    fn needed_right(&self) -> String {
+        let end = "all rights that berth needs are in docs/reference/iam-policy.json; `berth up` then goes on from there";
+        let named = self.reason.split("perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let action = named.map(|action| action.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+        match action.filter(|action| action.contains(':')) {
+            Some(action) => format!(
+                "it needs the right {action}: {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}; {end}"
+            ),
+            None => format!("let your identity do this: {end}"),
+        }
     }
 }
 
@@ -157,6 +167,15 @@ mod tests {
     fn nothing_is_made_up_where_nothing_failed() {
         assert_eq!(failure(&[]), None);
         assert_eq!(failure(&[event("A", "CREATE_COMPLETE", None)]), None);
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_named() {
+        let reason = "API: iam:CreateRole User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateRole on \
+                      resource: arn:aws:iam::1:role/y because no identity-based policy allows it";
+        let failure = Failure { what: String::new(), reason: reason.to_string() };
+        let hint = failure.hint().expect("a hint");
+        assert!(hint.contains("\"Action\": \"iam:CreateRole\""), "{hint}");
     }
 
     #[test]

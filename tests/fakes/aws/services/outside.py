@@ -103,8 +103,12 @@ def log_group(world, ec2, spec):
 
 
 def role(world, ec2, spec):
+    """`{name, path, trust, policies, tags}`."""
     trust = spec.get("trust", {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": world.account}, "Action": "sts:AssumeRole"}]})
-    return {"arn": world.state(Iam).create_role(spec["name"], spec.get("path", "/"), trust, tags=spec.get("tags"))["Arn"]}
+    made = world.state(Iam).create_role(spec["name"], spec.get("path", "/"), trust, tags=spec.get("tags"))
+    for policy in spec.get("policies", []):
+        world.state(Iam).attach(made, policy)
+    return {"arn": made["Arn"]}
 
 
 def address(world, ec2, spec):

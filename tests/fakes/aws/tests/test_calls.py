@@ -8,7 +8,8 @@ import urllib.request
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 from .network import template
 from .program import ADMIN, EXPIRED, REGION, Program, until
@@ -77,6 +78,39 @@ class Calls(unittest.TestCase):
             self.fake.client("sts").get_caller_identity()
         self.fake.lever("POST", "scenario", {"clock": {"offset": -900, "code": "RequestTimeTooSkewed"}})
         self.assertEqual(self.code(self.fake.client("sts").get_caller_identity)[0], "RequestTimeTooSkewed")
+
+    def test_a_role_is_assumed_only_by_whom_it_trusts(self):
+        sts = self.fake.client("sts")
+        sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/platform", RoleSessionName="night")
+        self.fake.lever("POST", "make", {"kind": "role", "name": "nodes", "trust": {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}]}})
+        self.assertEqual(self.code(sts.assume_role, RoleArn="arn:aws:iam::123456789012:role/nodes", RoleSessionName="night"), ("AccessDenied", 403))
+
+    def test_a_login_of_identity_center_gives_credentials_of_its_role(self):
+        portal = self.fake.client("sso")
+        found = portal.get_role_credentials(roleName="Admin", accountId="123456789012", accessToken="logged-in")["roleCredentials"]
+        who = (found["accessKeyId"], found["secretAccessKey"], found["sessionToken"])
+        self.assertIn("assumed-role/AWSReservedSSO_Admin_0123456789abcdef/", self.arn(who))
+        self.assertEqual(self.code(portal.get_role_credentials, roleName="Admin", accountId="123456789012", accessToken="expired")[0], "UnauthorizedException")
+
+    def test_a_rate_is_kept(self):
+        self.fake.lever("POST", "scenario", {"rates": {"logs:DescribeLogGroups": 2}})
+        logs = self.fake.client("logs")
+        logs.describe_log_groups()
+        logs.describe_log_groups()
+        self.assertEqual(self.code(logs.describe_log_groups), ("ThrottlingException", 400))
+
+    def test_a_gateway_that_is_gone_is_still_shown_as_deleted_and_by_its_tags(self):
+        made = self.fake.lever("POST", "make", {"kind": "vpc"})
+        ec2 = self.fake.client("ec2")
+        nat = ec2.describe_nat_gateways()["NatGateways"][0]["NatGatewayId"]
+        ec2.create_tags(Resources=[nat], Tags=[{"Key": "mine", "Value": "yes"}])
+        ec2.delete_nat_gateway(NatGatewayId=nat)
+        until(lambda: ec2.describe_nat_gateways(Filter=[{"Name": "vpc-id", "Values": [made["vpc"]]}])["NatGateways"][0]["State"] == "deleted", "the deletion")
+        tagging = self.fake.client("resourcegroupstaggingapi")
+        self.assertEqual(len(tagging.get_resources(TagFilters=[{"Key": "mine"}])["ResourceTagMappingList"]), 1)
+        self.fake.lever("POST", "scenario", {"deletedStay": 0})
+        self.assertEqual(tagging.get_resources(TagFilters=[{"Key": "mine"}])["ResourceTagMappingList"], [])
+        self.assertNotIn("ec2:natgateway", {thing["kind"] for thing in self.fake.lever("GET", "inventory")["all"]})
 
     def test_an_unsigned_call_is_refused(self):
         with self.assertRaises(urllib.error.HTTPError) as caught:
@@ -149,6 +183,25 @@ class Calls(unittest.TestCase):
             with self.assertRaises(ConnectionClosedError):
                 logs.create_log_group(logGroupName=do)
             self.assertEqual([group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]], made)
+
+    def test_an_answer_is_cut_and_a_front_end_answers_in_its_own_form(self):
+        logs = self.fake.client("logs")
+        self.fake.lever("POST", "faults", {"action": "CreateStack", "do": "cut"})
+        self.fake.lever("POST", "faults", {"action": "DescribeLogGroups", "do": "html", "status": 502})
+        with self.assertRaises((HTTPClientError, ResponseParserError)):
+            self.fake.client("cloudformation").create_stack(StackName="made", TemplateBody=template(), Capabilities=["CAPABILITY_NAMED_IAM"])
+        self.assertEqual([stack["StackName"] for stack in self.fake.client("cloudformation").describe_stacks()["Stacks"]], ["made"])
+        with self.assertRaises((ResponseParserError, ClientError)) as caught:
+            logs.describe_log_groups()
+        self.assertIn("502", str(caught.exception))
+
+    def test_a_session_ends_when_the_lever_says_so(self):
+        session = self.fake.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/platform", RoleSessionName="night")["Credentials"]
+        who = (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+        self.assertIn("platform/night", self.arn(who))
+        self.fake.lever("POST", "expire", {"accessKey": who[0]})
+        self.assertEqual(self.code(self.fake.client("ec2", who).describe_vpcs)[0], "RequestExpired")
+        self.assertIn("platform/session", self.arn(PLATFORM))
 
     def test_a_stalled_call_is_never_answered(self):
         self.fake.lever("POST", "faults", {"action": "DescribeLogGroups", "do": "stall", "seconds": 0.1})

@@ -49,7 +49,6 @@ class Cluster(unittest.TestCase):
 
     def tearDown(self):
         self.assertEqual([each for each in self.stage.world.record.violations if each["side"] != "request"], [])
-        self.stage.world.scenario.values.update(eksLeakedInterfaces=0)
 
     @classmethod
     def status(cls):
@@ -217,6 +216,16 @@ class Cluster(unittest.TestCase):
         self.update(self.eks.update_cluster_config(name="demo", deletionProtection=True)["update"])
         self.refused("ResourceInUseException", "Cluster has nodegroups attached", self.eks.delete_cluster, name="demo")
         self.update(self.eks.update_cluster_config(name="demo", deletionProtection=False)["update"])
+        changes = ({"logging": {"clusterLogging": [{"types": ["scheduler"], "enabled": True}]}}, {"zonalShiftConfig": {"enabled": True}},
+                   {"resourcesVpcConfig": {"publicAccessCidrs": ["203.0.113.0/24"]}}, {"resourcesVpcConfig": {"publicAccessCidrs": ["0.0.0.0/0"]}},
+                   {"resourcesVpcConfig": {"subnetIds": list(reversed(self.subnets)), "securityGroupIds": [self.eks.describe_cluster(name="demo")["cluster"][
+                       "resourcesVpcConfig"]["clusterSecurityGroupId"]]}})
+        for change in changes:
+            self.assertEqual(self.update(self.eks.update_cluster_config(name="demo", **change)["update"]), "Successful")
+        self.assertIn("scheduler", self.eks.describe_cluster(name="demo")["cluster"]["logging"]["clusterLogging"][0]["types"])
+        key = [{"resources": ["secrets"], "provider": {"keyArn": "arn:aws:kms:eu-central-1:123456789012:key/a"}}]
+        self.update(self.eks.associate_encryption_config(clusterName="demo", encryptionConfig=key)["update"])
+        self.assertEqual(self.eks.describe_cluster(name="demo")["cluster"]["encryptionConfig"], key)
 
     def test_names_are_unique_and_tokens_replay(self):
         asked = {"name": "demo", "roleArn": self.role, "resourcesVpcConfig": {"subnetIds": self.subnets}}
@@ -239,12 +248,134 @@ class Cluster(unittest.TestCase):
         self.refused("InvalidParameterException", "different parameters", self.eks.create_access_entry, clusterName="demo", principalArn=ROLE + "stranger",
                      clientRequestToken="token-1")
 
+    def test_an_addon_has_versions_a_configuration_and_updates(self):
+        found = self.eks.describe_addon_versions(kubernetesVersion="1.35", addonName="metrics-server")["addons"][0]["addonVersions"]
+        default = next(each["addonVersion"] for each in found if each["compatibilities"][0]["defaultVersion"])
+        answer = self.eks.describe_addon_configuration(addonName="vpc-cni", addonVersion="v1.21.1-eksbuild.3")
+        self.assertEqual(answer["podIdentityConfiguration"][0]["serviceAccount"], "aws-node")
+        self.assertIn("enableNetworkPolicy", json.loads(answer["configurationSchema"])["properties"])
+        self.refused("InvalidParameterException", "not supported", self.eks.create_addon, clusterName="demo", addonName="metrics-server", addonVersion="v9")
+        self.refused("InvalidParameterException", "is not defined in the schema", self.eks.create_addon, clusterName="demo", addonName="metrics-server",
+                     configurationValues='{"nonsense": 1}')
+        made = self.eks.create_addon(clusterName="demo", addonName="metrics-server", tags={"a": "b"})["addon"]
+        self.assertEqual((made["addonVersion"], made["status"]), (default, "CREATING"))
+        self.refused("ResourceInUseException", "Addon already exists.", self.eks.create_addon, clusterName="demo", addonName="metrics-server")
+        until(lambda: self.addon_status("metrics-server") == "ACTIVE")
+        update = self.eks.update_addon(clusterName="demo", addonName="metrics-server", addonVersion=found[0]["addonVersion"], configurationValues='{"replicas": 1}')["update"]
+        self.assertEqual(self.update(update, addonName="metrics-server"), "Successful")
+        self.assertEqual(self.eks.list_updates(name="demo", addonName="metrics-server")["updateIds"], [update["id"]])
+        until(lambda: self.addon_status("metrics-server") == "ACTIVE")
+        self.assertEqual(self.kube.find("/apis/apps/v1/namespaces/kube-system/deployments/metrics-server")["spec"]["replicas"], 1)
+        self.eks.delete_addon(clusterName="demo", addonName="metrics-server")
+        until(lambda: "metrics-server" not in self.eks.list_addons(clusterName="demo")["addons"])
+        until(lambda: self.kube.find("/apis/apps/v1/namespaces/kube-system/deployments/metrics-server") is None)
+
+    def test_claims_become_volumes_once_the_driver_has_a_role(self):
+        role = self.stage.role("ebs", "pods.eks.amazonaws.com", "service-role/AmazonEBSCSIDriverPolicy")
+        self.eks.create_addon(clusterName="demo", addonName="aws-ebs-csi-driver", podIdentityAssociations=[{"serviceAccount": "ebs-csi-controller-sa", "roleArn": role}])
+        owned = self.eks.list_pod_identity_associations(clusterName="demo", namespace="kube-system")["associations"][0]
+        self.assertIn("addon/demo/aws-ebs-csi-driver", owned["ownerArn"])
+        claim, deployment = "/api/v1/namespaces/default/persistentvolumeclaims/data", "/apis/apps/v1/namespaces/default/deployments/db"
+        self.kube.apply(claim, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": {
+            "storageClassName": "gp2", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}}})
+        self.kube.apply(deployment, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "db"}, "spec": {
+            "selector": {"matchLabels": {"app": "db"}}, "template": {"metadata": {"labels": {"app": "db"}}, "spec": {
+                "containers": [{"name": "db", "image": "db"}], "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}}}})
+        until(lambda: self.kube.find(deployment)["status"].get("availableReplicas") == 1)
+
+        def volumes():
+            asked = [{"Name": "tag:kubernetes.io/cluster/demo", "Values": ["owned"]}, {"Name": "tag:ebs.csi.aws.com/cluster", "Values": ["true"]}]
+            return self.stage.client("ec2").describe_volumes(Filters=asked)["Volumes"]
+        self.assertEqual([volume["Size"] for volume in volumes()], [10])
+        self.kube.delete(deployment)
+        self.kube.delete(claim)
+        until(lambda: not volumes())
+
+    def test_pod_identities_and_tags_of_everything(self):
+        role = self.stage.role("pods", "pods.eks.amazonaws.com")
+        wrong = {"clusterName": "demo", "namespace": "a", "serviceAccount": "b", "roleArn": self.role}
+        self.refused("InvalidParameterException", "Trust policy", self.eks.create_pod_identity_association, **wrong)
+        made = self.eks.create_pod_identity_association(**{**wrong, "roleArn": role}, tags={"a": "b"})["association"]
+        self.refused("ResourceInUseException", "Association already exists", self.eks.create_pod_identity_association, **{**wrong, "roleArn": role})
+        of = {"clusterName": "demo", "associationId": made["associationId"]}
+        self.assertEqual(self.eks.describe_pod_identity_association(**of)["association"]["roleArn"], role)
+        self.eks.update_pod_identity_association(**of, roleArn=role, disableSessionTags=True)
+        for arn in (made["associationArn"], self.nodegroup("ng")["nodegroupArn"], self.eks.describe_cluster(name="demo")["cluster"]["arn"]):
+            self.eks.tag_resource(resourceArn=arn, tags={"berth.dev/x": "1"})
+            self.assertEqual(self.eks.list_tags_for_resource(resourceArn=arn)["tags"]["berth.dev/x"], "1")
+            self.eks.untag_resource(resourceArn=arn, tagKeys=["berth.dev/x"])
+            self.assertNotIn("berth.dev/x", self.eks.list_tags_for_resource(resourceArn=arn)["tags"])
+        self.eks.delete_pod_identity_association(**of)
+        self.refused("ResourceNotFoundException", "No Association found", self.eks.describe_pod_identity_association, **of)
+
+    def test_access_policies_come_and_go(self):
+        stranger = {"clusterName": "demo", "principalArn": ROLE + "stranger"}
+        self.eks.create_access_entry(**stranger, kubernetesGroups=["a"])
+        self.eks.update_access_entry(**stranger, kubernetesGroups=["b"], username="bob")
+        entry = self.eks.describe_access_entry(**stranger)["accessEntry"]
+        self.assertEqual((entry["kubernetesGroups"], entry["username"], entry["type"]), (["b"], "bob", "STANDARD"))
+        self.assertIn(EDIT_POLICY, [policy["arn"] for policy in self.eks.list_access_policies()["accessPolicies"]])
+        self.refused("InvalidParameterException", "policyArn is invalid", self.eks.associate_access_policy, **stranger, policyArn=EDIT_POLICY + "x",
+                     accessScope={"type": "cluster"})
+        self.eks.associate_access_policy(**stranger, policyArn=EDIT_POLICY, accessScope={"type": "cluster"})
+        self.assertEqual(self.eks.list_access_entries(clusterName="demo", associatedPolicyArn=EDIT_POLICY)["accessEntries"], [ROLE + "stranger"])
+        self.eks.disassociate_access_policy(**stranger, policyArn=EDIT_POLICY)
+        self.assertEqual(self.eks.list_associated_access_policies(**stranger)["associatedAccessPolicies"], [])
+        self.eks.delete_access_entry(**stranger)
+        self.refused("ResourceNotFoundException", "could not be found", self.eks.describe_access_entry, **stranger)
+        # The nodes' own entry is made by EKS.
+        self.assertEqual(self.eks.describe_access_entry(clusterName="demo", principalArn=self.node_role)["accessEntry"]["type"], "EC2_LINUX")
+
+    def test_versions_and_insights_are_told(self):
+        offered = self.eks.describe_cluster_versions()["clusterVersions"]
+        self.assertEqual([each["clusterVersion"] for each in offered if each["defaultVersion"]], ["1.35"])
+        self.stage.world.scenario.values["eksInsights"] = [{"name": "Deprecated APIs", "status": "ERROR", "reason": "they are used", "version": "1.36"}]
+        insight = self.eks.list_insights(clusterName="demo", filter={"statuses": ["ERROR"]})["insights"][0]
+        self.assertEqual(self.eks.describe_insight(clusterName="demo", id=insight["id"])["insight"]["insightStatus"]["reason"], "they are used")
+        self.stage.world.scenario.values["eksInsights"] = []
+        self.assertEqual([each["insightStatus"]["status"] for each in self.eks.list_insights(clusterName="demo")["insights"]], ["PASSING"])
+
     def test_log_events_make_the_log_group_again(self):
         logs, name = self.stage.world.state(Logs), "/aws/eks/demo/cluster"
         until(lambda: name in logs.groups)
         self.stage.client("logs").delete_log_group(logGroupName=name)
         until(lambda: name in logs.groups)
         self.assertNotIn("retentionInDays", logs.groups[name])
+
+
+class Upgrades(unittest.TestCase):
+    """A cluster without nodes."""
+
+    def test_the_version_moves_by_one_minor_while_the_insights_let_it(self):
+        stage = Stage(speed=240)
+        self.addCleanup(stage.close)
+        _, subnets = stage.network()
+        eks = stage.client("eks")
+        asked = {"name": "old", "roleArn": stage.roles()[0], "version": "1.33", "resourcesVpcConfig": {"subnetIds": subnets}, "deletionProtection": True}
+        eks.create_cluster(**asked)
+        with self.assertRaisesRegex(ClientError, "currently being created"):
+            eks.delete_cluster(name="old")
+        until(lambda: eks.describe_cluster(name="old")["cluster"]["status"] == "ACTIVE")
+        with self.assertRaisesRegex(ClientError, "from 1.33 to 1.35"):
+            eks.update_cluster_version(name="old", version="1.35")
+        stage.world.scenario.merge({"eksInsights": [{"name": "Deprecated APIs", "status": "ERROR"}]})
+        with self.assertRaisesRegex(ClientError, "Deprecated APIs"):
+            eks.update_cluster_version(name="old", version="1.34")
+        eks.update_cluster_version(name="old", version="1.34", force=True)
+        self.assertEqual(eks.describe_cluster(name="old")["cluster"]["status"], "UPDATING")
+        until(lambda: eks.describe_cluster(name="old")["cluster"]["status"] == "ACTIVE")
+        self.assertEqual(eks.describe_cluster(name="old")["cluster"]["version"], "1.34")
+        # Its mode has no API: access entries are refused.
+        with self.assertRaisesRegex(ClientError, "authentication mode must be set"):
+            eks.list_access_entries(clusterName="old")
+        with self.assertRaisesRegex(ClientError, "deletion protection"):
+            eks.delete_cluster(name="old")
+        eks.update_cluster_config(name="old", deletionProtection=False)
+        until(lambda: not eks.describe_cluster(name="old")["cluster"]["deletionProtection"])
+        until(lambda: eks.describe_cluster(name="old")["cluster"]["status"] == "ACTIVE")
+        eks.delete_cluster(name="old")
+        until(lambda: not eks.list_clusters()["clusters"])
+        self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
 
 
 class Leftovers(unittest.TestCase):
@@ -275,6 +406,31 @@ class Leftovers(unittest.TestCase):
         self.assertEqual([(each["Status"], each["Description"][:10]) for each in left], [("available", "aws-K8S-i-")])
         groups = stage.client("ec2").describe_security_groups(Filters=[{"Name": "tag:kubernetes.io/cluster/leaky", "Values": ["owned"]}])["SecurityGroups"]
         self.assertTrue(groups[0]["GroupName"].startswith("eks-cluster-sg-leaky-"))
+        self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
+
+    def test_pods_that_find_no_node_get_one_in_auto_mode(self):
+        stage = Stage(speed=120)
+        self.addCleanup(stage.close)
+        _, subnets = stage.network()
+        role = stage.role("auto", "eks.amazonaws.com", *(f"AmazonEKS{name}Policy" for name in ("Cluster", "Compute", "BlockStorage", "LoadBalancing", "Networking")))
+        node_role = stage.role("auto-node", "ec2.amazonaws.com", "AmazonEKSWorkerNodeMinimalPolicy")
+        eks = stage.client("eks")
+        eks.create_cluster(name="auto", roleArn=role, resourcesVpcConfig={"subnetIds": subnets, "endpointPrivateAccess": True}, bootstrapSelfManagedAddons=False,
+                           accessConfig={"authenticationMode": "API"}, storageConfig={"blockStorage": {"enabled": True}},
+                           computeConfig={"enabled": True, "nodePools": ["general-purpose"], "nodeRoleArn": node_role},
+                           kubernetesNetworkConfig={"elasticLoadBalancing": {"enabled": True}})
+        until(lambda: eks.describe_cluster(name="auto")["cluster"]["status"] == "ACTIVE")
+        kube = Kube(stage.world.state(Eks).clusters["auto"].control_plane)
+        self.addCleanup(kube.close)
+        path = "/apis/apps/v1/namespaces/default/deployments/app"
+        kube.apply(path, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"}, "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "app"}}, "template": {"metadata": {"labels": {"app": "app"}}, "spec": {
+                "containers": [{"name": "app", "image": "app", "resources": {"requests": {"cpu": "1500m"}}}]}}}})
+        until(lambda: kube.find(path)["status"].get("availableReplicas") == 2)
+        self.assertEqual(len(kube.list("/api/v1/nodes?labelSelector=eks.amazonaws.com/compute-type%3Dauto")), 2)
+        eks.delete_cluster(name="auto")
+        until(lambda: not eks.list_clusters()["clusters"])
+        self.assertEqual([each for each in stage.client("ec2").describe_network_interfaces()["NetworkInterfaces"]], [])
         self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
 
 

@@ -313,6 +313,7 @@ class Ec2:
         if instance is None or instance["State"]["Name"] == "terminated":
             return
         instance["State"] = {"Code": 48, "Name": "terminated"}
+        instance["gone"] = self.world.now()
         self.interfaces.pop(instance["interface"], None)
         self.volumes.pop(instance["volume"], None)
         for interface in self.interfaces.values():

@@ -11,8 +11,9 @@ from .state import Eks
 
 POLICY = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
 AUTO_POLICIES = tuple(f"arn:aws:iam::aws:policy/AmazonEKS{name}Policy" for name in ("Compute", "BlockStorage", "LoadBalancing", "Networking"))
-LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 CLUSTER_LIMIT = 100
+# The public endpoint is never reached from these.
+PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10")))
 
 
 @operations("CreateCluster")
@@ -78,7 +79,7 @@ def check_cidrs(cidrs):
             network_ = ipaddress.ip_network(cidr)
         except ValueError as error:
             raise invalid(f"The following CIDRs are invalid in publicAccessCidrs: [{cidr}]") from error
-        if network_.is_private and cidr != "0.0.0.0/0":
+        if any(network_.version == 4 and network_.subnet_of(block) for block in PRIVATE):
             raise invalid(f"The following CIDRs are not allowed in publicAccessCidrs: [{cidr}]")
 
 
