@@ -5,6 +5,7 @@
 mod access;
 mod addons;
 mod cluster;
+mod cost;
 mod names;
 pub mod network;
 mod node_groups;
@@ -13,6 +14,7 @@ mod provide;
 pub mod stack;
 pub mod template;
 
+pub use cost::estimate;
 pub use names::{Names, PodRole, Site};
 pub(in crate::providers) use provide::provide;
 pub use provide::storage_class;
