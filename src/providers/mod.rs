@@ -28,6 +28,7 @@ use crate::k8s::{Hub, Object};
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
 pub use kind::preflight::Proxies;
+pub use kubeconfig::{Plugin, keep_kubeconfig};
 pub use kwok::{Dirs, Mark, environments};
 pub use platform::platform;
 pub use tools::{ToolSearch, Tools};

@@ -6,6 +6,7 @@ mod access;
 mod addons;
 mod cluster;
 mod cost;
+mod lookup;
 mod names;
 pub mod network;
 mod node_groups;
@@ -15,6 +16,7 @@ pub mod stack;
 pub mod template;
 
 pub use cost::estimate;
+pub use lookup::ask_access;
 pub use names::{Names, PodRole, Site};
 pub(in crate::providers) use provide::provide;
 pub use provide::storage_class;
