@@ -14,6 +14,7 @@ pub mod outputs;
 mod provide;
 pub mod stack;
 pub mod template;
+mod updates;
 
 pub use cost::estimate;
 pub use lookup::ask_access;

@@ -23,7 +23,7 @@ use crate::providers::eks::cluster::{AUTHORITY, ENDPOINT};
 use crate::providers::eks::{client, outputs};
 
 /// How long an API server may not have heard of a new entry, or may not be found by its name.
-const PROPAGATION: Duration = Duration::from_secs(120);
+const PROPAGATION: Duration = Duration::from_mins(2);
 /// How long nobody may answer at the address of a cluster that stands.
 const SILENCE: Duration = Duration::from_secs(20);
 
