@@ -8,6 +8,7 @@ from . import manifests
 from .access import matches
 from .balancers import Balancers
 from .capacity import Capacity
+from .metrics import Metrics
 from .nodes import Nodes
 from .volumes import Volumes
 
@@ -22,6 +23,7 @@ class Simulation:
         self.kube = None
         self.nodes, self.balancers, self.volumes = Nodes(self), Balancers(self), Volumes(self)
         self.capacity = Capacity(self)
+        self.metrics = Metrics(self)
         self._applied, self._bound = {}, set()
         self._thread = threading.Thread(target=self._run, name=f"simulation of {cluster.name}", daemon=True)
 
@@ -52,6 +54,7 @@ class Simulation:
             except Exception as error:  # noqa: BLE001: a bug of the stand-in must be seen, and must not end the thread
                 self.world.record.bug(f"simulation of {self.cluster.name}", error)
             self.stopping.wait(PAUSE)
+        self.metrics.close()
         self.kube.close()
 
     def _prepare(self):
@@ -66,6 +69,7 @@ class Simulation:
         self.balancers.tick()
         self.volumes.tick()
         self.capacity.tick()
+        self.metrics.tick()
 
     def _access(self):
         with self.world.lock:
