@@ -11,15 +11,16 @@ use super::profiles;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use super::signals::Signals;
-use super::{follow, kubernetes, logins, sources};
+use super::{follow, kubernetes, logins, merge, sources};
 use crate::addons::Sources;
 use crate::base::{Clock, Fault, Layer, Note, ResourceId, RunId, SystemClock};
+use crate::clouds::aws;
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
 use crate::k8s::Remains;
 use crate::os::{FileLock, files};
 use crate::plan::{self, About, Assembly};
-use crate::profile::{Diagnostic, Environment, Misfit, Places};
+use crate::profile::{ClusterSpec, Diagnostic, Environment, Misfit, Places};
 use crate::providers::{self, Local};
 use crate::ui::progress::Json;
 use crate::ui::{Complaint, words};
@@ -125,6 +126,7 @@ impl<'a> Session<'a> {
         let mut assembly = plan::assemble(&environment, &plan_settings, &sources)
             .map_err(|fault| Failure::profile(&fault))?;
         keep_only(&mut assembly, &scope.only)?;
+        assembly.notes.extend(credentials_end(&environment, began, scope.live.timeout.0, settings)?);
         if !scope.only.is_empty() {
             let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();
             let text = format!("{} and what it needs; nothing is pruned", words::list(&parts));
@@ -302,6 +304,14 @@ impl<'a> Session<'a> {
         self.assembly.hub.close(&Flow::new(Cancel::default()).within_limit(GOODBYE)).await;
     }
 
+    /// Keeps how the cluster is reached, where its provider leaves that to berth: a cluster that takes tokens.
+    pub(super) fn keep_kubeconfig(&self, outcome: &Outcome) -> Result<(), Failure> {
+        let Some(access) = outcome.outputs.cluster_access() else { return Ok(()) };
+        let path = self.local.dirs.kubeconfig(&self.environment.owner);
+        let name = merge::context_name(&self.environment.name);
+        Ok(providers::keep_kubeconfig(&path, access, &name, &self.settings.plugin())?)
+    }
+
     /// Removes what berth keeps of the environment's cluster, which is gone.
     pub(super) fn forget_cluster(&self) -> Result<(), Failure> {
         Ok(providers::forget(&self.environment, &self.local)?)
@@ -348,6 +358,21 @@ impl Listener for Running {
             }
             _ => {}
         }
+    }
+}
+
+/// What has to be known of the end of cloud credentials before a run of up to `limit`; refuses ended ones.
+fn credentials_end(
+    environment: &Environment,
+    now: Timestamp,
+    limit: Duration,
+    settings: &Settings,
+) -> Result<Option<Note>, Failure> {
+    match &environment.cluster {
+        ClusterSpec::Eks(eks) if !environment.rehearsal => {
+            Ok(aws::Session::new(settings.aws(eks)).expires_before(limit, now)?)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -5,6 +5,8 @@
 mod access;
 mod addons;
 mod cluster;
+mod cost;
+mod lookup;
 mod names;
 pub mod network;
 mod node_groups;
@@ -12,7 +14,10 @@ pub mod outputs;
 mod provide;
 pub mod stack;
 pub mod template;
+mod updates;
 
+pub use cost::estimate;
+pub use lookup::ask_access;
 pub use names::{Names, PodRole, Site};
 pub(in crate::providers) use provide::provide;
 pub use provide::storage_class;
