@@ -63,6 +63,11 @@ impl Calls {
         Ok(Self { ecr: aws.ecr(flow), aws, flow: flow.clone() })
     }
 
+    /// The host of the registry of the account.
+    pub fn host(&self) -> String {
+        super::host(&self.aws.identity().account, self.aws.region())
+    }
+
     /// Those of the repositories `names` that are there. One of a batch that is not fails all of it: then all
     /// repositories of the account are read.
     pub async fn described(&self, names: &BTreeSet<String>) -> Result<Vec<Described>, Fault> {

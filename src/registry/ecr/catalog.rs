@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use aws_sdk_ecr::types::ImageDetail;
 use serde::Serialize;
 
@@ -33,10 +31,9 @@ pub async fn repositories(
     flow: &Flow,
 ) -> Result<(String, Vec<Repository>), Fault> {
     let calls = Calls::open(session, flow).await?;
-    let host = super::host(&session.open(flow).await?.identity().account, session.region());
     let wanted = wanted(environment, spec, session.region());
     let names = look::ours(&calls, &wanted, &environment.owner).await?;
-    let names: Vec<String> = BTreeSet::into_iter(names).collect();
+    let names: Vec<String> = names.into_iter().collect();
     let mut tally = Tally::new(names.len(), "repositories");
     let calls = &calls;
     let found = flow.each(names, AT_ONCE, &mut tally, |name| async move {
@@ -44,7 +41,7 @@ pub async fn repositories(
         images.sort_by_key(|image| std::cmp::Reverse(image.image_pushed_at().map(|at| at.secs())));
         Ok(summed(name, &images))
     });
-    Ok((host, found.await?))
+    Ok((calls.host(), found.await?))
 }
 
 fn summed(name: String, images: &[ImageDetail]) -> Repository {

@@ -20,4 +20,4 @@ mod wanted;
 pub use catalog::{Repository, repositories};
 pub use host::{Host, host};
 pub use login::{USER, password};
-pub use resource::{EcrResource, Purpose};
+pub use resource::{EcrResource, HOST, Purpose};

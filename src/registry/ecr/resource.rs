@@ -13,13 +13,16 @@ use super::step::{EcrStep, Task};
 use super::wanted::{All, Wanted, marks, wanted};
 use crate::base::{Change, ChangeKind, Fault, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
-use crate::engine::{Cx, Need, Resource, Seen, State};
+use crate::engine::{Cx, Need, Output, Resource, Seen, State};
 use crate::flow::Tally;
 use crate::profile::Environment;
 use crate::profile::schema::EcrRegistry;
 
 /// A look is a call over the internet.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// The key of the host of the registry, once the repositories were looked at.
+pub const HOST: &str = "registry.ecr.host";
 
 /// What the repositories are looked at for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +94,8 @@ impl EcrResource {
         match self.purpose {
             Purpose::Bring { adopt } => {
                 let Inner { wanted, owner, .. } = &*self.inner;
-                Ok(self.judge(&look::look(&calls, wanted, owner, &cx.flow).await?, adopt))
+                let seen = self.judge(&look::look(&calls, wanted, owner, &cx.flow).await?, adopt);
+                Ok(seen.output(HOST, Output::Text(calls.host())))
             }
             Purpose::Keep | Purpose::TakeAway => self.going(&calls).await,
         }
