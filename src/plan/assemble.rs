@@ -133,6 +133,7 @@ pub fn assemble(
     let removal = provided.cluster_removal;
     let mut needs = registries::before(&mut graph, environment, settings);
     needs.extend(provided.cluster_behind);
+    registries::beside(&mut graph, environment, settings, session.as_ref());
     provided.ground.into_iter().for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     graph.add_behind(provided.cluster, removal, needs);
     provided
