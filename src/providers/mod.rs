@@ -25,6 +25,7 @@ use crate::containers::EngineSearch;
 use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
 use crate::k8s::{Hub, Object};
+use crate::os::files;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
 pub use kind::preflight::Proxies;
@@ -204,7 +205,7 @@ pub fn estimate(environment: &Environment) -> Option<Note> {
 /// The default class of volumes that berth brings to the cluster of `environment`.
 pub fn storage_class(environment: &Environment) -> Option<Object> {
     match &environment.cluster {
-        ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::storage_class(spec)),
+        ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::storage_class(spec, &environment.owner)),
         _ => None,
     }
 }
@@ -251,6 +252,9 @@ pub fn place(environment: &Environment) -> String {
 pub fn forget(environment: &Environment, local: &Local) -> Result<(), Fault> {
     match &environment.cluster {
         ClusterSpec::Kind(_) if !environment.rehearsal => kind::forget(&local.dirs, &environment.owner),
+        ClusterSpec::Eks(_) if !environment.rehearsal => {
+            Ok(files::remove_if_there(&local.dirs.kubeconfig(&environment.owner))?)
+        }
         _ => Ok(()),
     }
 }

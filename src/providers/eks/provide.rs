@@ -9,7 +9,7 @@ use super::cluster::ClusterResource;
 use super::network::NetworkResource;
 use super::node_groups::{self, NodeGroupsWatch};
 use super::sweep::{Sweeps, SweptNetwork};
-use crate::base::{Fault, ResourceId};
+use crate::base::{Fault, Owner, ResourceId, label};
 use crate::clouds::aws::Session;
 use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
@@ -110,7 +110,7 @@ pub(in crate::providers) fn provide(
 ///
 /// # Panics
 /// Never: storage classes are among the kinds that are built in.
-pub fn storage_class(spec: &EksCluster) -> Object {
+pub fn storage_class(spec: &EksCluster, owner: &Owner) -> Object {
     let provisioner = if spec.auto_mode { "ebs.csi.eks.amazonaws.com" } else { "ebs.csi.aws.com" };
     let body = json!({
         "apiVersion": "storage.k8s.io/v1",
@@ -120,7 +120,13 @@ pub fn storage_class(spec: &EksCluster) -> Object {
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
         "provisioner": provisioner,
-        "parameters": {"type": "gp3", "encrypted": "true"},
+        // By these a volume is known as ours once nothing else is there that could tell.
+        "parameters": {
+            "type": "gp3",
+            "encrypted": "true",
+            "tagSpecification_1": format!("{}={}", label::OWNER, owner.id),
+            "tagSpecification_2": format!("{}={}", label::ENVIRONMENT, owner.environment),
+        },
         "volumeBindingMode": "WaitForFirstConsumer",
         "allowVolumeExpansion": true,
         "reclaimPolicy": "Delete",
