@@ -27,6 +27,7 @@ mod command_line;
 mod documents;
 mod eks_network;
 mod eks_templates;
+mod eks_token;
 mod floors;
 mod image_load;
 mod labs_as_they_are;
