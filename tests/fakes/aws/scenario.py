@@ -22,9 +22,10 @@ DEFAULTS = {
     # Quota code to value; what is not named has AWS's default.
     "quotas": {},
     # EKS: words with which a cluster, an update, a node group's update or deletion fails; add-on name to words; interfaces that a CNI loses;
+    # the address shown while the public endpoint is off ("https://192.0.2.1"), which is else the one on loopback;
     # upgrade insights [{"name", "status": PASSING|WARNING|ERROR, "reason", "version"}]; the newest AMI release ("20261120"); subnet id to addresses taken.
     "eksClusterFails": None, "eksUpdateFails": None, "eksNodegroupUpdateFails": None, "eksNodegroupDeleteFails": None, "eksAddonFails": {},
-    "eksLeakedInterfaces": 0, "eksInsights": [], "eksNewestRelease": None, "takenAddresses": {},
+    "eksLeakedInterfaces": 0, "eksPrivateEndpoint": None, "eksInsights": [], "eksNewestRelease": None, "takenAddresses": {},
     # [{"logicalId": "Nat*", "stack": "*", "on": "create|update|delete", "reason": "…", "times": 1}]
     "stuckResources": [],
     # Regions of which the account has not opted in, and published durations to replace.

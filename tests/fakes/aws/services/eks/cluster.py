@@ -75,7 +75,8 @@ class Cluster:
         if self.group:
             shown["resourcesVpcConfig"]["clusterSecurityGroupId"] = self.group
         if self.status not in ("CREATING", "FAILED") and self.control_plane:
-            shown["endpoint"] = self.control_plane.endpoint
+            hidden = None if self.network_config["endpointPublicAccess"] else self.world.scenario.get("eksPrivateEndpoint")
+            shown["endpoint"] = hidden or self.control_plane.endpoint
             shown["certificateAuthority"] = {"data": self.authority}
             issuer = f"https://oidc.eks.{self.world.region}.amazonaws.com/id/{self.number}{'0' * 22}"
             shown["identity"] = {"oidc": {"issuer": issuer}}
@@ -144,7 +145,7 @@ class Cluster:
             return
         self.authority = self.control_plane.certificate_authority()
         self.set_status("ACTIVE")
-        network.late_log_events(self)
+        network.log_events(self)
 
     def begin_update(self, kind, params, duration, finish, status="UPDATING"):
         """One update in flight; `finish` takes effect when it ends."""
@@ -177,7 +178,6 @@ class Cluster:
                 update.status = "Cancelled"
         # The API server is gone long before the cluster is.
         threading.Thread(target=self.end, name=f"end of {self.name}", daemon=True).start()
-        network.late_log_events(self)
         self.world.timers.after(self.world.duration("eks.cluster.delete") * 0.8, self._release)
         self.world.after("eks.cluster.delete", self._deleted)
 
@@ -199,9 +199,12 @@ class Cluster:
     def end(self):
         """Its programs and threads end; waits for them, outside the lock."""
         if self.simulation:
-            self.simulation.stop()
+            self.simulation.stopping.set()
         if self.control_plane:
+            # Before the simulation: it may be waiting for it to answer.
             self.control_plane.stop()
+        if self.simulation:
+            self.simulation.join()
 
     def inventory(self):
         yield {"kind": "eks:cluster", "id": self.name, "arn": self.arn, "state": self.status, "tags": dict(self.tags)}

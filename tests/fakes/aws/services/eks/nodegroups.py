@@ -3,7 +3,7 @@ import copy
 import json
 
 from ..iam import Iam
-from . import access, network, operations, versions
+from . import access, machines, network, operations, versions
 from .base import in_use, invalid, not_found, page, refused
 from .nodegroup import Nodegroup
 from .state import Eks
@@ -48,7 +48,7 @@ def _create(call, eks):
     zones = network.check_subnets(call, asked["subnets"], name, for_nodes=True)
     if zones.vpc != cluster.vpc:
         raise invalid(f"Subnets are not tagged or do not belong to the VPC of cluster {cluster.name}: {', '.join(asked['subnets'])}", **fields)
-    template = network.template(call, asked.get("launchTemplate"))
+    template = machines.template(call, asked.get("launchTemplate"))
     if template and template["data"].get("BlockDeviceMappings") and asked.get("diskSize"):
         raise invalid("Disk size must be specified within the launch template.", **fields)
     if template and template["data"].get("IamInstanceProfile"):
@@ -59,7 +59,7 @@ def _create(call, eks):
     if types and template and template["data"].get("InstanceType"):
         raise invalid("You cannot specify instanceTypes in both the launch template and the API request.", **fields)
     known = types or [template["data"]["InstanceType"]]
-    ami_type = asked.get("amiType") or ("AL2023_ARM_64_STANDARD" if network.architecture(world, known[0]) == "arm64" else "AL2023_x86_64_STANDARD")
+    ami_type = asked.get("amiType") or ("AL2023_ARM_64_STANDARD" if machines.architecture(world, known[0]) == "arm64" else "AL2023_x86_64_STANDARD")
     _check_types(world, known, ami_type, fields)
     details = {"ami_type": ami_type, "types": types, "disk": None if template else asked.get("diskSize") or 20, "template": template and template["shown"],
                "scaling": _scaling(asked.get("scalingConfig"), fields), "stamp": newest(world)}
@@ -110,17 +110,17 @@ def _check_taints(taints, fields):
 
 
 def _check_types(world, types, ami_type, fields):
-    unknown = [kind for kind in types if not network.type_exists(world, kind)]
+    unknown = [kind for kind in types if not machines.type_exists(world, kind)]
     if unknown:
         raise invalid(f"The following supplied instance types do not exist: [{', '.join(unknown)}]", **fields)
     wanted = "arm64" if "ARM_64" in ami_type else "x86_64"
     if ami_type == "CUSTOM":
         return
-    wrong = [kind for kind in types if network.architecture(world, kind) != wanted]
+    wrong = [kind for kind in types if machines.architecture(world, kind) != wanted]
     if wrong:
         raise invalid(f"[{', '.join(wrong)}] is not a valid instance type for requested amiType {ami_type}", **fields)
     if "NVIDIA" in ami_type:
-        wrong = [kind for kind in types if not network.gpus(world, kind)]
+        wrong = [kind for kind in types if not machines.gpus(world, kind)]
         if wrong:
             raise invalid(f"[{', '.join(wrong)}] is not a valid instance type for requested amiType {ami_type}", **fields)
 
@@ -232,7 +232,7 @@ def _update_version(call):
     cluster = nodegroup.cluster
     fields = {"clusterName": cluster.name, "nodegroupName": nodegroup.name}
     _check_free(nodegroup)
-    template = network.template(call, asked.get("launchTemplate"))
+    template = machines.template(call, asked.get("launchTemplate"))
     if template and not nodegroup.template:
         raise invalid("Nodegroup was not created with a launch template", **fields)
     if template and template["shown"]["id"] != nodegroup.template["id"]:

@@ -1,6 +1,6 @@
 """Instances of node groups as Node objects, which kwok keeps alive once the network plugin is there."""
 from ...kube import KubeError
-from . import network, versions
+from . import machines, versions
 
 NODES = "/api/v1/nodes"
 KWOK = "kwok.x-k8s.io/node"
@@ -12,12 +12,15 @@ class Nodes:
         self.simulation, self.cluster, self.world = simulation, simulation.cluster, simulation.world
         # Node name to the labels and taints that were last written.
         self._written = {}
+        # Whether any node takes pods that tolerate nothing.
+        self.usable = False
 
     def tick(self, daemon_sets):
         kube = self.simulation.kube
         has_network = any(ds["metadata"]["name"] == "aws-node" for ds in daemon_sets) or self.cluster.is_auto
         plugins = [ds for ds in daemon_sets if any("device-plugin" in c.get("image", "") for c in ds["spec"]["template"]["spec"]["containers"])]
         there = {node["metadata"]["name"]: node for node in kube.list(NODES)}
+        self.usable = any(_takes_pods(node) for node in there.values())
         with self.world.lock:
             groups = [*self.cluster.nodegroups.values(), *([self.cluster.auto] if self.cluster.auto else [])]
             wanted = {self.name(instance): (nodegroup, instance, instance.state) for nodegroup in groups for instance in nodegroup.instances}
@@ -31,7 +34,7 @@ class Nodes:
             elif state == "joining":
                 self._keep(name, node, labels, taints, has_network)
                 self._gpus(nodegroup, instance, name, node, plugins)
-                is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+                is_ready = _is_ready(node)
                 with self.world.lock:
                     instance.is_ready = is_ready
             elif state == "leaving":
@@ -56,7 +59,7 @@ class Nodes:
         return {**labels, **nodegroup.own_labels(instance), **nodegroup.labels}
 
     def _node(self, nodegroup, instance, labels, taints):
-        vcpus, mib, pods = network.size(instance.type)
+        vcpus, mib, pods = machines.size(instance.type)
         capacity = {"cpu": str(vcpus), "memory": f"{mib}Mi", "pods": str(pods), "ephemeral-storage": "80Gi"}
         # What the kubelet and the system keep: https://github.com/awslabs/amazon-eks-ami
         kept = 255 + 11 * pods + 100
@@ -97,7 +100,7 @@ class Nodes:
 
     def _gpus(self, nodegroup, instance, name, node, plugins):
         """A device plugin's pod on the node, or the one that Bottlerocket brings, makes the GPUs allocatable."""
-        count = network.gpus(self.world, instance.type)
+        count = machines.gpus(self.world, instance.type)
         if not count or "NVIDIA" not in nodegroup.ami_type:
             return
         has = GPU in node["status"].get("allocatable", {})
@@ -151,3 +154,9 @@ class Nodes:
                 continue
 
 
+def _is_ready(node):
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+
+
+def _takes_pods(node):
+    return _is_ready(node) and not any(taint["effect"] != "PreferNoSchedule" for taint in node["spec"].get("taints", []))

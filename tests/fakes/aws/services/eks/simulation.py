@@ -8,6 +8,7 @@ from . import manifests
 from .access import matches
 from .balancers import Balancers
 from .capacity import Capacity
+from .metrics import Metrics
 from .nodes import Nodes
 from .volumes import Volumes
 
@@ -22,15 +23,15 @@ class Simulation:
         self.kube = None
         self.nodes, self.balancers, self.volumes = Nodes(self), Balancers(self), Volumes(self)
         self.capacity = Capacity(self)
+        self.metrics = Metrics(self)
         self._applied, self._bound = {}, set()
         self._thread = threading.Thread(target=self._run, name=f"simulation of {cluster.name}", daemon=True)
 
     def start(self):
         self._thread.start()
 
-    def stop(self):
-        """Waits for the end of what it does; never called by itself, nor under the lock."""
-        self.stopping.set()
+    def join(self):
+        """Waits for the end of what it does, once `stopping` is set; never called under the lock."""
         if self._thread.is_alive():
             self._thread.join(10)
 
@@ -53,6 +54,7 @@ class Simulation:
             except Exception as error:  # noqa: BLE001: a bug of the stand-in must be seen, and must not end the thread
                 self.world.record.bug(f"simulation of {self.cluster.name}", error)
             self.stopping.wait(PAUSE)
+        self.metrics.close()
         self.kube.close()
 
     def _prepare(self):
@@ -67,6 +69,7 @@ class Simulation:
         self.balancers.tick()
         self.volumes.tick()
         self.capacity.tick()
+        self.metrics.tick()
 
     def _access(self):
         with self.world.lock:
@@ -102,7 +105,7 @@ class Simulation:
                 is_ready = all(self._is_ready(path) for path, body in objects if body["kind"] in ("Deployment", "DaemonSet"))
                 with self.world.lock:
                     addon.is_ready = is_ready
-                    if addon.status == "ACTIVE" and not is_ready and body_is_deployment(objects):
+                    if addon.status == "ACTIVE" and not is_ready and addon.waits_since is None and _has_deployment(objects):
                         addon.settle()
         for name in [name for name in self._applied if name not in wanted]:
             self._remove(name, False)
@@ -124,7 +127,7 @@ class Simulation:
         return status.get("availableReplicas", 0) >= found["spec"].get("replicas", 1)
 
 
-def body_is_deployment(objects):
+def _has_deployment(objects):
     return any(body["kind"] == "Deployment" for _, body in objects)
 
 
