@@ -52,7 +52,7 @@ pub fn estimate(environment: &Environment, spec: &EksCluster) -> Note {
             }
             _ if nodes == 0 => {}
             _ => {
-                unknown.push(format!("{nodes} {}{}", group.machine, if group.spot { " (spot)" } else { "" }))
+                unknown.push(format!("{nodes} {}{}", group.machine, if group.spot { " (spot)" } else { "" }));
             }
         }
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_eks::Client;
-use aws_sdk_eks::types::{Addon, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
+use aws_sdk_eks::types::{Addon, AddonHealth, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
 use serde_json::Value;
 
 use super::difference::Live;
@@ -37,7 +37,7 @@ pub(super) enum Status {
 impl Described {
     fn of(addon: &Addon) -> Self {
         let configuration = addon.configuration_values().filter(|text| !text.trim().is_empty());
-        let issues = addon.health().map(|health| health.issues()).unwrap_or_default();
+        let issues = addon.health().map(AddonHealth::issues).unwrap_or_default();
         Self {
             live: Live {
                 version: addon.addon_version().unwrap_or_default().to_string(),

@@ -96,7 +96,7 @@ pub(super) async fn create(eks: &Client, making: &Making<'_>) -> Result<(), Faul
     }
 }
 
-/// Source: terraform-provider-aws, internal/service/eks/node_group.go and cluster.go.
+/// Source: terraform-provider-aws, `internal/service/eks/node_group.go` and `cluster.go`.
 fn is_propagating(reason: &str) -> bool {
     reason.contains("does not exist")
         || reason.contains("could not be assumed")
