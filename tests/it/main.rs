@@ -29,6 +29,7 @@ mod eks_cluster;
 mod eks_down;
 mod eks_network;
 mod eks_templates;
+mod eks_token;
 mod floors;
 mod image_load;
 mod labs_as_they_are;
