@@ -36,6 +36,8 @@ class Autoscaling:
         if message:
             activity["StatusMessage"] = message
         self.activities[name].insert(0, activity)
+        # AWS keeps six weeks of them; here a group that tries for ever must not fill the memory.
+        del self.activities[name][200:]
         return activity
 
     def delete_group(self, name):

@@ -31,6 +31,14 @@ class Upgrades(unittest.TestCase):
         self.assertEqual(eks.describe_cluster(name="old")["cluster"]["status"], "UPDATING")
         until(lambda: eks.describe_cluster(name="old")["cluster"]["status"] == "ACTIVE")
         self.assertEqual(eks.describe_cluster(name="old")["cluster"]["version"], "1.34")
+        # Without a node nothing runs that is no DaemonSet.
+        for addon in ("coredns", "kube-proxy"):
+            eks.create_addon(clusterName="old", addonName=addon)
+
+        def shown(addon):
+            return eks.describe_addon(clusterName="old", addonName=addon)["addon"]
+        until(lambda: (shown("coredns")["status"], shown("kube-proxy")["status"]) == ("DEGRADED", "ACTIVE"))
+        self.assertEqual(shown("coredns")["health"]["issues"][0]["code"], "InsufficientNumberOfReplicas")
         # Its mode has no API: access entries are refused.
         with self.assertRaisesRegex(ClientError, "authentication mode must be set"):
             eks.list_access_entries(clusterName="old")

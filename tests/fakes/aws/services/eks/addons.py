@@ -6,6 +6,8 @@ from . import operations, pod_identity, versions
 from .base import Updates, in_use, invalid, new_id, not_found, page, refused
 from .state import Eks
 
+# Real seconds that the programs of this machine may take for what a cluster does at once, whatever the speed.
+PATIENCE = 30
 TOO_FEW = "The add-on is unhealthy because it doesn't have the desired number of replicas."
 
 
@@ -19,7 +21,7 @@ class Addon:
         self.status, self.created = "CREATING", self.world.now()
         self.modified, self.issues, self.updates, self.associations = self.created, [], Updates(), []
         # Set by the simulation: whether what the add-on runs is ready.
-        self.is_ready, self.preserve = False, False
+        self.is_ready, self.preserve, self.waits_since = False, False, None
 
     def describe(self):
         shown = {"addonName": self.name, "clusterName": self.cluster.name, "status": self.status, "addonVersion": self.version,
@@ -46,7 +48,7 @@ class Addon:
         return self.cluster.addons.get(self.name) is self
 
     def settle(self):
-        """After its time: ACTIVE once its workload is ready, DEGRADED until then."""
+        """After its time: ACTIVE once its workload is ready; DEGRADED when there is no node for it, or it takes too long."""
         if not self.is_there or self.status not in ("CREATING", "DEGRADED", "ACTIVE", "UPDATING"):
             return
         failure = self.world.scenario.get("eksAddonFails", {}).get(self.name)
@@ -55,8 +57,13 @@ class Addon:
             self.set_status("CREATE_FAILED" if self.status == "CREATING" else "DEGRADED")
             return
         if self.is_ready:
-            self.issues = []
+            self.issues, self.waits_since = [], None
             self.set_status("ACTIVE")
+            return
+        self.waits_since = self.waits_since or self.world.now()
+        has_place = self.cluster.simulation.nodes.usable or self.kind.workload == "DaemonSet"
+        if has_place and (self.world.now() - self.waits_since).total_seconds() < PATIENCE and self.status != "DEGRADED":
+            self.world.timers.after(0.05, self.settle)
             return
         self.issues = [{"code": "InsufficientNumberOfReplicas", "message": TOO_FEW, "resourceIds": []}]
         self.set_status("DEGRADED")

@@ -8,6 +8,8 @@ from . import machines, network, scaling, versions
 from .base import Updates, new_id
 
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+# Real seconds: retries are not quicker, and the programs of this machine may take so long for what AWS does at once, whatever the speed.
+PAUSE, PATIENCE = 0.2, 30
 NOT_JOINED = "Instances failed to join the kubernetes cluster"
 NOT_READY = "Unhealthy nodes in the kubernetes cluster"
 
@@ -139,7 +141,7 @@ class Nodegroup:
             if refusal:
                 scaling.failed(self, refusal)
                 # It tries again later, and is told the same.
-                self.world.timers.after(whole / 2, self._launch)
+                self.world.timers.after(max(PAUSE, whole / 2), self._launch)
                 self.world.timers.after(self.world.duration("eks.nodegroup.fail") / 4, self._tell, refusal)
                 return
             instance = machines.launch(self, subnet, kind)
@@ -160,7 +162,7 @@ class Nodegroup:
             return
         if not network.has_egress(self.world, instance.subnet) or not network.cluster_reachable(self.cluster, instance.subnet):
             # The kubelet's bootstrap tries again and again.
-            self.world.timers.after(self.world.seconds(5), self._boot, instance)
+            self.world.timers.after(max(PAUSE / 10, self.world.seconds(5)), self._boot, instance)
             return
         if self.role in self.cluster.entries or self.cluster.authentication != "API":
             instance.state = "joining"
@@ -171,7 +173,7 @@ class Nodegroup:
         if len(self.living) >= self.scaling["desiredSize"] and all(instance.is_ready for instance in self.living):
             self.issues = []
             self.set_status("ACTIVE")
-        elif self.world.now() < self.fail_at:
+        elif self.world.now() < self.fail_at or self._is_coming():
             self.world.timers.after(0.05, self._created)
         else:
             lost = [instance.id for instance in self.living if not instance.is_ready]
@@ -179,6 +181,13 @@ class Nodegroup:
                 joined = all(instance.state == "joining" for instance in self.living)
                 self.blames("NodeCreationFailure", NOT_READY if joined else NOT_JOINED, lost)
             self.set_status("CREATE_FAILED")
+
+    def _is_coming(self):
+        """Whether nothing that is modelled here keeps the nodes from being ready: then only this machine is slow."""
+        cluster = self.cluster
+        has_network = "vpc-cni" in cluster.addons or cluster.asked.get("bootstrapSelfManagedAddons", True)
+        joins = len(self.living) >= self.scaling["desiredSize"] and all(instance.state == "joining" for instance in self.living)
+        return has_network and joins and (self.world.now() - self.created).total_seconds() < PATIENCE
 
     def scale_to_desired(self):
         scaling.follow(self)
@@ -207,7 +216,8 @@ class Nodegroup:
         update = self.updates.begin(kind, params, self.world.now())
         self.set_status("UPDATING")
         self.modified = self.world.now()
-        deadline = self.world.now() + datetime.timedelta(seconds=self.world.duration("eks.nodegroup.fail"))
+        begun = self.world.now()
+        deadline = begun + datetime.timedelta(seconds=self.world.duration("eks.nodegroup.fail"))
 
         def end():
             if update.status != "InProgress":
@@ -216,7 +226,8 @@ class Nodegroup:
                 if finish:
                     finish()
                 update.status = "Successful"
-            elif self.world.now() < deadline and not self.world.scenario.get("eksNodegroupUpdateFails"):
+            elif not self.world.scenario.get("eksNodegroupUpdateFails") and (self.world.now() < deadline or (
+                    self.world.now() < begun + datetime.timedelta(seconds=PATIENCE) and not any(instance.blocked for instance in self.instances))):
                 self.world.timers.after(0.05, end)
                 return
             else:

@@ -12,12 +12,15 @@ class Nodes:
         self.simulation, self.cluster, self.world = simulation, simulation.cluster, simulation.world
         # Node name to the labels and taints that were last written.
         self._written = {}
+        # Whether any node takes pods that tolerate nothing.
+        self.usable = False
 
     def tick(self, daemon_sets):
         kube = self.simulation.kube
         has_network = any(ds["metadata"]["name"] == "aws-node" for ds in daemon_sets) or self.cluster.is_auto
         plugins = [ds for ds in daemon_sets if any("device-plugin" in c.get("image", "") for c in ds["spec"]["template"]["spec"]["containers"])]
         there = {node["metadata"]["name"]: node for node in kube.list(NODES)}
+        self.usable = any(_takes_pods(node) for node in there.values())
         with self.world.lock:
             groups = [*self.cluster.nodegroups.values(), *([self.cluster.auto] if self.cluster.auto else [])]
             wanted = {self.name(instance): (nodegroup, instance, instance.state) for nodegroup in groups for instance in nodegroup.instances}
@@ -31,7 +34,7 @@ class Nodes:
             elif state == "joining":
                 self._keep(name, node, labels, taints, has_network)
                 self._gpus(nodegroup, instance, name, node, plugins)
-                is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+                is_ready = _is_ready(node)
                 with self.world.lock:
                     instance.is_ready = is_ready
             elif state == "leaving":
@@ -151,3 +154,9 @@ class Nodes:
                 continue
 
 
+def _is_ready(node):
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+
+
+def _takes_pods(node):
+    return _is_ready(node) and not any(taint["effect"] != "PreferNoSchedule" for taint in node["spec"].get("taints", []))

@@ -102,7 +102,7 @@ class Simulation:
                 is_ready = all(self._is_ready(path) for path, body in objects if body["kind"] in ("Deployment", "DaemonSet"))
                 with self.world.lock:
                     addon.is_ready = is_ready
-                    if addon.status == "ACTIVE" and not is_ready and body_is_deployment(objects):
+                    if addon.status == "ACTIVE" and not is_ready and addon.waits_since is None and _has_deployment(objects):
                         addon.settle()
         for name in [name for name in self._applied if name not in wanted]:
             self._remove(name, False)
@@ -124,7 +124,7 @@ class Simulation:
         return status.get("availableReplicas", 0) >= found["spec"].get("replicas", 1)
 
 
-def body_is_deployment(objects):
+def _has_deployment(objects):
     return any(body["kind"] == "Deployment" for _, body in objects)
 
 
