@@ -132,6 +132,7 @@ pub fn assemble(
     let cluster_id = provided.cluster_id().clone();
     let removal = provided.cluster_removal;
     let needs = registries::before(&mut graph, environment, settings);
+    registries::beside(&mut graph, environment, settings, session.as_ref());
     provided.ground.into_iter().for_each(|part| graph.add(part.resource, part.removal));
     graph.add_behind(provided.cluster, removal, needs);
     provided

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Fault, FaultKind, Network, ProviderKind, ResourceId, label};
+use crate::base::{Fault, FaultKind, Network, Note, ProviderKind, ResourceId, label};
 use crate::clouds::aws::{Session, Whose};
 use crate::containers::EngineSearch;
 use crate::engine::{Need, Removal, Resource};
@@ -177,6 +177,14 @@ pub fn aws_session(environment: &Environment) -> Option<Arc<Session>> {
             let (region, account) = (spec.region.clone(), spec.account.clone());
             Some(Session::new(Whose { region, account, ..Whose::default() }))
         }
+        _ => None,
+    }
+}
+
+/// What `environment` costs in a month, roughly, where somebody asks a price for it.
+pub fn estimate(environment: &Environment) -> Option<Note> {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::estimate(environment, spec)),
         _ => None,
     }
 }

@@ -249,7 +249,8 @@ pub(super) struct Down {
     #[arg(long)]
     pub(super) prune_crds: bool,
     /// Remove the images of registries too. The registry of this machine goes with the last lab that uses it;
-    /// without this flag its images stay, in a volume that is named at the end
+    /// without this flag its images stay, in a volume that is named at the end. So do the repositories of Amazon ECR
+    /// and its pull-through caches
     #[arg(long)]
     pub(super) registries: bool,
 }

@@ -5,6 +5,7 @@ use super::super::session::{Asked, Purpose, Session};
 use super::super::settings::Settings;
 use super::{print, print_json, unknown};
 use crate::plan::Plan;
+use crate::providers;
 use crate::ui;
 
 /// `berth plan [ENV]`
@@ -17,7 +18,9 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     };
     let session = Session::open(&asked, settings)?;
     let survey = session.look()?;
-    let plan = Plan::of(&survey, session.about.clone(), session.left_out());
+    let estimate = providers::estimate(&session.environment);
+    let notes = session.left_out().into_iter().chain(estimate).collect();
+    let plan = Plan::of(&survey, session.about.clone(), notes);
     match (settings.json(), arguments.markdown) {
         (true, _) => print_json(settings, &plan)?,
         (false, true) => print(settings, &ui::plan::markdown(&plan))?,

@@ -5,6 +5,7 @@ mod access;
 mod addons;
 mod capacity;
 mod cluster;
+mod ecr;
 mod kind;
 mod mirrors;
 mod names;

@@ -5,6 +5,7 @@
 mod access;
 mod addons;
 mod cluster;
+mod cost;
 mod lookup;
 mod names;
 pub mod network;
@@ -13,7 +14,9 @@ pub mod outputs;
 mod provide;
 pub mod stack;
 pub mod template;
+mod updates;
 
+pub use cost::estimate;
 pub use lookup::ask_access;
 pub use names::{Names, PodRole, Site};
 pub(in crate::providers) use provide::provide;

@@ -80,6 +80,9 @@ pub(in crate::providers) fn provide(
 
 /// The class of volumes that a claim gets that names none: EKS makes none that is the default since Kubernetes 1.30.
 /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/create-storage-class.html> for Auto Mode.
+///
+/// # Panics
+/// Never: storage classes are among the kinds that are built in.
 pub fn storage_class(spec: &EksCluster) -> Object {
     let provisioner = if spec.auto_mode { "ebs.csi.eks.amazonaws.com" } else { "ebs.csi.aws.com" };
     let body = json!({

@@ -49,6 +49,7 @@ def fixed():
         Identity("AKIAADMIN00000000001", "admin-secret-key-of-the-stand-in-000001", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDAADMIN00000000001"),
         _session("platform", "/", "ASIAPLATFORM00000001", "platform-secret-key-of-the-stand-in-0001"),
         _session(SSO_ROLE, SSO_PATH, "ASIASSOADMIN00000001", "sso-secret-key-of-the-stand-in-00000001", "jane@example.com"),
+        _session("developers", "/", "ASIADEVELOPERS000001", "developers-secret-key-of-the-stand-in-01"),
         _session("checkout-dev", "/", "ASIACHECKOUT00000001", "checkout-secret-key-of-the-stand-in-0001"),
         _session("stranger", "/", "ASIASTRANGER00000001", "stranger-secret-key-of-the-stand-in-0001"),
         _session("platform", "/", "ASIAEXPIRED000000001", "expired-secret-key-of-the-stand-in-00001", expires=yesterday),

@@ -6,7 +6,7 @@ use aws_sdk_eks::types::{AccessScope, AccessScopeType};
 use super::difference::{Act, CALLER, Entry};
 use super::wanted::Rights;
 use crate::base::Fault;
-use crate::clouds::aws::fault;
+use crate::clouds::aws::{Refusal, fault};
 
 /// The policy of administrators.
 /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>.
@@ -22,9 +22,7 @@ pub(super) async fn principals(eks: &Client, cluster: &str) -> Result<Option<Vec
         match page {
             Ok(page) => all.extend(page.access_entries().iter().cloned()),
             Err(error)
-                if error.as_service_error().is_some_and(|error| {
-                    error.is_resource_not_found_exception() || error.is_invalid_request_exception()
-                }) =>
+                if Refusal::of(&error).is_absent() || Refusal::of(&error).is("InvalidRequestException") =>
             {
                 return Ok(None);
             }
@@ -46,9 +44,7 @@ pub(super) async fn describe(
     let answer = eks.describe_access_entry().cluster_name(cluster).principal_arn(arn).send().await;
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-        {
+        Err(error) if Refusal::of(&error).is_absent() => {
             return Ok(None);
         }
         Err(error) => return Err(fault(attempted, &error)),
@@ -116,8 +112,7 @@ impl Acting<'_> {
         let request = request.set_kubernetes_groups((!groups.is_empty()).then_some(groups));
         match request.r#type("STANDARD").set_tags(Some(tags)).send().await {
             Ok(_) => {}
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {}
+            Err(error) if Refusal::of(&error).is("ResourceInUseException") => {}
             Err(error) => return Err(fault(format!("give {arn} access to {}", self.cluster), &error)),
         }
         if rights.admin { self.allow(arn).await } else { Ok(()) }
@@ -141,11 +136,7 @@ impl Acting<'_> {
         let request = self.eks.disassociate_access_policy().cluster_name(self.cluster).principal_arn(arn);
         match request.policy_arn(policy).send().await {
             Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-            {
-                Ok(())
-            }
+            Err(error) if Refusal::of(&error).is_absent() => Ok(()),
             Err(error) => Err(fault(format!("take rights of {arn} in {} back", self.cluster), &error)),
         }
     }
@@ -164,11 +155,7 @@ impl Acting<'_> {
         let request = self.eks.delete_access_entry().cluster_name(self.cluster).principal_arn(arn);
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-            {
-                Ok(())
-            }
+            Err(error) if Refusal::of(&error).is_absent() => Ok(()),
             Err(error) => Err(fault(format!("take the access of {arn} to {} away", self.cluster), &error)),
         }
     }

@@ -19,11 +19,11 @@ use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
-use crate::providers::eks::client;
 use crate::providers::eks::cluster::{AUTHORITY, ENDPOINT};
+use crate::providers::eks::{client, outputs};
 
 /// How long an API server may not have heard of a new entry, or may not be found by its name.
-const PROPAGATION: Duration = Duration::from_secs(120);
+const PROPAGATION: Duration = Duration::from_mins(2);
 /// How long nobody may answer at the address of a cluster that stands.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -67,19 +67,21 @@ impl AccessResource {
     async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let Some(endpoint) = cx.outputs.text(ENDPOINT) else {
             // There is no cluster that anybody could log in to.
-            let seen = Seen::new(State::Absent);
-            return Ok(self.with_changes(
-                seen,
-                diff(&self.wanted, &BTreeMap::new(), &self.owner, false),
-                None,
-            ));
+            let aws = self.session.open(&cx.flow).await?;
+            let caller = Caller::of(&aws.identity().arn);
+            let known = self.wanted.keys().find(|arn| caller.is(arn)).cloned();
+            let wanted = with_caller(self.wanted.clone(), &known.unwrap_or_else(|| caller.shown()));
+            let found = diff(&wanted, &BTreeMap::new(), &self.owner, false);
+            return Ok(self.with_changes(Seen::new(State::Absent), found, None));
         };
         let aws = self.session.open(&cx.flow).await?;
         let identity = aws.identity();
         let eks = aws.eks(&cx.flow);
-        let Some(principals) = calls::principals(&eks, &self.name).await? else {
+        let Some(mut principals) = calls::principals(&eks, &self.name).await? else {
             return Ok(Seen::new(State::Progressing("the cluster takes no access entries yet".to_string())));
         };
+        // EKS makes that of the nodes, and it is nobody's here.
+        principals.retain(|arn| cx.outputs.text(outputs::ROLE_NODE) != Some(arn));
         let caller = self.caller(&identity.arn, &principals, cx).await?;
         let partition = identity.partition.name();
         let wanted = with_caller(self.wanted.clone(), &caller);

@@ -73,6 +73,14 @@ impl Caller {
         }
     }
 
+    /// Their ARN, as far as it is known without asking IAM.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Whole(arn) => arn.clone(),
+            Self::Role { partition, account, name } => format!("arn:{partition}:iam::{account}:role/{name}"),
+        }
+    }
+
     /// Whether the role or user with this ARN is them.
     pub fn is(&self, arn: &str) -> bool {
         match self {

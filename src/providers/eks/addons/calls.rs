@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_eks::Client;
-use aws_sdk_eks::types::{Addon, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
+use aws_sdk_eks::types::{Addon, AddonHealth, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
 use serde_json::Value;
 
 use super::difference::Live;
 use super::wanted::Wanted;
 use crate::base::Fault;
-use crate::clouds::aws::fault;
+use crate::clouds::aws::{Refusal, fault};
 
 /// An addon as EKS describes it.
 pub(super) struct Described {
@@ -37,7 +37,7 @@ pub(super) enum Status {
 impl Described {
     fn of(addon: &Addon) -> Self {
         let configuration = addon.configuration_values().filter(|text| !text.trim().is_empty());
-        let issues = addon.health().map(|health| health.issues()).unwrap_or_default();
+        let issues = addon.health().map(AddonHealth::issues).unwrap_or_default();
         Self {
             live: Live {
                 version: addon.addon_version().unwrap_or_default().to_string(),
@@ -78,11 +78,7 @@ impl Described {
 pub(super) async fn describe(eks: &Client, cluster: &str, name: &str) -> Result<Option<Described>, Fault> {
     match eks.describe_addon().cluster_name(cluster).addon_name(name).send().await {
         Ok(answer) => Ok(answer.addon().map(Described::of)),
-        Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-        {
-            Ok(None)
-        }
+        Err(error) if Refusal::of(&error).is_absent() => Ok(None),
         Err(error) => Err(fault(format!("look at the EKS addon {name} of {cluster}"), &error)),
     }
 }
@@ -161,9 +157,7 @@ pub(super) async fn create(eks: &Client, shape: &Shape<'_>) -> Result<(), Fault>
         .set_tags(Some(shape.tags.clone().into_iter().collect()));
     match request.send().await {
         Ok(_) => Ok(()),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
-            Ok(())
-        }
+        Err(error) if Refusal::of(&error).is("ResourceInUseException") => Ok(()),
         Err(error) => Err(fault(format!("make the EKS addon {name}"), &error)),
     }
 }
@@ -194,11 +188,7 @@ pub(super) async fn mark(eks: &Client, arn: &str, tags: &BTreeMap<String, String
 pub(super) async fn delete(eks: &Client, cluster: &str, name: &str) -> Result<(), Fault> {
     match eks.delete_addon().cluster_name(cluster).addon_name(name).send().await {
         Ok(_) => Ok(()),
-        Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-        {
-            Ok(())
-        }
+        Err(error) if Refusal::of(&error).is_absent() => Ok(()),
         Err(error) => Err(fault(format!("delete the EKS addon {name} of {cluster}"), &error)),
     }
 }

@@ -87,7 +87,7 @@ mod tests {
             configuration: Some(json!({"enableNetworkPolicy": "true"})),
             role: Some(PodRole::VpcCni),
             needs_node: false,
-            is_wanted: true,
+            in_profile: true,
         }
     }
 

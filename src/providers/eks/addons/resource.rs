@@ -76,7 +76,7 @@ impl AddonResource {
             let id = ResourceId::new(format!("eks-addon/{}", wanted.name));
             Self { id, needs, wanted, inner: Arc::clone(&inner) }
         };
-        let of_use = |wanted: &Wanted| has_nodes || !wanted.needs_node || !wanted.is_wanted;
+        let of_use = |wanted: &Wanted| has_nodes || !wanted.needs_node || !wanted.in_profile;
         wanted(environment, spec).into_iter().filter(of_use).map(resource).collect()
     }
 
@@ -93,7 +93,7 @@ impl AddonResource {
         let eks = client(&inner.session, &cx.flow).await?;
         let described = calls::describe(&eks, &inner.cluster, self.wanted.name).await?;
         let Some(found) = described else {
-            if !self.wanted.is_wanted {
+            if !self.wanted.in_profile {
                 return Ok(Seen::new(State::Absent));
             }
             let version = self.versions(cx).await?.default.clone();
@@ -108,7 +108,7 @@ impl AddonResource {
             return Ok(Seen::new(State::Progressing("DELETING".to_string())));
         }
         let is_ours = found.tags.get(label::OWNER) == Some(&inner.owner.id);
-        if !self.wanted.is_wanted {
+        if !self.wanted.in_profile {
             return Ok(if is_ours { self.leaving() } else { Seen::new(State::Absent) });
         }
         if !is_ours {
@@ -124,7 +124,7 @@ impl AddonResource {
 
     fn absent(&self, version: Option<String>, cx: &Cx) -> Seen {
         let mut seen = Seen::new(State::Absent);
-        if !self.wanted.is_wanted {
+        if !self.wanted.in_profile {
             return seen;
         }
         let mut change = Change::new(ChangeKind::Create, self.subject());
@@ -239,7 +239,7 @@ impl Resource for AddonResource {
     }
 
     fn outline(&self) -> String {
-        if self.wanted.is_wanted { self.subject() } else { String::new() }
+        if self.wanted.in_profile { self.subject() } else { String::new() }
     }
 
     fn looks_alone(&self) -> bool {

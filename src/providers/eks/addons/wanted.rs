@@ -16,7 +16,7 @@ pub(super) struct Wanted {
     /// Whether its pods need a node, so that it is no use before there is one.
     pub needs_node: bool,
     /// Whether the environment is to have it.
-    pub is_wanted: bool,
+    pub in_profile: bool,
 }
 
 /// The addons of EKS that berth looks after in a cluster of `environment`.
@@ -24,12 +24,12 @@ pub(super) struct Wanted {
 /// Without a node those of the second kind stay DEGRADED for 20 minutes
 /// (<https://github.com/eksctl-io/eksctl/issues/4607>).
 pub(super) fn wanted(environment: &Environment, spec: &EksCluster) -> Vec<Wanted> {
-    let addon = |name| Wanted { name, configuration: None, role: None, needs_node: false, is_wanted: true };
+    let addon = |name| Wanted { name, configuration: None, role: None, needs_node: false, in_profile: true };
     let has_metrics = environment
         .addons
         .iter()
         .any(|addon| addon.name == "metrics-server" && addon.source == AddonSource::Catalog);
-    let metrics = Wanted { needs_node: true, is_wanted: has_metrics, ..addon("metrics-server") };
+    let metrics = Wanted { needs_node: true, in_profile: has_metrics, ..addon("metrics-server") };
     if spec.auto_mode {
         // EKS Auto Mode brings all others itself.
         return vec![Wanted { needs_node: false, ..metrics }];

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_eks::Client;
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
@@ -7,14 +6,14 @@ use aws_sdk_eks::types::{
     AuthenticationMode, BlockStorage, Category, ComputeConfigRequest, CreateAccessConfigRequest,
     ElasticLoadBalancing, EncryptionConfig, InsightStatusValue, InsightsFilter,
     KubernetesNetworkConfigRequest, LogSetup, LogType, Logging, Provider, StorageConfigRequest, SupportType,
-    UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest,
+    Update as Begun, UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest,
 };
 
 use super::difference::Update;
 use super::live::Live;
 use super::wanted::{Wanted, minor};
 use crate::base::{Fault, FaultKind};
-use crate::clouds::aws::fault;
+use crate::clouds::aws::{self, fault};
 
 /// What a cluster is made in.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,11 +38,7 @@ pub(super) enum Refusal {
 pub(super) async fn describe(eks: &Client, name: &str) -> Result<Option<Live>, Fault> {
     match eks.describe_cluster().name(name).send().await {
         Ok(answer) => Ok(answer.cluster().map(Live::of)),
-        Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-        {
-            Ok(None)
-        }
+        Err(error) if aws::Refusal::of(&error).is_absent() => Ok(None),
         Err(error) => Err(fault(format!("look at the EKS cluster {name}"), &error)),
     }
 }
@@ -118,7 +113,7 @@ pub(super) async fn update(
     update: &Update,
     arn_of_node_role: Option<&str>,
     tags: &BTreeMap<String, String>,
-) -> Result<(), Fault> {
+) -> Result<Option<Begun>, Fault> {
     let attempted = format!("change the EKS cluster {name}");
     let config = eks.update_cluster_config().name(name);
     let config = match update {
@@ -144,11 +139,12 @@ pub(super) async fn update(
         Update::SecretsKey(key) => {
             let request = eks.associate_encryption_config().cluster_name(name);
             let sent = request.encryption_config(encryption(key)).send().await;
-            return sent.map(|_| ()).map_err(|error| fault(attempted, &error));
+            return sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error));
         }
         Update::Version(version) => {
             let request = eks.update_cluster_version().name(name).version(minor(*version));
-            return request.send().await.map(|_| ()).map_err(|error| fault(attempted, &error));
+            let sent = request.send().await;
+            return sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error));
         }
         Update::Tags => {
             let described = eks.describe_cluster().name(name).send().await;
@@ -156,10 +152,10 @@ pub(super) async fn update(
             let arn = described.cluster().and_then(|cluster| cluster.arn()).unwrap_or_default();
             let request = eks.tag_resource().resource_arn(arn);
             let sent = request.set_tags(Some(tags.clone().into_iter().collect())).send().await;
-            return sent.map(|_| ()).map_err(|error| fault(attempted, &error));
+            return sent.map(|_| None).map_err(|error| fault(attempted, &error));
         }
     };
-    config.send().await.map(|_| ()).map_err(|error| fault(attempted, &error))
+    config.send().await.map(|sent| sent.update).map_err(|error| fault(attempted, &error))
 }
 
 /// Deletes the cluster. `false`: it is busy, and this has to be asked again later.
@@ -248,6 +244,3 @@ fn auto_mode(
         StorageConfigRequest::builder().block_storage(BlockStorage::builder().enabled(on).build()).build();
     (compute, network, storage)
 }
-
-/// How long EKS may not have heard of a new role.
-pub(super) const PROPAGATION: Duration = Duration::from_secs(120);

@@ -1,10 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_eks::types::{Cluster, ClusterStatus, SupportType};
+use aws_sdk_eks::types::{
+    Cluster, ClusterHealth, ClusterStatus, ComputeConfigResponse, LogSetup, Logging, SupportType,
+    VpcConfigResponse,
+};
 
 use crate::base::{Owner, label};
 
 /// A cluster as EKS describes it.
+#[allow(clippy::struct_excessive_bools)] // Switches of EKS, all of them independent.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Live {
     pub status: Status,
@@ -43,12 +47,12 @@ pub(super) enum Status {
 impl Live {
     pub fn of(cluster: &Cluster) -> Self {
         let network = cluster.resources_vpc_config();
-        let is_public = network.is_some_and(|network| network.endpoint_public_access());
+        let is_public = network.is_some_and(VpcConfigResponse::endpoint_public_access);
         let texts = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
-        let logs = cluster.logging().map(|logging| logging.cluster_logging()).unwrap_or_default();
+        let logs = cluster.logging().map(Logging::cluster_logging).unwrap_or_default();
         let logs = logs.iter().filter(|setup| setup.enabled() == Some(true));
         let keys = cluster.encryption_config().iter().filter_map(|config| config.provider()?.key_arn());
-        let issues = cluster.health().map(|health| health.issues()).unwrap_or_default();
+        let issues = cluster.health().map(ClusterHealth::issues).unwrap_or_default();
         Self {
             status: match cluster.status() {
                 Some(ClusterStatus::Creating) => Status::Creating,
@@ -66,8 +70,8 @@ impl Live {
                 .filter(|_| is_public)
                 .map(|network| texts(network.public_access_cidrs()))
                 .unwrap_or_default(),
-            private: network.is_some_and(|network| network.endpoint_private_access()),
-            logs: logs.flat_map(|setup| setup.types()).map(|log| log.as_str().to_string()).collect(),
+            private: network.is_some_and(VpcConfigResponse::endpoint_private_access),
+            logs: logs.flat_map(LogSetup::types).map(|log| log.as_str().to_string()).collect(),
             secrets_key: keys.map(str::to_string).next(),
             extended: cluster
                 .upgrade_policy()
@@ -75,7 +79,7 @@ impl Live {
                 // What EKS does unless it is told otherwise.
                 .is_none_or(|support| *support == SupportType::Extended),
             protected: cluster.deletion_protection().unwrap_or_default(),
-            auto_mode: cluster.compute_config().and_then(|config| config.enabled()).unwrap_or_default(),
+            auto_mode: cluster.compute_config().and_then(ComputeConfigResponse::enabled).unwrap_or_default(),
             authentication: cluster
                 .access_config()
                 .and_then(|config| config.authentication_mode())

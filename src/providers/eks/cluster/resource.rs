@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::calls::{self, Ground, PROPAGATION, Refusal};
+use super::calls::{self, Ground, Refusal};
 use super::difference::{Update, diff};
 use super::live::{Live, Status};
 use super::wanted::{Wanted, minor};
@@ -18,6 +18,7 @@ use crate::flow::{Flow, Patience};
 use crate::k8s::Hub;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
+use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{client, outputs};
 
 /// The key of the address of the API server.
@@ -28,14 +29,11 @@ pub(in crate::providers::eks) const AUTHORITY: &str = "eks.cluster.ca";
 pub(in crate::providers::eks) const VERSION: &str = "eks.cluster.version";
 
 /// How long EKS may answer that there is no cluster after it was made.
-const LAG: Duration = Duration::from_secs(60);
+const LAG: Duration = Duration::from_mins(1);
 
 /// How often a cluster that EKS refused for a role that it has not heard of is asked for again: two minutes in all.
-const UNTIL_HEARD: Patience = Patience {
-    retries: 2 * (PROPAGATION.as_secs() / 10) as u32,
-    first_pause: Duration::from_secs(1),
-    longest_pause: Duration::from_secs(5),
-};
+const UNTIL_HEARD: Patience =
+    Patience { retries: 24, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(5) };
 
 /// The control plane of an environment on EKS.
 pub struct ClusterResource {
@@ -52,6 +50,8 @@ struct Inner {
     adopt: bool,
     /// When this run made it.
     made: Mutex<Option<Instant>>,
+    /// What this run changed last.
+    last: LastUpdate,
 }
 
 impl ClusterResource {
@@ -72,6 +72,7 @@ impl ClusterResource {
                 owner: environment.owner.clone(),
                 adopt: hub.settings().adopt,
                 made: Mutex::default(),
+                last: LastUpdate::default(),
             }),
         }
     }
@@ -94,6 +95,9 @@ impl ClusterResource {
             Status::Failed => return Ok(self.failed(&live)),
             Status::Active | Status::Updating => self.standing(&live, cx),
         };
+        if live.status == Status::Active && seen.step.is_some() {
+            inner.last.check(&eks, &inner.wanted.name, None).await?;
+        }
         seen.more_to_remove = live.status == Status::Active;
         let is_upgraded = seen.step.is_some()
             && seen.changes.iter().flat_map(|change| &change.fields).any(|field| field.path == "version");
@@ -292,7 +296,8 @@ impl Inner {
         }
         if live.protected && live.status == Status::Active {
             // EKS keeps to it only while the cluster is ACTIVE.
-            return calls::update(&eks, name, &Update::Protection(false), None, &self.wanted.tags).await;
+            let tags = &self.wanted.tags;
+            return calls::update(&eks, name, &Update::Protection(false), None, tags).await.map(|_| ());
         }
         calls::delete(&eks, name).await.map(|_| ())
     }
@@ -367,7 +372,9 @@ impl Step for Alter {
             let node_role = cx.outputs.text(outputs::ROLE_NODE);
             let (name, tags) = (&inner.wanted.name, &inner.wanted.tags);
             let eks = client(&inner.session, &cx.flow).await?;
-            calls::update(&eks, name, &self.update, node_role, tags).await
+            let begun = calls::update(&eks, name, &self.update, node_role, tags).await?;
+            inner.last.began(begun.as_ref());
+            Ok(())
         }
         .boxed()
     }

@@ -5,6 +5,7 @@ use crate::profile::Environment;
 use crate::profile::schema::{EksCluster, EksLog, EksSupport};
 
 /// The cluster as the profile wants it.
+#[allow(clippy::struct_excessive_bools)] // Switches of EKS, all of them independent.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
     pub name: String,

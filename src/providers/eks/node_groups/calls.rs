@@ -2,14 +2,15 @@ use aws_sdk_eks::Client;
 use aws_sdk_eks::operation::create_nodegroup::CreateNodegroupError;
 use aws_sdk_eks::types::{
     AmiTypes, CapacityTypes, LaunchTemplateSpecification, NodeRepairConfig, NodegroupScalingConfig,
-    NodegroupUpdateConfig, Taint as EksTaint, TaintEffect, UpdateLabelsPayload, UpdateTaintsPayload,
+    NodegroupUpdateConfig, Taint as EksTaint, TaintEffect, Update as Begun, UpdateLabelsPayload,
+    UpdateTaintsPayload,
 };
 
 use super::difference::Update;
 use super::live::Live;
 use super::wanted::Wanted;
 use crate::base::{Fault, FaultKind};
-use crate::clouds::aws::{Aws, Params, Service, fault};
+use crate::clouds::aws::{Aws, Params, Refusal, Service, fault};
 use crate::flow::Flow;
 use crate::profile::Taint;
 
@@ -20,9 +21,7 @@ pub(super) async fn names(eks: &Client, cluster: &str) -> Result<Vec<String>, Fa
     while let Some(page) = pages.next().await {
         match page {
             Ok(page) => all.extend(page.nodegroups().iter().cloned()),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-            {
+            Err(error) if Refusal::of(&error).is_absent() => {
                 return Ok(Vec::new());
             }
             Err(error) => return Err(fault(format!("list the node groups of {cluster}"), &error)),
@@ -35,11 +34,7 @@ pub(super) async fn names(eks: &Client, cluster: &str) -> Result<Vec<String>, Fa
 pub(super) async fn describe(eks: &Client, cluster: &str, name: &str) -> Result<Option<Live>, Fault> {
     match eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await {
         Ok(answer) => Ok(answer.nodegroup().map(Live::of)),
-        Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-        {
-            Ok(None)
-        }
+        Err(error) if Refusal::of(&error).is_absent() => Ok(None),
         Err(error) => Err(fault(format!("look at node group {name} of {cluster}"), &error)),
     }
 }
@@ -101,7 +96,7 @@ pub(super) async fn create(eks: &Client, making: &Making<'_>) -> Result<(), Faul
     }
 }
 
-/// Source: terraform-provider-aws, internal/service/eks/node_group.go and cluster.go.
+/// Source: terraform-provider-aws, `internal/service/eks/node_group.go` and `cluster.go`.
 fn is_propagating(reason: &str) -> bool {
     reason.contains("does not exist")
         || reason.contains("could not be assumed")
@@ -117,7 +112,7 @@ pub(super) async fn update(
     live: &Live,
     wanted: &Wanted,
     update: &Update,
-) -> Result<(), Fault> {
+) -> Result<Option<Begun>, Fault> {
     let name = &live.name;
     let attempted = format!("change node group {name}");
     match update {
@@ -127,7 +122,7 @@ pub(super) async fn update(
             let arn = described.nodegroup().and_then(|group| group.nodegroup_arn()).unwrap_or_default();
             let tags = wanted.tags.clone().into_iter().collect();
             let sent = eks.tag_resource().resource_arn(arn).set_tags(Some(tags)).send().await;
-            sent.map(|_| ()).map_err(|error| fault(attempted, &error))
+            sent.map(|_| None).map_err(|error| fault(attempted, &error))
         }
         Update::Config { desired, add_labels, remove_labels, add_taints, remove_taints } => {
             let scaling = NodegroupScalingConfig::builder()
@@ -157,7 +152,7 @@ pub(super) async fn update(
                 .node_repair_config(NodeRepairConfig::builder().enabled(true).build())
                 .send()
                 .await;
-            sent.map(|_| ()).map_err(|error| fault(attempted, &error))
+            sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error))
         }
         Update::Machines => {
             let template = wanted.place.as_ref().map(|place| {
@@ -173,7 +168,7 @@ pub(super) async fn update(
                 .set_version(version)
                 .send()
                 .await;
-            sent.map(|_| ()).map_err(|error| fault(attempted, &error))
+            sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error))
         }
     }
 }
@@ -184,11 +179,7 @@ pub(super) async fn update(
 pub(super) async fn delete(eks: &Client, cluster: &str, name: &str) -> Result<(), Fault> {
     match eks.delete_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await {
         Ok(_) => Ok(()),
-        Err(error)
-            if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) =>
-        {
-            Ok(())
-        }
+        Err(error) if Refusal::of(&error).is_absent() => Ok(()),
         Err(error) => Err(fault(format!("delete node group {name}"), &error)),
     }
 }

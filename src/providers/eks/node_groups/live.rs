@@ -1,6 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_eks::types::{CapacityTypes, Nodegroup, NodegroupStatus, TaintEffect};
+use aws_sdk_eks::types::{
+    CapacityTypes, NodeRepairConfig, Nodegroup, NodegroupHealth, NodegroupResources, NodegroupScalingConfig,
+    NodegroupStatus, TaintEffect,
+};
 
 use super::super::cluster::parse_minor;
 use super::super::outputs::LaunchTemplate;
@@ -51,8 +54,9 @@ impl Live {
     pub fn of(group: &Nodegroup) -> Self {
         let scaling = group.scaling_config();
         let size = |size: Option<i32>| size.and_then(|size| u32::try_from(size).ok()).unwrap_or_default();
-        let issues = group.health().map(|health| health.issues()).unwrap_or_default();
-        let scaling_groups = group.resources().map(|has| has.auto_scaling_groups()).unwrap_or_default();
+        let issues = group.health().map(NodegroupHealth::issues).unwrap_or_default();
+        let scaling_groups =
+            group.resources().map(NodegroupResources::auto_scaling_groups).unwrap_or_default();
         Self {
             name: group.nodegroup_name().unwrap_or_default().to_string(),
             status: match group.status() {
@@ -76,9 +80,9 @@ impl Live {
                 id: template.id().unwrap_or_default().to_string(),
                 version: template.version().unwrap_or_default().to_string(),
             }),
-            min: size(scaling.and_then(|scaling| scaling.min_size())),
-            max: size(scaling.and_then(|scaling| scaling.max_size())),
-            desired: size(scaling.and_then(|scaling| scaling.desired_size())),
+            min: size(scaling.and_then(NodegroupScalingConfig::min_size)),
+            max: size(scaling.and_then(NodegroupScalingConfig::max_size)),
+            desired: size(scaling.and_then(NodegroupScalingConfig::desired_size)),
             labels: group.labels().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
             taints: group
                 .taints()
@@ -94,7 +98,7 @@ impl Live {
                     .to_string(),
                 })
                 .collect(),
-            repairs: group.node_repair_config().and_then(|repair| repair.enabled()).unwrap_or_default(),
+            repairs: group.node_repair_config().and_then(NodeRepairConfig::enabled).unwrap_or_default(),
             tags: group.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
             issues: issues
                 .iter()

@@ -8,7 +8,7 @@ use crate::k8s::{Hub, Live, known_kind};
 const OF_GROUP: &str = "eks.amazonaws.com/nodegroup";
 
 /// How long the pods of a group may take to leave it.
-const LEAVING: Duration = Duration::from_secs(15 * 60);
+const LEAVING: Duration = Duration::from_mins(15);
 
 /// All nodes of the cluster. The hub has to be connected.
 pub(super) async fn all(hub: &Hub, flow: &Flow) -> Result<Vec<Live>, Fault> {

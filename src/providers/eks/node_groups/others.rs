@@ -15,6 +15,7 @@ use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::profile::Environment;
 use crate::providers::eks::cluster::ENDPOINT;
+use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{Around, PAUSES, client};
 
 /// Node groups of ours that the profile has no more.
@@ -66,6 +67,7 @@ impl OtherGroups {
         let step = GroupStep {
             inner: Arc::clone(&self.inner),
             changed: Arc::clone(&self.changed),
+            last: LastUpdate::default(),
             act: Act::Retire(next.name.clone()),
         };
         Ok(Seen::new(State::Ready).to_change(staying.iter().map(change).collect(), step))

@@ -20,6 +20,7 @@ use crate::k8s::Hub;
 use crate::profile::schema::EksCluster;
 use crate::profile::{Environment, NodeGroup};
 use crate::providers::eks::cluster::ENDPOINT;
+use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{Around, PAUSES, client, outputs};
 
 /// How often a group that EKS refused for a role that it has not heard of is asked for again: two minutes in all.
@@ -82,6 +83,7 @@ pub struct NodeGroupResource {
     inner: Arc<Inner>,
     /// Whether this run changed something about it: then lists of before say nothing.
     changed: Arc<AtomicBool>,
+    last: LastUpdate,
     looks: AtomicU32,
 }
 
@@ -93,6 +95,7 @@ impl NodeGroupResource {
             group: group.clone(),
             inner: Arc::clone(inner),
             changed: Arc::default(),
+            last: LastUpdate::default(),
             looks: AtomicU32::new(0),
         }
     }
@@ -237,6 +240,8 @@ impl NodeGroupResource {
         changes.extend(leaving(&others, &name));
         seen.changes = changes;
         seen.step = if let Some(update) = found.updates.into_iter().next() {
+            let eks = client(&self.inner.session, &cx.flow).await?;
+            self.last.check(&eks, &self.inner.cluster, Some(&name)).await?;
             Some(Box::new(self.step(Act::Update(Box::new((live, wanted, update))))))
         } else {
             let (going, staying): (Vec<Live>, Vec<Live>) =
@@ -262,10 +267,12 @@ impl NodeGroupResource {
 
     /// Why pods cannot move to the nodes of a new group yet.
     async fn not_ready_yet(&self, live: &Live, cx: &Cx) -> Result<Option<String>, Fault> {
-        let Some(access) = cx.outputs.cluster_access() else {
-            return Ok(Some(format!("{}: the way to its nodes is not open yet", live.name)));
-        };
-        self.inner.hub.connect(access).await?;
+        // It is begun before the way in is open, and does not hear of it: but the connection is that of the whole run.
+        match cx.outputs.cluster_access() {
+            Some(access) => self.inner.hub.connect(access).await?,
+            None if self.inner.hub.is_connected() => {}
+            None => return Ok(Some(format!("{}: the way to its nodes is not open yet", live.name))),
+        }
         let ready = super::nodes::ready_in_group(&self.inner.hub, &live.name, &cx.flow).await?;
         let wanted = live.desired as usize;
         Ok((ready < wanted).then(|| format!("{}: {ready} of {wanted} nodes ready", live.name)))
@@ -285,7 +292,12 @@ impl NodeGroupResource {
     }
 
     fn step(&self, act: Act) -> GroupStep {
-        GroupStep { inner: Arc::clone(&self.inner), changed: Arc::clone(&self.changed), act }
+        GroupStep {
+            inner: Arc::clone(&self.inner),
+            changed: Arc::clone(&self.changed),
+            last: self.last.clone(),
+            act,
+        }
     }
 }
 
@@ -361,6 +373,7 @@ pub(super) enum Act {
 pub(super) struct GroupStep {
     pub inner: Arc<Inner>,
     pub changed: Arc<AtomicBool>,
+    pub last: LastUpdate,
     pub act: Act,
 }
 
@@ -370,7 +383,7 @@ impl Step for GroupStep {
         Self: 'a,
     {
         async move {
-            let Self { inner, changed, act } = *self;
+            let Self { inner, changed, last, act } = *self;
             changed.store(true, Ordering::Relaxed);
             let eks = &client(&inner.session, &cx.flow).await?;
             let cluster = &inner.cluster;
@@ -382,7 +395,9 @@ impl Step for GroupStep {
                 }
                 Act::Update(change) => {
                     let (live, wanted, update) = *change;
-                    calls::update(eks, cluster, &live, &wanted, &update).await
+                    let begun = calls::update(eks, cluster, &live, &wanted, &update).await?;
+                    last.began(begun.as_ref());
+                    Ok(())
                 }
                 Act::Retire(name) => {
                     super::nodes::drain_group(&inner.hub, &name, &cx.flow).await?;

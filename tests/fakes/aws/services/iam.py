@@ -23,7 +23,7 @@ class Iam:
     def __init__(self, world):
         self.world = world
         self.roles, self.policies, self.profiles = {}, {}, {}
-        for name, path in (("platform", "/"), (SSO_ROLE, SSO_PATH), ("checkout-dev", "/"), ("stranger", "/"), ("admin", "/")):
+        for name, path in (("platform", "/"), (SSO_ROLE, SSO_PATH), ("developers", "/"), ("checkout-dev", "/"), ("stranger", "/"), ("admin", "/")):
             trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": world.account}, "Action": "sts:AssumeRole"}]}
             self.create_role(name, path, trust, builtin=True)
 

@@ -87,7 +87,9 @@ class Cluster(unittest.TestCase):
 
     def test_a_mapped_role_is_let_in_and_nobody_else(self):
         seen = self.kubectl(PLATFORM, "get", "nodes", "--output", "name")
-        self.assertEqual((seen.returncode, len(seen.stdout.split())), (0, 2), seen.stderr)
+        # The two of the group, and what an autoscaler has added for another test.
+        self.assertEqual(seen.returncode, 0, seen.stderr)
+        self.assertGreaterEqual(len(seen.stdout.split()), 2)
         who = json.loads(self.kubectl(PLATFORM, "auth", "whoami", "--output", "json").stdout)["status"]["userInfo"]
         self.assertEqual(who["username"], "arn:aws:sts::123456789012:assumed-role/platform/session")
         self.assertIn("You must be logged in", self.kubectl(STRANGER, "get", "nodes").stderr)

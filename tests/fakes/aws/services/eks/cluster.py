@@ -199,9 +199,12 @@ class Cluster:
     def end(self):
         """Its programs and threads end; waits for them, outside the lock."""
         if self.simulation:
-            self.simulation.stop()
+            self.simulation.stopping.set()
         if self.control_plane:
+            # Before the simulation: it may be waiting for it to answer.
             self.control_plane.stop()
+        if self.simulation:
+            self.simulation.join()
 
     def inventory(self):
         yield {"kind": "eks:cluster", "id": self.name, "arn": self.arn, "state": self.status, "tags": dict(self.tags)}

@@ -264,6 +264,7 @@ class Nodegroup:
 
     def delete(self):
         self.set_status("DELETING")
+        self.modified = self.world.now()
         for update in self.updates.all:
             if update.status == "InProgress":
                 update.status = "Cancelled"
@@ -276,6 +277,11 @@ class Nodegroup:
         if stuck:
             self.blames("Ec2SecurityGroupDeletionFailure", str(stuck), [self.group])
             self.set_status("DELETE_FAILED")
+            return
+        is_draining = self.instances and self.cluster.is_live and (self.world.now() - self.modified).total_seconds() < PATIENCE
+        if is_draining:
+            # The nodes go first, as long as there is an API server to ask.
+            self.world.timers.after(PAUSE, self._deleted)
             return
         for instance in list(self.instances):
             self.left(instance)

@@ -8,6 +8,7 @@ from . import manifests
 from .access import matches
 from .balancers import Balancers
 from .capacity import Capacity
+from .metrics import Metrics
 from .nodes import Nodes
 from .volumes import Volumes
 
@@ -22,15 +23,15 @@ class Simulation:
         self.kube = None
         self.nodes, self.balancers, self.volumes = Nodes(self), Balancers(self), Volumes(self)
         self.capacity = Capacity(self)
+        self.metrics = Metrics(self)
         self._applied, self._bound = {}, set()
         self._thread = threading.Thread(target=self._run, name=f"simulation of {cluster.name}", daemon=True)
 
     def start(self):
         self._thread.start()
 
-    def stop(self):
-        """Waits for the end of what it does; never called by itself, nor under the lock."""
-        self.stopping.set()
+    def join(self):
+        """Waits for the end of what it does, once `stopping` is set; never called under the lock."""
         if self._thread.is_alive():
             self._thread.join(10)
 
@@ -53,6 +54,7 @@ class Simulation:
             except Exception as error:  # noqa: BLE001: a bug of the stand-in must be seen, and must not end the thread
                 self.world.record.bug(f"simulation of {self.cluster.name}", error)
             self.stopping.wait(PAUSE)
+        self.metrics.close()
         self.kube.close()
 
     def _prepare(self):
@@ -67,6 +69,7 @@ class Simulation:
         self.balancers.tick()
         self.volumes.tick()
         self.capacity.tick()
+        self.metrics.tick()
 
     def _access(self):
         with self.world.lock:

@@ -1,6 +1,7 @@
 """All clusters, the token webhook before them, and how things are looked up in EKS's words."""
 import pathlib
 import tempfile
+import threading
 
 from ...token_webhook import TokenWebhook
 from .base import Tokens, not_found
@@ -55,8 +56,11 @@ class Eks:
             yield from cluster.inventory()
 
     def close(self):
-        for cluster in list(self.clusters.values()):
-            cluster.end()
+        ending = [threading.Thread(target=cluster.end, daemon=True) for cluster in self.clusters.values()]
+        for thread in ending:
+            thread.start()
+        for thread in ending:
+            thread.join()
         self.clusters.clear()
         if self._webhook:
             self._webhook.stop()
