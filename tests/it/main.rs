@@ -28,6 +28,7 @@ mod documents;
 mod eks_cluster;
 mod eks_network;
 mod eks_templates;
+mod eks_token;
 mod floors;
 mod image_load;
 mod labs_as_they_are;
