@@ -110,6 +110,29 @@ fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     }
 }
 
+#[test]
+fn no_page_types_kubectl_without_saying_at_which_cluster() {
+    let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .chain([repository().join("README.md")])
+        .collect();
+    pages.sort();
+    let said = ["export KUBECONFIG=", "--context", "--kubeconfig"];
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        // Every second piece is a fenced block, with its language first.
+        let blocks = text.split("\n```").skip(1).step_by(2);
+        let typed = blocks.filter(|block| block.starts_with("sh\n") || block.starts_with("console\n"));
+        let mut lines = typed.flat_map(str::lines).map(|line| line.strip_prefix("$ ").unwrap_or(line));
+        let decided = lines.find(|line| {
+            line.trim_start().starts_with("kubectl ") || said.iter().any(|said| line.contains(said))
+        });
+        let is_said = decided.is_none_or(|line| said.iter().any(|said| line.contains(said)));
+        assert!(is_said, "{}: {}", page.display(), decided.unwrap_or_default());
+    }
+}
+
 /// Runs the `sh` blocks of a page beside the profiles of the repository.
 #[track_caller]
 fn works(page: &str) {
