@@ -26,6 +26,7 @@ mod charts;
 mod command_line;
 mod documents;
 mod eks_cluster;
+mod eks_down;
 mod eks_network;
 mod eks_templates;
 mod eks_token;

@@ -13,6 +13,7 @@ mod node_groups;
 pub mod outputs;
 mod provide;
 pub mod stack;
+mod sweep;
 pub mod template;
 mod updates;
 
@@ -23,3 +24,4 @@ pub use node_groups::unscaled;
 pub(in crate::providers) use provide::provide;
 pub use provide::storage_class;
 use provide::{Around, PAUSES, client};
+pub use sweep::remains;
