@@ -263,7 +263,7 @@ fn a_range_of_nodes_on_eks_is_only_rehearsed() {
     profile("{min: 2, max: 6}");
     for command in [&["validate", "prod"][..], &["plan", "prod"], &["up", "prod", "--yes"]] {
         let refused = berth.run(command).expect(3);
-        assert!(refused.stderr.contains("prod.yaml:8:49"), "{}", refused.said());
+        assert!(refused.stderr.contains("prod.yaml:8:48"), "{}", refused.said());
         assert!(refused.stderr.contains("nothing scales nodes on eks"), "{}", refused.said());
         assert!(refused.stderr.contains("write `nodes: 2`"), "{}", refused.said());
     }
