@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::blockers;
-use super::resource::{NetworkResource, Stranger};
+use super::resource::{NetworkResource, Stranger, site};
 use super::room;
 use super::step::Act;
 use super::wanted::{Planned, addresses, planned};
@@ -245,8 +245,7 @@ impl Look<'_> {
     /// The stack that the profile asks for where these zones stand.
     async fn planned_in(&self, standing: &[Zone]) -> Result<Planned, Fault> {
         let inner = &self.resource.inner;
-        let site = inner.site(self.aws);
-        planned(&inner.environment, &inner.spec, site, standing, self.aws, self.flow).await
+        planned(&inner.environment, &inner.spec, site(self.aws), standing, self.aws, self.flow).await
     }
 
     /// The template, read once for each state of the stack.
@@ -316,13 +315,11 @@ impl Look<'_> {
     }
 
     fn reason(&self, why: Option<&Failure>) -> String {
-        match why {
-            Some(Failure { what, reason }) => format!("{what}: {reason}"),
-            None => {
-                let said = self.stack.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                format!("{} is {}{said}", self.subject(), self.stack.status)
-            }
+        if let Some(Failure { what, reason }) = why {
+            return format!("{what}: {reason}");
         }
+        let said = self.stack.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("{} is {}{said}", self.subject(), self.stack.status)
     }
 
     fn failed(&self, why: Option<&Failure>) -> Fault {
