@@ -272,7 +272,8 @@ impl<'a> Session<'a> {
             self.standing(&flow).await
         };
         let local = providers::remains(&self.environment, &self.local, &flow).await?;
-        remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
+        let place = providers::place(&self.environment);
+        remains.left.extend(local.into_iter().map(|what| (what, place.clone())));
         Ok(remains)
     }
 

@@ -29,13 +29,12 @@ impl Bearer {
         let now = self.clock.now();
         let held = self.held().clone().filter(|token| now < token.stale_at);
         let used = held.is_some();
-        let token = match held {
-            Some(token) => token,
-            None => {
-                let token = self.tokens.token().await?;
-                *self.held() = Some(token.clone());
-                token
-            }
+        let token = if let Some(token) = held {
+            token
+        } else {
+            let token = self.tokens.token().await?;
+            *self.held() = Some(token.clone());
+            token
         };
         let mut header =
             HeaderValue::from_str(&format!("Bearer {}", token.secret.reveal())).map_err(|_| {

@@ -12,6 +12,7 @@ mod client;
 mod compare;
 mod discovery;
 mod drain;
+mod emptying;
 mod fault;
 mod findings;
 mod finish;

@@ -131,15 +131,16 @@ pub fn assemble(
         providers::provide(environment, &settings.local, settings.cluster, session.as_ref(), &hub)?;
     let cluster_id = provided.cluster_id().clone();
     let removal = provided.cluster_removal;
-    let needs = registries::before(&mut graph, environment, settings);
+    let mut needs = registries::before(&mut graph, environment, settings);
+    needs.extend(provided.cluster_behind);
     registries::beside(&mut graph, environment, settings, session.as_ref());
-    provided.ground.into_iter().for_each(|part| graph.add(part.resource, part.removal));
+    provided.ground.into_iter().for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     graph.add_behind(provided.cluster, removal, needs);
     provided
         .door
         .into_iter()
         .chain(provided.machines)
-        .for_each(|part| graph.add(part.resource, part.removal));
+        .for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     let nodes_of_registry = registries::behind(&mut graph, environment, settings, &cluster_id);
     // What lies in a cluster of our own goes with it; what lies in somebody else's is taken out.
     let inner = if removal == Removal::Kept { Removal::Itself } else { Removal::WithContainer };
@@ -147,7 +148,7 @@ pub fn assemble(
     graph.add(Box::new(records), inner);
     let mut needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
-    provided.leaving.into_iter().for_each(|part| graph.add(part.resource, part.removal));
+    provided.leaving.into_iter().for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     // What runs containers is started again for them: pods better come behind.
     if let Some(gpus) = providers::gpus(environment, &settings.local, cluster_id.clone()) {
         needs.push(Need::Ready(gpus.id().clone()));

@@ -25,6 +25,7 @@ use crate::containers::EngineSearch;
 use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
 use crate::k8s::{Hub, Object};
+use crate::os::files;
 use crate::profile::{ClusterSpec, Environment, NodeGroup};
 
 pub use kind::preflight::Proxies;
@@ -72,6 +73,8 @@ pub struct Provided {
     pub ground: Vec<Part>,
     /// The cluster. Unless there is a door, it publishes how to reach it.
     pub cluster: Box<dyn Resource>,
+    /// What the cluster comes behind besides, and goes before.
+    pub cluster_behind: Vec<Need>,
     /// Who lets us in, and publishes how to reach the cluster, where that is not the cluster itself.
     pub door: Option<Part>,
     /// Machines, and what the platform brings for them, each for itself.
@@ -92,12 +95,21 @@ pub struct Part {
     pub resource: Box<dyn Resource>,
     /// How it goes.
     pub removal: Removal,
+    /// What it comes behind besides what it needs by itself, and goes before.
+    pub behind: Vec<Need>,
 }
 
 impl Part {
     /// `resource`, which goes by `removal`.
     pub fn new(resource: impl Resource + 'static, removal: Removal) -> Self {
-        Self { resource: Box::new(resource), removal }
+        Self { resource: Box::new(resource), removal, behind: Vec::new() }
+    }
+
+    /// The same one, behind these others too.
+    #[must_use]
+    pub fn behind<'a>(mut self, others: impl IntoIterator<Item = &'a ResourceId>) -> Self {
+        self.behind.extend(others.into_iter().cloned().map(Need::Ready));
+        self
     }
 }
 
@@ -111,6 +123,7 @@ impl Provided {
         Self {
             ground: Vec::new(),
             cluster: Box::new(cluster),
+            cluster_behind: Vec::new(),
             door: None,
             machines: Vec::new(),
             node_groups: Box::new(node_groups),
@@ -192,7 +205,9 @@ pub fn estimate(environment: &Environment) -> Option<Note> {
 /// The default class of volumes that berth brings to the cluster of `environment`.
 pub fn storage_class(environment: &Environment) -> Option<Object> {
     match &environment.cluster {
-        ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::storage_class(spec)),
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            Some(eks::storage_class(spec, &environment.owner))
+        }
         _ => None,
     }
 }
@@ -211,13 +226,26 @@ pub fn asks_kubernetes(environment: &Environment) -> bool {
     environment.kubernetes_assumed && !environment.rehearsal
 }
 
-/// What of the cluster of `owner` still exists on this machine, in words: nothing after a whole `down`.
+/// What of the cluster of `environment` still exists on this machine or in its account, in words: nothing after a whole `down`.
 pub async fn remains(environment: &Environment, local: &Local, flow: &Flow) -> Result<Vec<String>, Fault> {
     match &environment.cluster {
         ClusterSpec::Kind(_) if !environment.rehearsal => {
             kind::remains(local, &environment.owner, flow).await
         }
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            let (region, account) = (spec.region.clone(), spec.account.clone());
+            let session = Session::new(Whose { region, account, ..Whose::default() });
+            eks::remains(&session, &environment.owner, flow).await
+        }
         _ => kwok::remains(&local.dirs, &environment.owner).await,
+    }
+}
+
+/// Where what still [`remains`] of the cluster of `environment` is, in words.
+pub fn place(environment: &Environment) -> String {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => format!("on AWS, in {}", spec.region),
+        _ => "on this machine".to_string(),
     }
 }
 
@@ -226,6 +254,9 @@ pub async fn remains(environment: &Environment, local: &Local, flow: &Flow) -> R
 pub fn forget(environment: &Environment, local: &Local) -> Result<(), Fault> {
     match &environment.cluster {
         ClusterSpec::Kind(_) if !environment.rehearsal => kind::forget(&local.dirs, &environment.owner),
+        ClusterSpec::Eks(_) if !environment.rehearsal => {
+            files::remove_if_there(&local.dirs.kubeconfig(&environment.owner))
+        }
         _ => Ok(()),
     }
 }

@@ -41,6 +41,11 @@ impl FakeAws {
         Self { child, address, home: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// Where it is: what `AWS_ENDPOINT_URL` names.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The environment of a client of it, an administrator: nothing of this machine's own settings is left.
     pub fn environment(&self) -> Vec<(String, String)> {
         let home = self.home.path().display().to_string();

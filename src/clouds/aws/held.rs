@@ -21,31 +21,31 @@ pub(super) struct Held {
     behind: SharedCredentialsProvider,
     /// The profile of the AWS configuration that was chosen here.
     profile: Option<String>,
-    held: Mutex<Option<Credentials>>,
+    last: Mutex<Option<Credentials>>,
 }
 
 impl Held {
     pub(super) fn new(behind: SharedCredentialsProvider, profile: Option<String>) -> Self {
-        Self { behind, profile, held: Mutex::new(None) }
+        Self { behind, profile, last: Mutex::new(None) }
     }
 
     /// Why there are none. Where the whole chain has nothing its last word is about a machine in EC2, or there
     /// is none: what is wrong with the profile (it is not there, it has no credentials) is what helps.
-    async fn why(&self, last: CredentialsError) -> CredentialsError {
-        let nothing = matches!(last, CredentialsError::CredentialsNotLoaded(_));
-        if !nothing && !innermost(&last).to_lowercase().contains("imds") {
-            return last;
+    async fn why(&self, error: CredentialsError) -> CredentialsError {
+        let nothing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+        if !nothing && !innermost(&error).to_lowercase().contains("imds") {
+            return error;
         }
         let config = ProviderConfig::without_region().with_http_client(super::http::client());
         let mut profile = ProfileFileCredentialsProvider::builder().configure(&config);
         if let Some(name) = &self.profile {
             profile = profile.profile_name(name);
         }
-        profile.build().provide_credentials().await.err().unwrap_or(last)
+        profile.build().provide_credentials().await.err().unwrap_or(error)
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Credentials>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

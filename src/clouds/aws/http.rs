@@ -7,7 +7,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -32,7 +32,22 @@ const PATIENCE: Patience = Patience {
 
 /// The connections of this process to AWS: ring, and the proxies that the environment names.
 pub(super) fn client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(connector)
+    SharedHttpClient::new(Late(Builder::new().build_with_connector_fn(connector)))
+}
+
+/// A client that reads the certificates of the machine with its first request. Those of the SDK read them as soon
+/// as anything is configured with them, which takes longer than a token does.
+#[derive(Debug)]
+struct Late(SharedHttpClient);
+
+impl HttpClient for Late {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
 }
 
 fn connector(settings: Option<&HttpConnectorSettings>, components: Option<&RuntimeComponents>) -> Connector {

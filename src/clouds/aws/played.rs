@@ -1,6 +1,6 @@
 //! A server on this machine for the tests of clients: it answers in turn with what it was given.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -88,10 +88,13 @@ pub(super) fn credentials() -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(given.build())
 }
 
-/// A flow, and what it was told of repetitions.
-pub(super) fn flow() -> (Flow, std::sync::Arc<Mutex<Vec<(FaultKind, u32)>>>) {
-    let told = std::sync::Arc::new(Mutex::new(Vec::new()));
-    let heard = std::sync::Arc::clone(&told);
+/// What a flow was told of repetitions: why, and which attempt had failed.
+pub(super) type Repeated = Arc<Mutex<Vec<(FaultKind, u32)>>>;
+
+/// A flow, and what it was told.
+pub(super) fn flow() -> (Flow, Repeated) {
+    let told = Repeated::default();
+    let heard = Arc::clone(&told);
     let flow = Flow::new(Cancel::default()).reporting(move |notice| {
         if let Notice::Retrying { fault, attempt, .. } = notice {
             heard.lock().expect("nobody panicked").push((fault.kind, attempt));

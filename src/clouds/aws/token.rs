@@ -20,9 +20,10 @@ use super::region::Partition;
 use super::session::Whose;
 use crate::base::{Clock, Fault, FaultKind, Secret, Token, TokenSource};
 
-/// The cluster takes a token for so long after the date in it (`presignedURLExpiration` there).
-const GOOD_FOR: Duration = Duration::from_mins(15);
-/// What is told to others is a minute less: clocks differ.
+/// The cluster takes a token for 15 minutes after the date in it (`presignedURLExpiration` there); what is told
+/// to others is a minute less: clocks differ.
+const GOOD_FOR: Duration = Duration::from_mins(14);
+/// So long before the end of the credentials a token is made anew.
 const MARGIN: Duration = Duration::from_mins(1);
 /// After so long a token is made anew, though it would still do.
 const FRESH_FOR: Duration = Duration::from_mins(10);
@@ -49,7 +50,7 @@ pub fn mint(cluster: &str, region: &str, credentials: &Credentials, now: Timesta
     // The cluster's question to STS fails once the credentials that signed it have ended.
     let end = credentials.expiry().and_then(|end| Timestamp::try_from(end).ok()).unwrap_or(Timestamp::MAX);
     let early = end.checked_sub(MARGIN).unwrap_or(end);
-    Ok(Token { secret, stale_at: early.min(now + FRESH_FOR), ends_at: end.min(now + (GOOD_FOR - MARGIN)) })
+    Ok(Token { secret, stale_at: early.min(now + FRESH_FOR), ends_at: end.min(now + GOOD_FOR) })
 }
 
 /// The address that the cluster asks STS by. Its query may hold nothing but what is put into it here.

@@ -13,6 +13,7 @@ mod node_groups;
 pub mod outputs;
 mod provide;
 pub mod stack;
+mod sweep;
 pub mod template;
 mod updates;
 
@@ -22,3 +23,4 @@ pub use names::{Names, PodRole, Site};
 pub(in crate::providers) use provide::provide;
 pub use provide::storage_class;
 use provide::{Around, PAUSES, client};
+pub use sweep::remains;

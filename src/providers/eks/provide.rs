@@ -8,9 +8,10 @@ use super::addons::AddonResource;
 use super::cluster::ClusterResource;
 use super::network::NetworkResource;
 use super::node_groups::{self, NodeGroupsWatch};
-use crate::base::{Fault, ResourceId};
+use super::sweep::{Sweeps, SweptNetwork};
+use crate::base::{Fault, Owner, ResourceId, label};
 use crate::clouds::aws::Session;
-use crate::engine::Removal;
+use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
 use crate::k8s::{Hub, Object};
 use crate::profile::Environment;
@@ -65,17 +66,43 @@ pub(in crate::providers) fn provide(
     let (groups, others) = node_groups::all(environment, spec, &around, session, hub);
     let watch = NodeGroupsWatch::new(environment, &around, Arc::clone(hub));
     let addons = addons.into_iter().map(|addon| Part::new(addon, Removal::WithContainer));
-    let groups = groups.into_iter().map(|group| Part::new(group, Removal::Itself));
-    Provided {
-        ground: vec![Part::new(network, Removal::Itself)],
+    let mut parts = Provided {
+        ground: Vec::new(),
         cluster: Box::new(cluster),
+        cluster_behind: Vec::new(),
         door: Some(Part::new(access, Removal::WithContainer)),
-        machines: groups.chain(addons).collect(),
+        machines: Vec::new(),
         node_groups: Box::new(watch),
         cluster_removal: Removal::Itself,
         node_groups_removal: Removal::WithContainer,
-        leaving: vec![Part::new(others, Removal::Itself)],
+        leaving: Vec::new(),
+    };
+    if leave.removes {
+        // In the order of `up`, of which `down` is the reverse.
+        let machines = groups.iter().map(Resource::id).chain([others.id()]).cloned().collect();
+        let sweeps = Sweeps::new(environment, &spec.region, &around, machines, session, hub);
+        let network = SweptNetwork::new(network, &sweeps);
+        let Sweeps { made, interfaces, left, logs, .. } = sweeps;
+        let (before_cluster, before_nodes) = (left.id().clone(), interfaces.id().clone());
+        let groups =
+            groups.into_iter().map(|group| Part::new(group, Removal::Itself).behind([&before_nodes]));
+        parts.ground.push(Part::new(logs, Removal::Itself));
+        let network =
+            Part::new(network, Removal::Itself).behind(parts.ground.iter().map(|part| part.resource.id()));
+        parts.ground.push(network);
+        parts.ground.push(Part::new(left, Removal::Itself));
+        parts.cluster_behind.push(Need::Ready(before_cluster));
+        parts.machines = groups.chain(addons).collect();
+        parts.machines.insert(0, Part::new(interfaces, Removal::Itself));
+        parts.leaving.push(Part::new(others, Removal::Itself).behind([&before_nodes]));
+        parts.leaving.push(Part::new(made, Removal::Itself));
+    } else {
+        let groups = groups.into_iter().map(|group| Part::new(group, Removal::Itself));
+        parts.ground.push(Part::new(network, Removal::Itself));
+        parts.machines = groups.chain(addons).collect();
+        parts.leaving.push(Part::new(others, Removal::Itself));
     }
+    parts
 }
 
 /// The class of volumes that a claim gets that names none: EKS makes none that is the default since Kubernetes 1.30.
@@ -83,7 +110,7 @@ pub(in crate::providers) fn provide(
 ///
 /// # Panics
 /// Never: storage classes are among the kinds that are built in.
-pub fn storage_class(spec: &EksCluster) -> Object {
+pub fn storage_class(spec: &EksCluster, owner: &Owner) -> Object {
     let provisioner = if spec.auto_mode { "ebs.csi.eks.amazonaws.com" } else { "ebs.csi.aws.com" };
     let body = json!({
         "apiVersion": "storage.k8s.io/v1",
@@ -93,7 +120,13 @@ pub fn storage_class(spec: &EksCluster) -> Object {
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
         "provisioner": provisioner,
-        "parameters": {"type": "gp3", "encrypted": "true"},
+        // By these a volume is known as ours once nothing else is there that could tell.
+        "parameters": {
+            "type": "gp3",
+            "encrypted": "true",
+            "tagSpecification_1": format!("{}={}", label::OWNER, owner.id),
+            "tagSpecification_2": format!("{}={}", label::ENVIRONMENT, owner.environment),
+        },
         "volumeBindingMode": "WaitForFirstConsumer",
         "allowVolumeExpansion": true,
         "reclaimPolicy": "Delete",

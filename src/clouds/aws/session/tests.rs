@@ -26,7 +26,10 @@ async fn opened(session: &Session, server: &Played, flow: &Flow) -> Result<Aws, 
 async fn who_we_are_is_asked_once_and_another_account_is_refused() {
     let (server, (flow, _)) = (Played::new().await, flow());
     let ours = whose("eu-central-1", "123456789012");
-    let aws = server.while_running(&[(200, "", CALLER)], opened(&ours, &server, &flow)).await.expect("open");
+    let aws = server
+        .while_running(&[(200, "", CALLER)], Box::pin(opened(&ours, &server, &flow)))
+        .await
+        .expect("open");
     assert_eq!(aws.identity().account, "123456789012");
     let asked = server.asked().concat();
     assert!(asked.contains("Action=GetCallerIdentity"), "{asked}");
@@ -34,7 +37,7 @@ async fn who_we_are_is_asked_once_and_another_account_is_refused() {
 
     let other = whose("eu-central-1", "210987654321");
     let fault = server
-        .while_running(&[(200, "", CALLER)], opened(&other, &server, &flow))
+        .while_running(&[(200, "", CALLER)], Box::pin(opened(&other, &server, &flow)))
         .await
         .expect_err("another account");
     assert_eq!(fault.kind, FaultKind::Denied);
@@ -53,7 +56,7 @@ async fn a_region_that_is_not_enabled_is_told_from_wrong_keys() {
     ] {
         let session = whose(region, "123456789012");
         let fault = server
-            .while_running(&[(403, "", UNKNOWN)], opened(&session, &server, &flow))
+            .while_running(&[(403, "", UNKNOWN)], Box::pin(opened(&session, &server, &flow)))
             .await
             .expect_err("refused");
         assert_eq!(fault.kind, FaultKind::Denied);
@@ -67,8 +70,10 @@ async fn a_region_that_is_not_enabled_is_told_from_wrong_keys() {
 async fn what_an_sdk_repeats_is_told() {
     let (server, (flow, told)) = (Played::new().await, flow());
     let session = whose("eu-central-1", "123456789012");
-    let aws =
-        server.while_running(&[(200, "", CALLER)], opened(&session, &server, &flow)).await.expect("open");
+    let aws = server
+        .while_running(&[(200, "", CALLER)], Box::pin(opened(&session, &server, &flow)))
+        .await
+        .expect("open");
     let found = "{\"clusters\":[\"dev\"]}";
     let clusters = server
         .while_running(&[THROTTLED, (200, "", found)], aws.eks(&flow).list_clusters().send())
@@ -82,8 +87,10 @@ async fn what_an_sdk_repeats_is_told() {
 async fn a_refusal_of_an_sdk_names_right_and_request() {
     let (server, (flow, _)) = (Played::new().await, flow());
     let session = whose("eu-central-1", "123456789012");
-    let aws =
-        server.while_running(&[(200, "", CALLER)], opened(&session, &server, &flow)).await.expect("open");
+    let aws = server
+        .while_running(&[(200, "", CALLER)], Box::pin(opened(&session, &server, &flow)))
+        .await
+        .expect("open");
     let headers = "x-amzn-errortype: AccessDeniedException\r\nx-amzn-requestid: r-8\r\n";
     let error = server
         .while_running(
@@ -102,8 +109,10 @@ async fn a_refusal_of_an_sdk_names_right_and_request() {
 async fn calls_without_an_sdk_are_signed_repeated_and_told_too() {
     let (server, (flow, told)) = (Played::new().await, flow());
     let session = whose("eu-central-1", "123456789012");
-    let aws =
-        server.while_running(&[(200, "", CALLER)], opened(&session, &server, &flow)).await.expect("open");
+    let aws = server
+        .while_running(&[(200, "", CALLER)], Box::pin(opened(&session, &server, &flow)))
+        .await
+        .expect("open");
     let busy = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>slow</Message></Error>\
                     </Errors><RequestID>r-1</RequestID></Response>";
     let first =
