@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::blockers;
-use super::resource::{NetworkResource, Stranger};
+use super::resource::{NetworkResource, Stranger, site};
 use super::room;
 use super::step::Act;
 use super::wanted::{Planned, addresses, planned};
@@ -221,7 +221,7 @@ impl Look<'_> {
         let live = self.template().await?;
         let standing = self.zones(live.as_ref());
         let inner = &self.resource.inner;
-        let site = inner.site(self.aws);
+        let site = site(self.aws);
         let planned = planned(&inner.environment, &inner.spec, site, &standing, self.aws, self.flow).await?;
         Ok((planned, live))
     }
@@ -293,13 +293,11 @@ impl Look<'_> {
     }
 
     fn reason(&self, why: Option<&Failure>) -> String {
-        match why {
-            Some(Failure { what, reason }) => format!("{what}: {reason}"),
-            None => {
-                let said = self.stack.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                format!("{} is {}{said}", self.subject(), self.stack.status)
-            }
+        if let Some(Failure { what, reason }) = why {
+            return format!("{what}: {reason}");
         }
+        let said = self.stack.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("{} is {}{said}", self.subject(), self.stack.status)
     }
 
     fn failed(&self, why: Option<&Failure>) -> Fault {

@@ -21,12 +21,11 @@ pub struct Template {
 impl Template {
     /// Adds a resource of `kind` (`AWS::EC2::VPC`).
     pub(super) fn resource(&mut self, id: impl Into<String>, kind: &str, properties: Value) {
-        let resource = if properties.as_object().is_some_and(Map::is_empty) {
-            json!({"Type": kind})
-        } else {
-            json!({"Type": kind, "Properties": properties})
-        };
-        self.resources.insert(id.into(), resource);
+        let mut resource = Map::from_iter([("Type".to_string(), Value::from(kind))]);
+        if properties.as_object().is_none_or(|properties| !properties.is_empty()) {
+            resource.insert("Properties".to_string(), properties);
+        }
+        self.resources.insert(id.into(), Value::Object(resource));
     }
 
     /// Lets the resource `id` begin only once `before` stands, which its properties do not say.
@@ -38,7 +37,8 @@ impl Template {
 
     /// Adds an output.
     pub(super) fn output(&mut self, id: impl Into<String>, value: Value) {
-        self.outputs.insert(id.into(), json!({"Value": value}));
+        let output = Map::from_iter([("Value".to_string(), value)]);
+        self.outputs.insert(id.into(), Value::Object(output));
     }
 
     /// The resources by logical id, each with its type, properties and what it comes behind.
