@@ -25,6 +25,7 @@ mod catalog;
 mod charts;
 mod command_line;
 mod documents;
+mod ecr;
 mod eks_cluster;
 mod eks_down;
 mod eks_network;
