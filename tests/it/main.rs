@@ -28,6 +28,7 @@ mod documents;
 mod eks_cluster;
 mod eks_down;
 mod eks_network;
+mod eks_rights;
 mod eks_templates;
 mod eks_token;
 mod floors;
