@@ -243,9 +243,34 @@ fn a_new_profile_is_valid_and_never_overwrites_one() {
         let made = berth.run(&["init", provider, "--provider", provider]).expect(0);
         assert_eq!(made.stdout, format!("profiles/{provider}.yaml\n"));
         berth.run(&["validate", provider]).expect(0);
+        let next = format!("next: `berth plan {provider}`, then `berth up {provider}`\n");
+        assert!(made.stderr.contains(&next), "{}", made.said());
         berth.run(&["init", provider, "--provider", provider]).expect(8);
     }
     assert!(berth.work().join("profiles/berth.schema.json").is_file());
+}
+
+#[test]
+fn a_new_lab_has_what_a_developer_needs_and_is_rehearsed_where_there_is_no_docker() {
+    let berth = Berth::new();
+    let made = berth.run(&["init", "mine", "--provider", "kind", "--profiles", "labs"]).expect(0);
+    assert!(made.stderr.contains("then `berth up mine --profiles labs`\n"), "{}", made.said());
+    assert!(
+        made.stderr.contains("without Docker: `berth up mine --profiles labs --rehearse`\n"),
+        "{}",
+        made.said()
+    );
+    let printed = json(
+        &berth.run(&["validate", "mine", "--profiles", "labs", "--output", "json", "--print"]).expect(0),
+    );
+    assert_eq!(printed["registry"]["local"]["port"], 5001, "{printed}");
+    for addon in ["metrics-server", "traefik", "metallb"] {
+        assert!(printed["addons"][addon].is_object(), "{addon}: {printed}");
+    }
+    assert_eq!(printed["tenants"][0]["name"], "checkout");
+    let eks = berth.run(&["init", "far", "--provider", "eks", "--location", "eu-central-1"]).expect(0);
+    assert!(eks.stderr.contains("then `berth up far --rehearse`\n"), "{}", eks.said());
+    assert!(!eks.stderr.contains("without Docker"), "{}", eks.said());
 }
 
 #[test]
