@@ -60,7 +60,7 @@ impl Caches {
         }
         if !self.ours.contains(&wanted.prefix) {
             let why = format!(
-                "somebody else made it, and it pulls from {} otherwise than the profile says: choose another `prefix`",
+                "somebody else made it, and it pulls from {} otherwise than the profile says; choose another `prefix`",
                 live.upstream
             );
             return Some(Todo { change: Change::new(ChangeKind::Conflict, title).because(why), act: None });

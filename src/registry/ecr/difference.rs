@@ -97,7 +97,7 @@ pub(super) fn refused(wanted: &Wanted, live: &Encryption) -> Option<String> {
         }
     };
     Some(format!(
-        "it is encrypted {is}, the profile wants {wants}, and ECR never changes that: {write}, or choose another name"
+        "it is encrypted {is}, the profile wants {wants}, and ECR never changes that; {write}, or choose another name"
     ))
 }
 

@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 
 use super::creation::creation;
@@ -11,9 +12,9 @@ use super::room;
 use super::step::{Act, Move};
 use super::subnets::{self, Borrowed};
 use super::wanted::{Planned, planned};
-use crate::base::{Fault, ResourceId, label};
+use crate::base::{Fault, Note, ResourceId, label};
 use crate::clouds::aws::{Aws, Refusal, Session};
-use crate::engine::{Cx, Need, Resource, Seen, State};
+use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
@@ -22,6 +23,8 @@ use crate::providers::eks::names::{Names, Site};
 use crate::providers::eks::stack::{Calls, LiveStack, Phase, Wanted};
 use crate::providers::eks::template::Template;
 
+/// So long after a survey saw it as it should be, the run that follows need not ask again.
+const FRESH: SignedDuration = SignedDuration::from_secs(20);
 /// A look is a call over the internet.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
@@ -44,6 +47,13 @@ pub(super) struct Inner {
     borrowed: OnceCell<Borrowed>,
 }
 
+/// What a look at a stack gave that is as it should be.
+#[derive(Debug, Clone)]
+pub(super) struct Settled {
+    pub(super) outputs: Outputs,
+    pub(super) notes: Vec<Note>,
+}
+
 /// What this run did and saw so far.
 #[derive(Default)]
 pub(super) struct ThisRun {
@@ -55,12 +65,15 @@ pub(super) struct ThisRun {
     pub(super) deletions: u32,
     /// The template that was read last, of which stack in which state.
     pub(super) template: Option<(String, Template)>,
+    /// When it was seen to be as the profile says, and what was seen.
+    pub(super) settled: Option<(Timestamp, Settled)>,
 }
 
 impl Inner {
     /// Notes that `act` was begun.
     pub(super) fn moved(&self, act: &Act) {
         let mut run = self.run();
+        run.settled = None;
         match act {
             Act::Create(_) | Act::Update(_) => run.moves += 1,
             Act::TakeBack(_) => run.taken_back += 1,
@@ -103,8 +116,16 @@ impl NetworkResource {
         ResourceId::new(format!("network/eks/{name}"))
     }
 
-    async fn look(&self, flow: &Flow) -> Result<Seen, Fault> {
-        let inner = &self.inner;
+    async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
+        let (inner, flow, now) = (&self.inner, &cx.flow, cx.clock.now());
+        if let Some((then, Settled { outputs, notes })) = inner.run().settled.clone()
+            && inner.leave.makes
+            && now.duration_since(then) < FRESH
+        {
+            let mut seen = Seen::new(State::Ready);
+            (seen.outputs, seen.notes) = (outputs, notes);
+            return Ok(seen);
+        }
         let aws = inner.session.open(flow).await?;
         let calls = Calls::new(&aws, flow, inner.names.stack());
         let Some(stack) = calls.stack().await? else {
@@ -118,7 +139,12 @@ impl NetworkResource {
         if let Some(stranger) = inner.stranger(&look.stack) {
             return look.of_somebody_else(&stranger).await;
         }
-        if inner.leave.removes { look.going().await } else { look.standing().await }
+        let seen = if inner.leave.removes { look.going().await } else { look.standing().await }?;
+        if seen.state == State::Ready && seen.changes.is_empty() {
+            let settled = Settled { outputs: seen.outputs.clone(), notes: seen.notes.clone() };
+            inner.run().settled = Some((now, settled));
+        }
+        Ok(seen)
     }
 
     /// A stack that is to be made, instead of what is left of another one when that has to be cleared away.
@@ -130,7 +156,7 @@ impl NetworkResource {
         clear: Option<Act>,
     ) -> Result<Seen, Fault> {
         let borrowed = self.inner.borrowed(aws, flow).await?;
-        let site = self.inner.site(aws);
+        let site = site(aws);
         let planned = planned(&self.inner.environment, &self.inner.spec, site, &[], aws, flow).await?;
         let mut changes = creation(&planned.blueprint);
         let mut notes = borrowed.map(|borrowed| borrowed.notes.clone()).unwrap_or_default();
@@ -182,16 +208,6 @@ impl Inner {
         })
     }
 
-    /// Where it is.
-    pub(super) fn site(&self, aws: &Aws) -> Site {
-        let identity = aws.identity();
-        Site {
-            partition: identity.partition.name().to_string(),
-            account: identity.account.clone(),
-            region: aws.region().to_string(),
-        }
-    }
-
     /// What the stack is to be.
     pub(super) fn wanted(&self, planned: &Planned) -> Wanted {
         Wanted {
@@ -241,6 +257,16 @@ impl Inner {
     }
 }
 
+/// Where on AWS everything is.
+pub(super) fn site(aws: &Aws) -> Site {
+    let identity = aws.identity();
+    Site {
+        partition: identity.partition.name().to_string(),
+        account: identity.account.clone(),
+        region: aws.region().to_string(),
+    }
+}
+
 impl Resource for NetworkResource {
     fn id(&self) -> &ResourceId {
         &self.id
@@ -259,7 +285,7 @@ impl Resource for NetworkResource {
     }
 
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
-        Box::pin(self.look(&cx.flow))
+        Box::pin(self.look(cx))
     }
 
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {

@@ -48,8 +48,12 @@ fn update(id: &str, old: &Value, new: &Value) -> Change {
     Change::new(ChangeKind::Update, titled(id, new)).fields(fields.collect())
 }
 
-/// All values below `value` by their paths. Tags stand by their keys.
+/// All values below `value` by their paths. Tags stand by their keys, and other resources by their names.
 fn leaves(value: &Value, path: String, found: &mut BTreeMap<String, String>) {
+    if let Some(other) = other_resource(value) {
+        found.insert(path, other);
+        return;
+    }
     let below = |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
     match value {
         Value::Object(entries) => {
@@ -75,6 +79,16 @@ fn leaves(value: &Value, path: String, found: &mut BTreeMap<String, String>) {
             found.insert(path, other.to_string());
         }
     }
+}
+
+/// The resource, or the attribute of one, that `value` stands for.
+fn other_resource(value: &Value) -> Option<String> {
+    let functions = value.as_object().filter(|entries| entries.len() == 1)?;
+    let named = functions.get("Ref").and_then(Value::as_str).map(str::to_string);
+    let attribute = functions.get("Fn::GetAtt").and_then(Value::as_array);
+    let attribute =
+        attribute.map(|parts| parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("."));
+    named.or(attribute)
 }
 
 #[cfg(test)]
@@ -116,6 +130,17 @@ mod tests {
             to: to.map(str::to_string),
         };
         assert_eq!(found[1].fields, [field("On", "true", None), field("Tags.a", "1", Some("2"))]);
+    }
+
+    #[test]
+    fn other_resources_are_told_by_their_names() {
+        let route = |gateway: Value| {
+            template(json!({"R": {"Type": "AWS::EC2::Route", "Properties": {"NatGatewayId": gateway}}}))
+        };
+        let found = changes(&route(json!({"Ref": "A"})), &route(json!({"Fn::GetAtt": ["B", "Id"]})));
+        let field = &found[0].fields[0];
+        assert_eq!(field.path, "NatGatewayId");
+        assert_eq!((field.from.as_deref(), field.to.as_deref()), (Some("A"), Some("B.Id")));
     }
 
     #[test]

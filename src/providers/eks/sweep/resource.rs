@@ -113,7 +113,7 @@ impl Sweep {
                 Ok(self.seen(&found))
             }
             Stage::Left => {
-                let mut found = calls.everything().await?;
+                let mut found = Box::pin(calls.everything()).await?;
                 let mut notes: Vec<Note> = self.shared.in_the_way(&known.0).into_iter().collect();
                 notes.extend(calls.claimed().await?.iter().filter_map(retained::note));
                 if !self.has_begun() {
@@ -204,7 +204,7 @@ impl Sweep {
                 }
             }
             Stage::Interfaces => calls.remove(&calls.interfaces().await?).await,
-            Stage::Left => calls.remove(&calls.everything().await?).await,
+            Stage::Left => calls.remove(&Box::pin(calls.everything()).await?).await,
             Stage::Logs => match known.0.ours {
                 true => logs::remove(&aws, &self.shared.names.log_group(), flow).await,
                 false => Ok(()),

@@ -94,7 +94,7 @@ impl Addresses {
         matches!((range(&self.to_string()), range(other)), (Ok(own), Ok(other)) if own.overlaps(&other))
     }
 
-    fn part(&self, more_bits: u8, index: u32) -> String {
+    fn part(self, more_bits: u8, index: u32) -> String {
         let bits = self.bits + more_bits;
         format!("{}/{bits}", Ipv4Addr::from_bits(self.first + (index << (32 - bits))))
     }
