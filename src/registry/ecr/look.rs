@@ -33,10 +33,10 @@ pub(super) enum Repository {
 pub(super) async fn look(calls: &Calls, wanted: &All, owner: &Owner, flow: &Flow) -> Result<Found, Fault> {
     let names: BTreeSet<String> = wanted.repositories.iter().map(|one| one.name.clone()).collect();
     let caches = async {
-        match wanted.caches.is_empty() {
-            true => Ok(Caches::none()),
-            false => Caches::look(calls, &wanted.caches, owner, false).await,
+        if wanted.caches.is_empty() {
+            return Ok(Caches::none());
         }
+        Caches::look(calls, &wanted.caches, owner, false).await
     };
     let repositories = try_join(calls.described(&names), calls.marked(&owner.id));
     let ((described, marked), caches) = try_join(repositories, caches).await?;
