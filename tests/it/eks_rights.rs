@@ -22,7 +22,7 @@ access:
   admins: [platform]
   groups:
     platform: {eks: [\"arn:aws:iam::123456789012:role/platform\"]}
-nodeGroups: [{name: general, machine: m7i.large, nodes: 1}, {name: wide, machine: m7i.large, nodes: {min: 1, max: 2}}]
+nodeGroups: [{name: general, machine: m7i.large, nodes: 1}]
 registry:
   ecr: {repositories: [{name: checkout/api, keep: 10}]}
 addons:
