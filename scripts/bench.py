@@ -483,6 +483,10 @@ The same lab of one control plane and two workers, with a registry, metrics-serv
 (`scripts/bench kind`): by `berth up`, and by a script of kind, docker, helm and kubectl that applies the same objects and is safe to run again. \
 The images are in the node image; kind's own time is taken by a wrapper of it. \
 berth also checks the machine, plans, chooses a free range of addresses and finds out whether network policies act; the script is told a range.
+
+MetalLB's pool is a line of its own: a custom resource is sent only once its webhook answers, and that program starts when nodes are ready, which they are \
+seconds after kind has ended. It then makes its certificate, which comes back to it by way of the kubelet, and listens after a pause of its own (1 to 6 s). \
+No caller can make that shorter; the script waits for the same.
 """
 IMAGES = """
 ## Images into the nodes, beside kind

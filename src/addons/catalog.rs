@@ -152,7 +152,7 @@ impl Addon {
         path: &str,
         options: &Value,
         provider: ProviderKind,
-    ) -> Result<Pools, AddonError> {
+    ) -> Result<Pools, Vec<AddonError>> {
         let Some(keys) = &self.definition.address_pools else { return Ok(Pools::default()) };
         Pools::read(keys, &self.definition.options, path, options, provider)
     }

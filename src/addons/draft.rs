@@ -51,14 +51,24 @@ fn course<'a>(addon: &'a Addon, platform: &Platform) -> Course<'a> {
     }
 }
 
+/// The first of several errors.
+fn first_of(mut errors: Vec<AddonError>) -> AddonError {
+    errors.swap_remove(0)
+}
+
 impl Catalog {
-    /// Refuses what a profile says of the addon of `spec` beside the addons `all` of it, as far as that can be
-    /// told without its manifests: options, rules, pools, version, provider.
-    pub fn check(&self, spec: &AddonSpec, all: &[AddonSpec], platform: &Platform) -> Result<(), AddonError> {
+    /// What is wrong with what a profile says of the addon of `spec` beside the addons `all` of it, as far as that
+    /// can be told without its manifests: options, rules, pools, version, provider. Ranges of addresses that are
+    /// wrong are told together.
+    pub fn check(&self, spec: &AddonSpec, all: &[AddonSpec], platform: &Platform) -> Vec<AddonError> {
         if spec.source != AddonSource::Catalog {
-            return Ok(());
+            return Vec::new();
         }
-        self.draft(spec, all, platform).map(drop)
+        let Err(first) = self.draft(spec, all, platform) else { return Vec::new() };
+        match self.pools_of(spec, platform.provider) {
+            Err(errors) if errors.first() == Some(&first) => errors,
+            _ => vec![first],
+        }
     }
 
     /// Whether the profile says in the options of `spec` which addresses are announced.
@@ -77,12 +87,17 @@ impl Catalog {
         self.pools_of(spec, provider).map(|pools| pools.misplaced(network)).unwrap_or_default()
     }
 
-    fn pools_of(&self, spec: &AddonSpec, provider: ProviderKind) -> Result<Pools, AddonError> {
+    fn pools_of(&self, spec: &AddonSpec, provider: ProviderKind) -> Result<Pools, Vec<AddonError>> {
         if spec.source != AddonSource::Catalog {
             return Ok(Pools::default());
         }
-        let (addon, path) = (self.get(&spec.name)?, path(spec));
-        addon.pools(&path, &addon.definition.options.complete(&path, &spec.options)?, provider)
+        let read = || -> Result<_, AddonError> {
+            let (addon, path) = (self.get(&spec.name)?, path(spec));
+            let options = addon.definition.options.complete(&path, &spec.options)?;
+            Ok((addon, path, options))
+        };
+        let (addon, path, options) = read().map_err(|error| vec![error])?;
+        addon.pools(&path, &options, provider)
     }
 
     /// The addon of `spec`, one of the catalog, before its manifests are rendered.
@@ -99,7 +114,7 @@ impl Catalog {
         }
         let path = path(spec);
         let options = addon.definition.options.complete(&path, &spec.options)?;
-        let pools = addon.pools(&path, &options, provider)?;
+        let pools = addon.pools(&path, &options, provider).map_err(first_of)?;
         let version = version_for(addon, spec, platform)?;
         let course = course(addon, platform);
         let mut draft = Draft {
@@ -260,7 +275,12 @@ pub(super) mod tests {
 
     fn check(name: &str, options: Value, platform: &Platform) -> Result<(), AddonError> {
         let spec = AddonSpec::of_catalog(name, options);
-        Catalog::load(&[]).expect("the shipped addons").check(&spec, std::slice::from_ref(&spec), platform)
+        let catalog = Catalog::load(&[]).expect("the shipped addons");
+        refusal(&catalog, &spec, platform)
+    }
+
+    fn refusal(catalog: &Catalog, spec: &AddonSpec, platform: &Platform) -> Result<(), AddonError> {
+        catalog.check(spec, std::slice::from_ref(spec), platform).into_iter().next().map_or(Ok(()), Err)
     }
 
     #[test]
@@ -303,7 +323,7 @@ pub(super) mod tests {
             let mut spec = AddonSpec::of_catalog("metrics-server", json!({}));
             spec.version = Some(version.to_string());
             let catalog = Catalog::load(&[]).expect("the shipped addons");
-            catalog.check(&spec, std::slice::from_ref(&spec), platform)
+            refusal(&catalog, &spec, platform)
         };
         // 0.9.0 is for 1.34 and later.
         assert!(check("0.9.0", &Platform { kubernetes: (1, 33), ..known }).is_err(), "1.33 was said");
@@ -326,7 +346,7 @@ pub(super) mod tests {
         fs::write(addon.join("addon.yaml"), definition).expect("written");
         let catalog = Catalog::load(&[folder.path().to_path_buf()]).expect("loaded");
         let (spec, platform) = (AddonSpec::of_catalog("broken", json!({})), platform(ProviderKind::Kind));
-        assert_eq!(catalog.check(&spec, std::slice::from_ref(&spec), &platform), Ok(()));
+        assert_eq!(catalog.check(&spec, std::slice::from_ref(&spec), &platform), []);
         assert!(catalog.render(&spec, std::slice::from_ref(&spec), &platform).is_err());
     }
 

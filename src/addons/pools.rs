@@ -49,21 +49,22 @@ struct Pool {
 }
 
 impl Pools {
-    /// The pools in `values`, the complete options of the addon at `path`, on `provider`.
+    /// The pools in `values`, the complete options of the addon at `path`, on `provider`; or everything that is
+    /// wrong with their ranges, and at least one error.
     pub(super) fn read(
         options: &PoolOptions,
         schema: &OptionSchema,
         path: &str,
         values: &Value,
         provider: ProviderKind,
-    ) -> Result<Self, AddonError> {
+    ) -> Result<Self, Vec<AddonError>> {
         let (simple, several) = (values.get(&options.simple), values.get(&options.several));
         let several_path = format!("{path}.{}", options.several);
         let listed = match (simple, several.and_then(Value::as_array)) {
             (Some(_), Some(_)) => {
                 let problem = format!("`{}` says already which addresses there are", options.simple);
                 let hint = format!("take one of `{}` and `{}` out", options.simple, options.several);
-                return Err(AddonError::option(&several_path, problem, Some(hint)));
+                return Err(vec![AddonError::option(&several_path, problem, Some(hint))]);
             }
             (None, Some(pools)) => {
                 let places = pools.iter().enumerate();
@@ -72,27 +73,43 @@ impl Pools {
             (addresses, None) => {
                 let pool = json!({"name": DEFAULT, "addresses": addresses.unwrap_or(&json!(AUTO))});
                 let item = schema.properties.get(&options.several).and_then(|several| several.items.as_ref());
-                let pool = item.map_or(Ok(pool.clone()), |item| item.complete(path, &pool))?;
+                let pool = item
+                    .map_or(Ok(pool.clone()), |item| item.complete(path, &pool))
+                    .map_err(|error| vec![error])?;
                 vec![(pool, path.to_string())]
             }
         };
         let key = if several.is_some() { "addresses" } else { &options.simple };
         let is_said = simple.is_some() || several.is_some();
-        let mut pools: Vec<Pool> = Vec::new();
-        for (value, path) in listed {
-            let pool = Pool::read(value, &path, is_said.then_some(key))?;
+        // With the place in the list, in whose order they are told.
+        let (mut pools, mut errors): (Vec<(usize, Pool)>, Vec<(usize, AddonError)>) = Default::default();
+        for (position, (value, path)) in listed.into_iter().enumerate() {
+            let pool = match Pool::read(value, &path, is_said.then_some(key)) {
+                Ok(pool) => pool,
+                Err(wrong) => {
+                    errors.extend(wrong.into_iter().map(|error| (position, error)));
+                    continue;
+                }
+            };
             if pool.ranges.is_empty() && provider != ProviderKind::Kind {
-                return Err(auto_needs_kind(&pool.path, provider));
+                errors.push((position, auto_needs_kind(&pool.path, provider)));
+                continue;
             }
-            if pools.iter().any(|other| other.name == pool.name) {
+            if pools.iter().any(|(_, other)| other.name == pool.name) {
                 let problem = format!("there is a pool `{}` already", pool.name);
                 let hint = Some("give it another name".to_string());
-                return Err(AddonError::option(&format!("{path}.name"), problem, hint));
+                errors.push((position, AddonError::option(&format!("{path}.name"), problem, hint)));
+                continue;
             }
-            pools.push(pool);
+            pools.push((position, pool));
         }
-        check_apart(&pools)?;
-        Ok(Self(pools))
+        errors.extend(overlaps(&pools));
+        errors.sort_by_key(|(position, _)| *position);
+        if errors.is_empty() {
+            Ok(Self(pools.into_iter().map(|(_, pool)| pool).collect()))
+        } else {
+            Err(errors.into_iter().map(|(_, error)| error).collect())
+        }
     }
 
     /// Whether the profile says of any of them where it lies.
@@ -136,7 +153,7 @@ impl Pools {
 impl Pool {
     /// The pool that `value` describes. `key` is the option with the addresses under `path`; without it the
     /// profile does not say any.
-    fn read(value: Value, path: &str, key: Option<&str>) -> Result<Self, AddonError> {
+    fn read(value: Value, path: &str, key: Option<&str>) -> Result<Self, Vec<AddonError>> {
         let name = value["name"].as_str().unwrap_or_default().to_string();
         let path = key.map_or(path.to_string(), |key| format!("{path}.{key}"));
         let ranges = match &value["addresses"] {
@@ -144,9 +161,13 @@ impl Pool {
             Value::Array(texts) => {
                 let places = texts.iter().enumerate();
                 let read = |(index, text)| Range::read(text, format!("{path}[{index}]"));
-                places.map(read).collect::<Result<_, _>>()?
+                let (good, wrong): (Vec<_>, Vec<_>) = places.map(read).partition(Result::is_ok);
+                if !wrong.is_empty() {
+                    return Err(wrong.into_iter().filter_map(Result::err).collect());
+                }
+                good.into_iter().filter_map(Result::ok).collect()
             }
-            text => vec![Range::read(text, path.clone())?],
+            text => vec![Range::read(text, path.clone()).map_err(|error| vec![error])?],
         };
         let avoids_ends = value["avoidBuggyIPs"] == true;
         Ok(Self { name, value, path, ranges, avoids_ends })
@@ -154,18 +175,20 @@ impl Pool {
 }
 
 /// Two pools that share an address would be refused together by whoever announces them.
-fn check_apart(pools: &[Pool]) -> Result<(), AddonError> {
-    let mut before: Vec<(&str, &Range)> = Vec::new();
-    for (name, written) in pools.iter().flat_map(|pool| pool.ranges.iter().map(|range| (&*pool.name, range)))
-    {
+fn overlaps(pools: &[(usize, Pool)]) -> Vec<(usize, AddonError)> {
+    let (mut before, mut errors): (Vec<(&str, &Range)>, Vec<(usize, AddonError)>) = Default::default();
+    let ranges = pools.iter().flat_map(|(position, pool)| {
+        pool.ranges.iter().map(move |range| (*position, pool.name.as_str(), range))
+    });
+    for (position, name, written) in ranges {
         if let Some((other, overlapped)) = before.iter().find(|(_, r)| r.range.overlaps(&written.range)) {
             let problem = format!("{} overlaps {} of pool `{other}`", written.range, overlapped.range);
             let hint = Some("let each address be in one range only".to_string());
-            return Err(AddonError::option(&written.path, problem, hint));
+            errors.push((position, AddonError::option(&written.path, problem, hint)));
         }
         before.push((name, written));
     }
-    Ok(())
+    errors
 }
 
 fn auto_needs_kind(path: &str, provider: ProviderKind) -> AddonError {
@@ -193,10 +216,31 @@ mod tests {
 
     #[expect(clippy::needless_pass_by_value, reason = "what `json!` makes is read here")]
     fn read(options: Value, provider: ProviderKind) -> Result<Pools, AddonError> {
+        read_all(&options, provider).map_err(|mut errors| errors.swap_remove(0))
+    }
+
+    fn read_all(options: &Value, provider: ProviderKind) -> Result<Pools, Vec<AddonError>> {
         let catalog = Catalog::load(&[]).expect("the shipped addons");
         let addon = catalog.get("metallb").expect("it ships");
-        let options = addon.definition.options.complete("addons.metallb", &options)?;
-        addon.pools("addons.metallb", &options, provider)
+        let options = addon.definition.options.complete("addons.metallb", options);
+        addon.pools("addons.metallb", &options.map_err(|error| vec![error])?, provider)
+    }
+
+    #[test]
+    fn all_ranges_that_are_wrong_are_told_together() {
+        let told = |options: &Value| -> Vec<String> {
+            let errors = read_all(options, ProviderKind::Existing).expect_err("refused");
+            errors.iter().filter_map(AddonError::path).collect()
+        };
+        let one = json!({"addresses": ["192.0.2", "192.0.2.0/28", "0.0.0.0/0"]});
+        assert_eq!(told(&one), ["addons.metallb.addresses[0]", "addons.metallb.addresses[2]"]);
+        let several = json!({"pools": [
+            {"name": "a", "addresses": "192.0.2"},
+            {"name": "b", "addresses": ["192.0.2.0/28", "192.0.2.8/29"]},
+            {"name": "c", "addresses": "auto"},
+        ]});
+        let places = ["pools[0].addresses", "pools[1].addresses[1]", "pools[2].addresses"];
+        assert_eq!(told(&several), places.map(|place| format!("addons.metallb.{place}")));
     }
 
     fn refusal<T: std::fmt::Debug>(result: Result<T, AddonError>) -> (String, String) {

@@ -61,7 +61,7 @@ impl SavedPlan {
         }
         let attempted = format!("read the plan `{}`", path.display());
         let unreadable = |reason: String| {
-            let hint = format!("make it anew: `berth plan ENV -o {}`", path.display());
+            let hint = format!("make it anew: `berth plan {}-o {}`", environment_in(&text), path.display());
             Failure::profile(&Fault::new(FaultKind::Invalid, attempted.clone(), reason).hint(hint))
         };
         let saved: Self = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
@@ -102,4 +102,11 @@ impl SavedPlan {
             )),
         }
     }
+}
+
+/// The environment that a plan of another berth names, with a space behind it; nothing where it names none.
+fn environment_in(text: &str) -> String {
+    let read: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let named = read.as_ref().and_then(|plan| plan.pointer("/arguments/environment")?.as_str());
+    named.map(|name| format!("{name} ")).unwrap_or_default()
 }

@@ -92,7 +92,9 @@ impl<'a> Session<'a> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let began = clock.now();
         let run = RunId::new(began, std::process::id());
-        let local = settings.local(scope.live.tools.as_deref())?;
+        let mut local = settings.local(scope.live.tools.as_deref())?;
+        let played = Target { rehearse: true, ..target.clone() };
+        local.engine = local.engine.or_else(format!("berth up {}", typed(&played, &chosen.typed)));
         let plan_settings = plan::Settings {
             local: local.clone(),
             cluster: providers::Leave {
@@ -266,13 +268,17 @@ impl<'a> Session<'a> {
     /// Everything of the environment that is still there after `down`, in words.
     pub(super) async fn remains(&self) -> Result<Remains, Failure> {
         let flow = Flow::new(Cancel::default()).within_limit(self.limit);
-        let mut remains = if self.cluster_stays() {
-            self.assembly.hub.remains(&flow).await?
-        } else {
-            self.standing(&flow).await
+        let in_the_graph = async {
+            if self.cluster_stays() {
+                self.assembly.hub.remains(&flow).await
+            } else {
+                Ok(self.standing(&flow).await)
+            }
         };
-        let local = providers::remains(&self.environment, &self.local, &flow).await?;
+        let on_this_machine = providers::remains(&self.environment, &self.local, &flow);
+        let both = async { futures::try_join!(in_the_graph, on_this_machine) };
         let place = providers::place(&self.environment);
+        let (mut remains, local) = Box::pin(both).await?;
         remains.left.extend(local.into_iter().map(|what| (what, place.clone())));
         Ok(remains)
     }

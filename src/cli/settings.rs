@@ -287,17 +287,36 @@ impl Settings {
         Ok(folder.join("config.json"))
     }
 
-    /// The kubeconfig that `kubectl` would write to: the first of KUBECONFIG, or `~/.kube/config`.
+    /// The kubeconfig of the user that is added to: the first of KUBECONFIG, or `~/.kube/config`.
     pub(super) fn user_kubeconfig(&self) -> Result<PathBuf, Fault> {
-        let first = self
-            .kubeconfig
-            .as_ref()
-            .and_then(|list| std::env::split_paths(list).find(|path| !path.as_os_str().is_empty()));
-        match (first, &self.home) {
-            (Some(path), _) => Ok(self.folder.join(path)),
-            (None, Some(home)) => Ok(home.join(".kube/config")),
-            (None, None) => Err(homeless("find your kubeconfig", "KUBECONFIG")),
+        let first = self.user_kubeconfigs().into_iter().next();
+        first.ok_or_else(|| homeless("find your kubeconfig", "KUBECONFIG"))
+    }
+
+    /// Every kubeconfig that is the user's: those of KUBECONFIG, and `~/.kube/config` behind them. Not berth's own,
+    /// one of which KUBECONFIG names after `export KUBECONFIG=$(berth kubeconfig)`.
+    pub(super) fn user_kubeconfigs(&self) -> Vec<PathBuf> {
+        let listed = self.kubeconfig.iter().flat_map(std::env::split_paths);
+        let listed = listed.filter(|path| !path.as_os_str().is_empty()).map(|path| self.folder.join(path));
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for path in listed.filter(|path| !self.is_own(path)).chain(self.default_kubeconfig()) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
         }
+        paths
+    }
+
+    fn default_kubeconfig(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.join(".kube/config"))
+    }
+
+    /// Whether `path` lies in berth's own folder, also by a link.
+    fn is_own(&self, path: &Path) -> bool {
+        let Some(state) = &self.state else { return false };
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        path.starts_with(state)
+            || real(path).zip(real(state)).is_some_and(|(path, state)| path.starts_with(state))
     }
 }
 
@@ -411,5 +430,30 @@ mod tests {
         let listed = Surroundings { kubeconfig: Some("/a/config:/b/config".into()), ..terminal() };
         assert_eq!(Settings::new(&GLOBAL, listed).user_kubeconfig(), Ok("/a/config".into()));
         assert_eq!(Settings::new(&GLOBAL, terminal()).user_kubeconfig(), Ok("/home/ann/.kube/config".into()));
+    }
+
+    #[test]
+    fn kubeconfigs_of_berth_are_never_the_users() {
+        let own = "/home/ann/.local/state/berth/environments/lab-1/kubeconfig";
+        let given = |list: String| {
+            Settings::new(&GLOBAL, Surroundings { kubeconfig: Some(list.into()), ..terminal() })
+        };
+        let default = PathBuf::from("/home/ann/.kube/config");
+        assert_eq!(given(own.to_string()).user_kubeconfig(), Ok(default.clone()));
+        let several = given(format!("{own}::/a/config:/home/ann/.kube/config:/a/config"));
+        assert_eq!(several.user_kubeconfig(), Ok("/a/config".into()));
+        assert_eq!(several.user_kubeconfigs(), ["/a/config".into(), default]);
+    }
+
+    #[test]
+    fn a_link_to_a_kubeconfig_of_berth_is_berths() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (state, link) = (folder.path().join("state"), folder.path().join("link"));
+        files::make_private_folder(&state.join("berth")).expect("made");
+        files::write_private(&state.join("berth/kubeconfig"), b"").expect("written");
+        std::os::unix::fs::symlink(state.join("berth/kubeconfig"), &link).expect("linked");
+        let linked = Surroundings { state_home: Some(state), kubeconfig: Some(link.into()), ..terminal() };
+        let settings = Settings::new(&GLOBAL, linked);
+        assert_eq!(settings.user_kubeconfig(), Ok("/home/ann/.kube/config".into()));
     }
 }

@@ -1,7 +1,8 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -78,17 +79,38 @@ pub struct EngineSearch {
     pub chosen: Option<EngineKind>,
     /// The value of `PATH`.
     pub search_path: OsString,
-    /// What the engine that is used told of itself: the same to all that share this search.
+    /// What plays the environment in question without an engine, as it is typed.
+    rehearsal: Option<String>,
+    /// What the engine that is used told: the same to all that share this search.
     told: Told,
 }
 
-/// What an engine told of itself, asked for once.
-type Told = Arc<OnceLock<Info>>;
+/// What an engine told, asked for once.
+type Told = Arc<Answers>;
+
+#[derive(Debug, Default)]
+struct Answers {
+    /// Of itself.
+    info: OnceLock<Info>,
+    /// What files of images hold, by image and path.
+    files: Mutex<BTreeMap<(String, String), String>>,
+}
 
 impl EngineSearch {
     /// Looks on `search_path` for the engine that was `chosen`, or for any.
     pub fn new(chosen: Option<EngineKind>, search_path: impl Into<OsString>) -> Self {
-        Self { chosen, search_path: search_path.into(), told: Told::default() }
+        Self { chosen, search_path: search_path.into(), rehearsal: None, told: Told::default() }
+    }
+
+    /// The same search for an environment that `command` plays without an engine.
+    #[must_use]
+    pub fn or_else(self, command: impl Into<String>) -> Self {
+        Self { rehearsal: Some(command.into()), ..self }
+    }
+
+    /// What plays an environment without an engine, as it is typed.
+    pub fn rehearsal(&self) -> &str {
+        self.rehearsal.as_deref().unwrap_or("berth up ENV --rehearse")
     }
 
     /// The engine to use: the one that was chosen, or the first whose program is on `PATH`. Whether it
@@ -122,7 +144,7 @@ impl EngineSearch {
             None => format!("none of {} is on PATH", names.join(", ")),
         };
         Fault::new(FaultKind::Invalid, "find a container engine", reason)
-            .hint("install Docker, or rehearse without one: `berth up ENV --rehearse`")
+            .hint(format!("install Docker, or rehearse without one: `{}`", self.rehearsal()))
     }
 }
 
@@ -173,11 +195,11 @@ impl Engine {
     /// What it tells of itself and its machine: asked for once by all that came from the same search, since it
     /// takes the engine longer than anything else that is asked.
     pub async fn info(&self) -> Result<Info, Fault> {
-        if let Some(info) = self.told.get() {
+        if let Some(info) = self.told.info.get() {
             return Ok(info.clone());
         }
         let info = self.ask_for_info().await?;
-        Ok(self.told.get_or_init(|| info).clone())
+        Ok(self.told.info.get_or_init(|| info).clone())
     }
 
     async fn ask_for_info(&self) -> Result<Info, Fault> {
@@ -191,6 +213,24 @@ impl Engine {
         }
     }
 
+    /// What the file `path` of `image` holds, by the image's own `cat`; `None` where the image is not on this machine or
+    /// has no such file. What it holds is asked for once by all that came from the same search, since a container
+    /// has to be made for that.
+    pub async fn file_of_image(&self, image: &str, path: &str) -> Result<Option<String>, Fault> {
+        let key = (image.to_string(), path.to_string());
+        let known = self.told.files.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let start = ["run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "cat"];
+        let finished = self.try_to_ask("look into an image", start.into_iter().chain([image, path])).await?;
+        if !finished.succeeded() {
+            return Ok(None);
+        }
+        let mut files = self.told.files.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(files.entry(key).or_insert(finished.stdout).clone()))
+    }
+
     /// The containers with this label, also those that do not run, by name.
     pub async fn containers_with(&self, label: &str) -> Result<Vec<Container>, Fault> {
         let filter = format!("label={label}");
@@ -198,6 +238,14 @@ impl Engine {
             .ask("list containers", ["ps", "--all", "--quiet", "--no-trunc", "--filter", filter.as_str()])
             .await?;
         self.inspect(&listed.stdout.split_whitespace().collect::<Vec<_>>()).await
+    }
+
+    /// The names of the containers with this label, also of those that do not run.
+    pub async fn names_with(&self, label: &str) -> Result<Vec<String>, Fault> {
+        let filter = format!("label={label}");
+        let arguments = ["ps", "--all", "--filter", filter.as_str(), "--format", "{{.Names}}"];
+        let listed = self.ask("list containers", arguments).await?;
+        Ok(listed.stdout.split_whitespace().map(str::to_string).collect())
     }
 
     /// These containers, by name or id; those that are not there are left out.

@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+
+/// Where an engine does not tell whether a container ended before, one that was started so long after it was made was
+/// started again: its first start follows at once, unless the machine is very busy.
+const STARTED_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,10 +17,10 @@ pub struct Container {
     pub name: String,
     /// Whether it runs.
     pub state: ContainerState,
-    /// When it was made, as far as the engine says it.
-    pub created: Option<Timestamp>,
     /// Since when it runs, as far as the engine says it.
     pub started: Option<Timestamp>,
+    /// Whether it runs and ran before, as far as the engine says it.
+    pub restarted: bool,
     /// The reference that it was made from.
     pub image: String,
     /// The id of its image.
@@ -99,8 +103,7 @@ impl Container {
         } else {
             ContainerState::Stopped { word, code: value["State"]["ExitCode"].as_i64().unwrap_or_default() }
         };
-        let time = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
-        let started = time(&value["State"]["StartedAt"]);
+        let started = time(&value["State"]["StartedAt"]).filter(|_| state == ContainerState::Running);
         let image_id = match text(&value["Image"]) {
             // Podman leaves out which hash it is.
             hash if hash.len() == 64 && !hash.contains(':') => format!("sha256:{hash}"),
@@ -115,8 +118,8 @@ impl Container {
         Self {
             id: text(&value["Id"]),
             name: text(&value["Name"]).trim_start_matches('/').to_string(),
-            created: time(&value["Created"]),
-            started: started.filter(|_| state == ContainerState::Running),
+            restarted: started.is_some_and(|started| was_started_again(value, started)),
+            started,
             state,
             image: text(&value["Config"]["Image"]),
             image_id,
@@ -176,6 +179,22 @@ fn mount_of(value: &Value) -> Mount {
 fn attachment_of(value: &Value) -> Attachment {
     let address = |key: &str| value[key].as_str().and_then(|text| text.parse().ok());
     Attachment { ipv4: address("IPAddress"), ipv6: address("GlobalIPv6Address") }
+}
+
+/// Whether a container that runs since `started` had ended before.
+fn was_started_again(value: &Value, started: Timestamp) -> bool {
+    let state = &value["State"];
+    match time(&state["FinishedAt"]) {
+        Some(ended) if ended > Timestamp::UNIX_EPOCH => true,
+        // Docker notes every end, also one that it was not there for. Podman writes the same for none, and
+        // notes none that a reboot brought; nerdctl writes nothing of one that runs.
+        Some(_) if state["OciVersion"].is_null() => false,
+        _ => time(&value["Created"]).is_some_and(|created| started.duration_since(created) >= STARTED_AGAIN),
+    }
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 fn ports_of(bindings: &Value) -> Vec<PublishedPort> {
@@ -279,6 +298,31 @@ mod tests {
         assert_eq!(container.started, "2026-11-21T07:56:43.940671304Z".parse().ok());
         let without = json!({"Name": "/lab-worker", "State": {"Status": "running", "StartedAt": "soon"}});
         assert_eq!(Container::of(&without).started, None);
+    }
+
+    #[test]
+    fn what_never_ended_was_not_started_again_however_slow_its_first_start_was() {
+        let of = |text: &str, change: &[(&str, &str)]| {
+            let values: Value = serde_json::from_str(text).expect("JSON");
+            let mut value = values[0].clone();
+            for (field, time) in change {
+                value["State"][*field] = json!(time);
+            }
+            Container::of(&value)
+        };
+        let (late, end) = ("2026-11-21T20:00:00.5Z", "2026-11-21T19:59:59.5Z");
+        let docker = include_str!("../../tests/fixtures/engines/docker-20.10/node-inspect.json");
+        let podman = include_str!("../../tests/fixtures/engines/podman-4.3.1/node-inspect.json");
+        let nerdctl = include_str!("../../tests/fixtures/engines/nerdctl-2.2.1/container-inspect.json");
+        for text in [docker, podman, nerdctl] {
+            assert!(!of(text, &[]).restarted);
+            assert!(of(text, &[("StartedAt", late), ("FinishedAt", end)]).restarted);
+            assert!(!of(text, &[("Status", "exited"), ("FinishedAt", end)]).restarted);
+        }
+        assert!(!of(docker, &[("StartedAt", late)]).restarted);
+        // These two do not tell of every end: what was started late is taken for started again.
+        assert!(of(podman, &[("StartedAt", late)]).restarted);
+        assert!(of(nerdctl, &[("StartedAt", late)]).restarted);
     }
 
     #[test]

@@ -91,7 +91,7 @@ mod tests {
             id: String::new(),
             name: format!("lab-{role}"),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),

@@ -86,7 +86,7 @@ mod tests {
             id: "1f".to_string(),
             name: "lab-control-plane".to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),

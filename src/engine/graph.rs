@@ -50,6 +50,8 @@ pub(super) struct Node {
     pub(super) resource: Box<dyn Resource>,
     pub(super) removal: Removal,
     pub(super) needs: Vec<Need>,
+    /// Whether it stays in a part of the graph that has all that it needs.
+    goes_along: bool,
 }
 
 impl Graph {
@@ -61,13 +63,19 @@ impl Graph {
     /// Adds a resource behind everything that it needs.
     pub fn add(&mut self, resource: Box<dyn Resource>, removal: Removal) {
         let needs = resource.needs();
-        self.nodes.push(Node { resource, removal, needs });
+        self.nodes.push(Node { resource, removal, needs, goes_along: false });
     }
 
     /// Adds a resource behind everything that it needs and behind `more`.
     pub fn add_behind(&mut self, resource: Box<dyn Resource>, removal: Removal, more: Vec<Need>) {
         let needs = resource.needs().into_iter().chain(more).collect();
-        self.nodes.push(Node { resource, removal, needs });
+        self.nodes.push(Node { resource, removal, needs, goes_along: false });
+    }
+
+    /// Adds a resource behind everything that it needs, to be kept with that: it tells of it.
+    pub fn add_along(&mut self, resource: Box<dyn Resource>, removal: Removal) {
+        let needs = resource.needs();
+        self.nodes.push(Node { resource, removal, needs, goes_along: true });
     }
 
     /// The ids of all resources, in order.
@@ -80,7 +88,7 @@ impl Graph {
         self.nodes.iter().map(|node| (node.resource.id(), node.removal))
     }
 
-    /// Keeps only the resources that `wanted` accepts, and all that those need.
+    /// Keeps only the resources that `wanted` accepts, all that those need, and what goes along with it.
     pub fn keep_only(&mut self, wanted: impl Fn(&ResourceId) -> bool) {
         let mut kept: BTreeSet<ResourceId> = BTreeSet::new();
         for node in self.nodes.iter().rev() {
@@ -91,7 +99,8 @@ impl Graph {
             kept.insert(id.clone());
             kept.extend(node.needs.iter().map(|need| need.on().clone()));
         }
-        self.nodes.retain(|node| kept.contains(node.resource.id()));
+        let is_complete = |node: &Node| node.needs.iter().all(|need| kept.contains(need.on()));
+        self.nodes.retain(|node| kept.contains(node.resource.id()) || (node.goes_along && is_complete(node)));
     }
 
     pub(super) fn nodes(&self) -> &[Node] {

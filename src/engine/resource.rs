@@ -20,7 +20,9 @@ pub trait Resource: Send + Sync {
 
     /// What it is made of, in a few words, for a plan made before it can be observed: `7 objects`.
     /// Empty when making it is nothing that a plan should show.
-    fn outline(&self) -> String;
+    fn outline(&self) -> String {
+        String::new()
+    }
 
     /// Whether it can be looked at though what it needs is not there: it lives beside that, under a name of its own,
     /// and is asked for by that name. A survey then waits for the outputs that there are, and asks in any case.
@@ -128,6 +130,8 @@ pub enum Output {
     Access(Box<ClusterAccess>),
     /// The network that the nodes of a cluster are on.
     Network(Box<Network>),
+    /// Several things by name.
+    Names(Vec<String>),
 }
 
 /// Outputs by key, for example `cluster.access`.
@@ -140,6 +144,13 @@ impl Outputs {
 
     /// The key under which a cluster publishes the [`Network`] of its nodes, where its provider knows it.
     pub const CLUSTER_NETWORK: &'static str = "cluster.network";
+
+    /// The key under which a cluster publishes the containers that are its nodes, where they are containers.
+    pub const CLUSTER_NODES: &'static str = "cluster.nodes";
+
+    /// The key under which what nodes know of the registry of this machine is published: where they reach it,
+    /// `HOST:PORT`.
+    pub const REGISTRY_INSIDE: &'static str = "registry.inside";
 
     /// Adds or replaces an output.
     pub fn insert(&mut self, key: impl Into<String>, value: Output) {
@@ -180,11 +191,19 @@ impl Outputs {
         }
     }
 
+    /// The containers that are the cluster's nodes, once it published that.
+    pub fn cluster_nodes(&self) -> Option<&[String]> {
+        match self.0.get(Self::CLUSTER_NODES) {
+            Some(Output::Names(names)) => Some(names),
+            _ => None,
+        }
+    }
+
     /// All text outputs, sorted by key.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(key, value)| match value {
             Output::Text(text) => Some((key.as_str(), text.as_str())),
-            Output::Access(_) | Output::Network(_) => None,
+            Output::Access(_) | Output::Network(_) | Output::Names(_) => None,
         })
     }
 }

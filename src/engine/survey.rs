@@ -140,6 +140,8 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
         };
         match &seen.look {
             Look::After(first) => return Standing::Settled(Look::After(first.clone())),
+            // Who is behind somebody who was not asked is behind the same.
+            Look::Behind(first) => return Standing::Settled(Look::Behind(first.clone())),
             Look::Seen(_) if reachable => {}
             Look::Seen(_) if is_to_be_made(seen) => return Standing::Settled(Look::After(other.clone())),
             _ => return Standing::Settled(Look::Behind(other.clone())),

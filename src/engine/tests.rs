@@ -170,13 +170,17 @@ async fn a_plan_shows_what_is_inside_of_something_absent_without_asking_it() {
 async fn a_plan_does_not_guess_what_is_inside_of_something_that_only_has_to_be_started() {
     let (cluster, _) = Scripted::new("cluster/x", vec![], vec![Is(State::Broken("stopped".into()))]);
     let (tenants, script) = Scripted::new("tenants", inside("cluster/x"), vec![Differs("quota")]);
+    let (note, _) = Scripted::new("network/pools", inside("tenants"), vec![Differs("pool")]);
     let mut graph = Graph::new();
     graph.add(cluster, Removal::Itself);
     graph.add(tenants, Removal::WithContainer);
+    graph.add(note, Removal::WithContainer);
     let run = run();
     let survey = survey(&graph, &run.flow, &run.clock).await;
     assert!(survey.is_partial());
     assert_eq!(survey.resources[1].look, Look::Behind(ResourceId::new("cluster/x")));
+    // Who is behind that is behind the one that has the reason.
+    assert_eq!(survey.resources[2].look, Look::Behind(ResourceId::new("cluster/x")));
     assert!(survey.resources[1].changes.is_empty());
     let outcome = converge_seen(&graph, &survey, &run).await;
     assert_eq!(outcome.failed.len() + outcome.not_started.len(), 1, "the cluster alone is worked on");
@@ -377,4 +381,25 @@ fn only_keeps_what_is_named_and_what_that_needs() {
     graph.keep_only(|id| id.as_str() == "addon/a");
     let kept: Vec<&str> = graph.ids().map(ResourceId::as_str).collect();
     assert_eq!(kept, ["cluster/x", "addon/a"]);
+}
+
+#[test]
+fn what_tells_of_a_part_is_kept_with_all_of_that_part_alone() {
+    let graph = || {
+        let mut graph = Graph::new();
+        for id in ["addon/pools", "addon/web"] {
+            graph.add(Scripted::new(id, vec![], vec![]).0, Removal::Itself);
+        }
+        let needs = vec![Need::Ready(ResourceId::new("addon/pools"))];
+        graph.add_along(Scripted::new("network/pools", needs, vec![]).0, Removal::LookedAt);
+        graph
+    };
+    let kept = |wanted: &str| {
+        let mut graph = graph();
+        graph.keep_only(|id| id.as_str() == wanted);
+        graph.ids().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(kept("addon/pools"), ["addon/pools", "network/pools"]);
+    assert_eq!(kept("addon/web"), ["addon/web"]);
+    assert_eq!(graph().ids().count(), 3);
 }

@@ -193,7 +193,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long to wait before looking again: a twelfth of the time since the last step, so that what is
+/// How long to wait before looking again: a tenth of the time since the last step, so that what is
 /// quick is seen quickly and what is slow is not asked all the time.
 struct Pace {
     since: Instant,
@@ -208,7 +208,7 @@ impl Pace {
     }
 
     fn next(&self) -> Duration {
-        (self.since.elapsed() / 12).clamp(self.shortest, self.longest)
+        (self.since.elapsed() / 10).clamp(self.shortest, self.longest)
     }
 }
 

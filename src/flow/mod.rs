@@ -1,5 +1,5 @@
 //! **Owns** the passing of time: cancelling, deadlines, retries, pauses, limits on what is in
-//! flight, joining of concurrent work, and the notices that say so.
+//! flight, how long something was silent, joining of concurrent work, and the notices that say so.
 //! **May name** base.
 //! **Never** knows what the work is about. It is the only room that sleeps or spawns tasks.
 //! **Start reading at** [`Flow`].
@@ -9,6 +9,7 @@ mod cancel;
 mod join;
 mod limit;
 mod retry;
+mod silence;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use cancel::{Cancel, Stage};
 pub use join::Tally;
 pub use limit::Limiter;
 pub use retry::Patience;
+pub use silence::Silence;
 
 /// What a long piece of work says about itself while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

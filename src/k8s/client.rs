@@ -76,6 +76,18 @@ impl Client {
         not_found_as_none(found)
     }
 
+    /// What the API server answers at `path`; `None` when it has nothing there.
+    pub(super) async fn read(
+        &self,
+        flow: &Flow,
+        patience: Patience,
+        path: &str,
+    ) -> Result<Option<Value>, Fault> {
+        let Some(body) = self.get(flow, patience, path).await? else { return Ok(None) };
+        let read = serde_json::from_slice(&body);
+        read.map(Some).map_err(|error| unreadable(&format!("read {path}"), &error))
+    }
+
     /// All objects of `kind` that `selector` chooses, page by page, each page handed to `take`.
     pub(super) async fn list(
         &self,

@@ -52,10 +52,6 @@ impl Resource for Leftovers {
         self.needs.clone()
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             connect(&self.hub, cx).await?;

@@ -38,6 +38,7 @@ mod taken;
 mod told;
 mod trial;
 mod versions;
+mod volumes;
 mod yields;
 
 pub use access::choose_cryptography;
@@ -52,5 +53,5 @@ pub use provided::Provided;
 pub use ready::Readiness;
 pub use records::Records;
 pub use remains::Remains;
-pub use set::{Late, Leaving, ObjectSet, SetResource};
+pub use set::{Late, Leaving, ObjectSet, RenderLate, SetResource};
 pub use trial::{Purpose, Trial};

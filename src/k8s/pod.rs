@@ -332,6 +332,21 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_is_behind_others_is_on_its_way_and_explains_less_than_the_one_that_is_stuck() {
+        let behind = pod("a", &waiting("PodInitializing", ""));
+        assert_eq!(
+            why(std::slice::from_ref(&behind)),
+            Some((Weight::NotReady, "pod a: PodInitializing".to_string()))
+        );
+        let mut stuck = behind;
+        let mut first = waiting("CreateContainerConfigError", "secret \"key\" not found");
+        first["name"] = json!("first");
+        stuck["status"]["initContainerStatuses"] = json!([first]);
+        let told = "pod a: container first: CreateContainerConfigError: secret \"key\" not found";
+        assert_eq!(why(&[stuck]), Some((Weight::Stuck, told.to_string())));
+    }
+
+    #[test]
     fn of_many_pods_the_first_is_told_that_will_not_come_by_itself() {
         let slow = pod("a", &json!({"state": {"running": {}}}));
         let stuck = |name| pod(name, &waiting("InvalidImageName", "couldn't parse image name \"A\""));

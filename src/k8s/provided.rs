@@ -38,10 +38,6 @@ impl Resource for Provided {
         self.needs.clone()
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             // It is not berth's: while it does not answer, it is on its way, and not a call to repeat here.

@@ -42,14 +42,12 @@ impl Resource for Records {
         vec![Need::Inside(self.inside.clone())]
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             connect(&self.hub, cx).await?;
-            if read(&self.hub, &cx.flow).await?.is_some() {
+            // Another environment's `down` may have taken the kinds away under the hands of a run, which then
+            // took its lock again.
+            if read(&self.hub, &cx.flow).await?.is_some() || lock_is_there(&self.hub, &cx.flow).await? {
                 return Ok(Seen::new(State::Ready));
             }
             let path = object_path(&namespace_kind(), None, NAMESPACE);
@@ -162,6 +160,12 @@ async fn read(hub: &Hub, flow: &Flow) -> Result<Option<Live>, Fault> {
     let kind = config_map_kind();
     let path = object_path(&kind, Some(NAMESPACE), &name(&hub.settings().owner));
     get(hub.connected()?, flow, &kind, &path).await
+}
+
+async fn lock_is_there(hub: &Hub, flow: &Flow) -> Result<bool, Fault> {
+    let kind = lease_kind();
+    let path = object_path(&kind, Some(NAMESPACE), &name(&hub.settings().owner));
+    Ok(get(hub.connected()?, flow, &kind, &path).await?.is_some())
 }
 
 pub(super) async fn get(

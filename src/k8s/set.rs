@@ -19,7 +19,7 @@ use super::removal::{count_custom_resources, left, remove_due};
 use super::step::{HeldStep, SetStep};
 use super::taken::{refuse_second_defaults, taken_addresses};
 use super::yields::left_to_others;
-use crate::base::{Change, ChangeKind, Fault, FaultKind, Network, Note, ResourceId, label};
+use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, ResourceId, label};
 use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 
@@ -30,7 +30,7 @@ pub struct ObjectSet {
     pub name: String,
     /// The objects, without owner marks.
     pub objects: Vec<Object>,
-    /// What it has besides, once the network of the cluster's nodes is known.
+    /// What it has besides, or otherwise, once something of the live world is known.
     pub late: Option<Late>,
     /// What happens to objects that are no longer in the set.
     pub leaving: Leaving,
@@ -48,9 +48,18 @@ pub struct ObjectSet {
     pub outputs: fn(&[Arc<Live>]) -> Outputs,
 }
 
-/// The objects that follow from the network of the cluster's nodes, without owner marks, or why there is
-/// nothing right about the set there.
-pub type Late = Arc<dyn Fn(&Network) -> Result<Vec<Object>, Fault> + Send + Sync>;
+/// Objects that follow from what a resource found in the live world.
+#[derive(Clone)]
+pub struct Late {
+    /// The output that they follow from.
+    pub key: &'static str,
+    /// The objects, without owner marks, once that output is there, or why there is nothing right about the set
+    /// there. One that the set has already takes its place.
+    pub render: RenderLate,
+}
+
+/// Makes late objects of outputs.
+pub type RenderLate = Arc<dyn Fn(&Outputs) -> Result<Vec<Object>, Fault> + Send + Sync>;
 
 /// What happens to an object that is no longer wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +98,10 @@ impl SetResource {
         Self { id, needs, hub, set, wanted, going, knocked, vain: Vain::default() }
     }
 
-    async fn look(&self, network: Option<&Network>, flow: &Flow) -> Result<Assessment, Fault> {
+    async fn look(&self, outputs: &Outputs, flow: &Flow) -> Result<Assessment, Fault> {
         let settings = self.hub.settings();
         let mut found = Assessment::default();
-        let all = self.all(network)?;
+        let all = self.all(outputs)?;
         let wanted = self.resolve(&all, &mut found, flow).await?;
         let listed = list_ours(&self.hub, wanted.iter().map(|object| &object.kind), flow).await?;
         let live_of =
@@ -126,8 +135,8 @@ impl SetResource {
             |live: &Arc<Live>| live.label(label::SET) == Some(&self.set.name) && live.is_of(&settings.owner);
         found.stands = listed.values().flat_map(BTreeMap::values).any(ours);
         let wanted_namespaces: BTreeSet<String> = homes.into_keys().map(str::to_string).collect();
-        // What it does not have yet for want of a network is not what has left it.
-        let is_whole = self.set.late.is_none() || network.is_some();
+        // What it does not have yet for want of an output is not what has left it.
+        let is_whole = self.set.late.as_ref().is_none_or(|late| outputs.has(late.key));
         let leaving = if is_whole { self.leaving(&all, listed) } else { Vec::new() };
         let counts = count_custom_resources(&self.hub, leaving.iter(), flow).await?;
         let parting = Parting {
@@ -144,17 +153,21 @@ impl SetResource {
         Ok(found)
     }
 
-    /// The wanted objects, with those that follow from `network`. The kinds of these are made known, so that
+    /// The wanted objects, with those that follow from `outputs`. The kinds of these are made known, so that
     /// they are recorded before the first of them is made.
-    fn all(&self, network: Option<&Network>) -> Result<Vec<Arc<Object>>, Fault> {
+    fn all(&self, outputs: &Outputs) -> Result<Vec<Arc<Object>>, Fault> {
         let mut all = self.wanted.clone();
-        if let Some((late, network)) = self.set.late.as_ref().zip(network) {
+        if let Some(late) = self.set.late.as_ref().filter(|late| outputs.has(late.key)) {
             let owner = &self.hub.settings().owner;
-            for object in late(network)? {
+            for object in (late.render)(outputs)? {
                 if object.kind.served.is_some() {
                     self.hub.take_up(object.kind.clone());
                 }
-                all.push(Arc::new(finish(object, owner, &self.set.name)));
+                let object = Arc::new(finish(object, owner, &self.set.name));
+                match all.iter_mut().find(|early| early.title() == object.title()) {
+                    Some(early) => *early = object,
+                    None => all.push(object),
+                }
             }
         }
         Ok(all)
@@ -365,7 +378,7 @@ impl Resource for SetResource {
             if self.going.load(Ordering::Relaxed) {
                 return self.what_is_left(&cx.flow).await;
             }
-            let found = self.look(cx.outputs.cluster_network(), &cx.flow).await?;
+            let found = self.look(&cx.outputs, &cx.flow).await?;
             if let Some(title) = self.set.yields_to.as_deref().filter(|_| !found.stands) {
                 let others = left_to_others(&self.hub, &self.set.name, title, &self.wanted, &cx.flow).await?;
                 if let Some(seen) = others {

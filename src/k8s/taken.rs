@@ -56,6 +56,13 @@ pub(super) async fn taken_addresses(
     }
     let found = try_join_all(singly.iter().map(|object| hub.exists(object, flow))).await?;
     taken.extend(singly.iter().zip(found).filter(|(_, found)| *found).map(|(object, _)| object.title()));
+    // What another run of this environment has made since ours were listed is no stranger's.
+    let kinds: BTreeSet<&Kind> =
+        missing.iter().filter(|object| taken.contains(&object.title())).map(|object| &object.kind).collect();
+    let since = try_join_all(kinds.into_iter().map(|kind| hub.list_labelled(kind, flow))).await?;
+    for live in since.iter().flatten().filter(|live| live.is_of(&hub.settings().owner)) {
+        taken.remove(&live.title());
+    }
     Ok(taken)
 }
 

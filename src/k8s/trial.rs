@@ -9,6 +9,7 @@ use super::kinds::known_kind;
 use super::live::Live;
 use super::object::{Kind, Object};
 use super::records;
+use super::volumes;
 use crate::base::{Fault, FaultKind, Owner, label};
 use crate::flow::{Cancel, Flow, Notice, Patience};
 
@@ -156,35 +157,25 @@ impl Trial {
 
     /// What the API server answers at `path`; `None` when it has nothing there.
     pub async fn read(&self, path: &str, flow: &Flow) -> Result<Option<Value>, Fault> {
-        let Some(body) = self.client.get(flow, Patience::BRIEF, path).await? else { return Ok(None) };
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(|error| Fault::new(FaultKind::Transient, format!("read {path}"), error.to_string()))
+        self.client.read(flow, Patience::BRIEF, path).await
     }
 
-    /// Has the volume that was made for a claim of this trial go with its claim.
-    pub async fn let_go_of_volume(&self, volume: &str, flow: &Flow) -> Result<(), Fault> {
-        let path = object_path(&built_in("v1", "PersistentVolume")?, None, volume);
-        let patch = json!({"spec": {"persistentVolumeReclaimPolicy": "Delete"}});
-        let attempted = format!("have PersistentVolume {volume} go with its claim");
-        self.client.merge(flow, &attempted, &path, &patch).await.map(|_| ())
-    }
-
-    /// Starts the removal of the namespace with all in it.
-    pub async fn leave(&self, flow: &Flow) -> Result<(), Fault> {
+    /// Starts the removal of the namespace with all in it, and of the volumes that were made for its claims. What may
+    /// stay behind is told in words.
+    pub async fn leave(&self, flow: &Flow) -> Result<Vec<String>, Fault> {
         remove(&self.client, &self.namespace, &self.uid, flow).await
     }
 
-    /// Removes the namespace with all in it, and waits until it is gone.
-    pub async fn close(&self, flow: &Flow) -> Result<(), Fault> {
-        self.leave(flow).await?;
+    /// Removes the namespace likewise, and waits until it is gone.
+    pub async fn close(&self, flow: &Flow) -> Result<Vec<String>, Fault> {
+        let stay = self.leave(flow).await?;
         let kind = namespace_kind();
         let path = object_path(&kind, None, &self.namespace);
         while let Some(live) = records::get(&self.client, flow, &kind, &path).await? {
             flow.report(Notice::Waiting(live.awaited()));
             flow.pause(LOOK_AGAIN, &format!("remove {}", live.title())).await?;
         }
-        Ok(())
+        Ok(stay)
     }
 
     /// Pods can be made once the account stands that they run as.
@@ -207,9 +198,19 @@ fn is_left(live: &Live, place: &str, now: Timestamp) -> bool {
     live.annotation(PLACE) == Some(place) || is_over()
 }
 
-async fn remove(client: &Client, namespace: &str, uid: &str, flow: &Flow) -> Result<(), Fault> {
+/// What may stay behind is told in words.
+async fn remove(client: &Client, namespace: &str, uid: &str, flow: &Flow) -> Result<Vec<String>, Fault> {
+    let stay = match volumes::let_go(client, namespace, flow).await {
+        Ok(stay) => stay,
+        // Who may not change volumes can remove the namespace all the same.
+        Err(fault) if fault.kind == FaultKind::Denied => vec![fault.to_string()],
+        Err(fault) => return Err(fault),
+    };
+    for told in &stay {
+        flow.report(Notice::Waiting(told.clone()));
+    }
     let path = object_path(&namespace_kind(), None, namespace);
-    client.delete(flow, &format!("remove Namespace {namespace}"), &path, uid).await.map(|_| ())
+    client.delete(flow, &format!("remove Namespace {namespace}"), &path, uid).await.map(|_| stay)
 }
 
 fn items(list: Option<Value>) -> Vec<Value> {

@@ -163,7 +163,7 @@ pub fn assemble(
     // What is pulled should find the way that the nodes are told of.
     needs.extend(nodes_of_registry.map(Need::Ready));
     let network = providers::network(environment, &settings.local, &hub, cluster_id.clone())
-        .filter(|_| sets.iter().any(|set| set.late.is_some()));
+        .filter(|_| sets.iter().any(follows_network));
     let network_id = network.as_ref().map(|network| network.id().clone());
     if let Some(network) = network {
         graph.add(network, Removal::LookedAt);
@@ -177,18 +177,10 @@ pub fn assemble(
         let before = behind.get(&set.name).into_iter().flatten().map(|other| Need::Ready(id_of(other)));
         // Of two sets that come behind each other, the first one does not wait.
         let before = before.filter(|need| leftover_needs.contains(need));
-        let network = network_id.iter().filter(|_| set.late.is_some());
-        let network = network.map(|id| Need::Output { from: id.clone(), key: Outputs::CLUSTER_NETWORK });
-        let needs = needs.iter().cloned().chain(before).chain(network).collect();
+        let needs = needs.iter().cloned().chain(before).chain(looked(&set, network_id.as_ref())).collect();
         leftover_needs.push(Need::Ready(id.clone()));
-        note_needs.extend(set.late.is_some().then(|| Need::Ready(id.clone())));
+        note_needs.extend(follows_network(&set).then(|| Need::Ready(id.clone())));
         graph.add(Box::new(SetResource::new(id, needs, Arc::clone(&hub), set)), inner);
-    }
-    if network_id.is_some() {
-        let note = providers::pool_note(environment, &settings.local, &hub, note_needs);
-        if let Some(note) = note {
-            graph.add(note, Removal::LookedAt);
-        }
     }
     for (addon, path) in brought {
         let id = ResourceId::new(format!("addon/{addon}"));
@@ -197,12 +189,32 @@ pub fn assemble(
         graph.add(Box::new(Provided::new(id, leftover_needs.clone(), Arc::clone(&hub), path)), stays);
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
+    if network_id.is_none() {
+        // The pools of an addon that left the profile go with what it left.
+        note_needs.push(Need::Ready(ResourceId::new("leftovers")));
+    }
+    if let Some(note) = providers::pool_note(environment, &settings.local, &hub, note_needs) {
+        graph.add_along(note, Removal::LookedAt);
+    }
     Ok(Assembly { graph, hub, notes, content })
 }
 
 /// Whether its nodes are machines, on which something runs.
 fn has_machines(environment: &Environment) -> bool {
     !environment.rehearsal && environment.cluster.provider() != ProviderKind::Kwok
+}
+
+/// Whether objects of a set follow from the network of the nodes.
+fn follows_network(set: &ObjectSet) -> bool {
+    set.late.as_ref().is_some_and(|late| late.key == Outputs::CLUSTER_NETWORK)
+}
+
+/// What has to be looked at before a set is whole, where somebody looks: at the `network` of the nodes, or at the
+/// way that they have to the registry.
+fn looked(set: &ObjectSet, network: Option<&ResourceId>) -> Option<Need> {
+    let key = set.late.as_ref()?.key;
+    let from = if follows_network(set) { network?.clone() } else { registries::nodes_id() };
+    Some(Need::Output { from, key })
 }
 
 /// The name of a set's resource.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Change, ChangeKind, Note};
+use crate::base::{Change, ChangeKind, Note, ResourceId};
 use crate::engine::{Look, State, Survey};
 
 /// The version of the plan's JSON; it grows when a field changes its meaning or goes.
@@ -157,6 +157,15 @@ impl Plan {
         self.resources.iter().all(|planned| planned.changes.is_empty())
     }
 
+    /// Why a resource that was not asked was not: the reason of the one that it is behind.
+    pub fn hindrance(&self, behind: &Planned) -> String {
+        let other = behind.detail.as_deref().unwrap_or_default();
+        match self.resources.iter().find(|planned| planned.id == other) {
+            Some(seen) => hindered_by(other, &seen.state, seen.detail.as_deref()),
+            None => hindered_by(other, "", None),
+        }
+    }
+
     /// In what this plan, made now, is another one than `earlier`; nothing when they are the same.
     pub fn differs_from(&self, earlier: &Self) -> Option<Difference> {
         if self.about.environment != earlier.about.environment || self.about.owner != earlier.about.owner {
@@ -187,6 +196,22 @@ pub fn state_words(look: &Look) -> (&'static str, Option<String>) {
         Look::After(first) => ("after", Some(first.to_string())),
         Look::Behind(other) => ("behind", Some(other.to_string())),
         Look::Failed(fault) => ("unknown", Some(fault.to_string())),
+    }
+}
+
+/// Why nothing behind `other` was asked: the reason that looking at that one gave.
+pub fn hindrance(survey: &Survey, other: &ResourceId) -> String {
+    match survey.look_of(other).map(state_words) {
+        Some((state, detail)) => hindered_by(other.as_str(), state, detail.as_deref()),
+        None => hindered_by(other.as_str(), "", None),
+    }
+}
+
+fn hindered_by(other: &str, state: &str, detail: Option<&str>) -> String {
+    match (state, detail) {
+        ("progressing" | "broken", Some(why)) => format!("`{other}` is not ready: {why}"),
+        ("unknown", _) => format!("`{other}` could not be looked at"),
+        _ => format!("`{other}` does not answer"),
     }
 }
 

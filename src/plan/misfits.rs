@@ -15,7 +15,7 @@ pub fn misfits(environment: &Environment) -> Vec<Misfit> {
     };
     let platform = providers::platform(environment);
     let specs = environment.addons.iter();
-    let refused = specs.filter_map(|spec| catalog.check(spec, &environment.addons, &platform).err());
+    let refused = specs.flat_map(|spec| catalog.check(spec, &environment.addons, &platform));
     refused.map(|error| misfit(&error)).collect()
 }
 

@@ -15,7 +15,7 @@ mod sets;
 mod subject;
 
 pub use assemble::{Assembly, Settings, assemble, fingerprint};
-pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, state_words};
+pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, hindrance, state_words};
 pub use misfits::{has_ranges, misfits, misfits_on};
 pub use ports::mapped_port;
 pub use registries::{ecr_session, registry_host};

@@ -4,7 +4,7 @@ use super::assemble::Settings;
 use crate::base::ResourceId;
 use crate::clouds::aws::{Session, Whose};
 use crate::engine::{Graph, Need, Outputs, Removal};
-use crate::k8s::{Leaving, Object, ObjectSet, Readiness};
+use crate::k8s::{Late, Leaving, Object, ObjectSet, Readiness};
 use crate::profile::schema::LocalRegistry;
 use crate::profile::{ClusterSpec, Environment, RegistrySpec};
 use crate::registry::ecr;
@@ -15,8 +15,14 @@ pub(super) const REGISTRY: &str = "registry";
 
 /// The objects by which programs in the cluster and around it find the registry on this machine.
 pub(super) fn hosting_set(environment: &Environment) -> Option<ObjectSet> {
-    let object =
-        Object::new(local::hosting(declared(environment)?)).expect("a ConfigMap is known everywhere");
+    let port = declared(environment)?.port;
+    let object = move |inside: Option<&str>| {
+        Object::new(local::hosting(port, inside)).expect("a ConfigMap is known everywhere")
+    };
+    let render = move |outputs: &Outputs| Ok(vec![object(outputs.text(Outputs::REGISTRY_INSIDE))]);
+    let late = Late { key: Outputs::REGISTRY_INSIDE, render: Arc::new(render) };
+    // As it is with berth's own registry.
+    let object = object(None);
     Some(ObjectSet {
         name: REGISTRY.to_string(),
         outline: object.title(),
@@ -26,7 +32,7 @@ pub(super) fn hosting_set(environment: &Environment) -> Option<ObjectSet> {
         notes: Vec::new(),
         yields_to: None,
         offers: None,
-        late: None,
+        late: Some(late),
         outputs: |_| Outputs::default(),
     })
 }
@@ -44,6 +50,11 @@ pub fn registry_host(environment: &Environment) -> Option<String> {
     declared(environment).map(|declared| local::host(declared.port))
 }
 
+/// The resource that knows the way of the nodes to the registry.
+pub(super) fn nodes_id() -> ResourceId {
+    Nodes::resource_id()
+}
+
 /// Whether the nodes of the cluster are containers of this machine.
 fn has_nodes_here(environment: &Environment) -> bool {
     matches!(environment.cluster, ClusterSpec::Kind(_)) && !environment.rehearsal
@@ -52,7 +63,11 @@ fn has_nodes_here(environment: &Environment) -> bool {
 /// The environment as the registry knows it, and what its run says of itself.
 fn lab(environment: &Environment, settings: &Settings) -> (Lab, Claims) {
     let dirs = &settings.local.dirs;
-    let lab = Lab { cluster: environment.name.clone(), owner: environment.owner.clone() };
+    let lab = Lab {
+        cluster: environment.name.clone(),
+        owner: environment.owner.clone(),
+        networks: settings.local.kind.networks.clone(),
+    };
     let claims = Claims::new(&dirs.state, dirs.environment(&environment.owner).join("lock"), &lab);
     (lab, claims)
 }

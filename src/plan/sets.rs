@@ -143,11 +143,12 @@ fn late(
     let (catalog, all, platform) = (Arc::clone(catalog), environment.addons.clone(), platform.clone());
     let spec = all.iter().find(|spec| spec.name == addon.name)?.clone();
     let known: BTreeSet<String> = addon.objects.iter().map(Object::title).collect();
-    Some(Arc::new(move |network| {
-        let platform = Platform { network: Some(network.clone()), ..platform.clone() };
+    let render = move |outputs: &Outputs| {
+        let platform = Platform { network: outputs.cluster_network().cloned(), ..platform.clone() };
         let rendered = catalog.render(&spec, &all, &platform)?;
         Ok(rendered.objects.into_iter().filter(|object| !known.contains(&object.title())).collect())
-    }))
+    };
+    Some(Late { key: Outputs::CLUSTER_NETWORK, render: Arc::new(render) })
 }
 
 /// What volumes are made by where a claim names nothing, on platforms that bring no default of their own.

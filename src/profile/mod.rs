@@ -118,12 +118,13 @@ impl Checked {
 
     /// Takes up what else is wrong with it.
     pub fn add(&mut self, misfits: Vec<Misfit>) {
+        let known = self.problems.len();
         for misfit in misfits {
             let place = self.tree.place_of_text(&misfit.path, misfit.is_key);
-            // What is known to be wrong there is the cause; it may be a secret that must not be shown.
+            // What was known before to be wrong there is the cause; it may be a secret that must not be shown.
             let is_known =
                 |problem: &Problem| (problem.place.file, problem.place.line) == (place.file, place.line);
-            if !self.problems.iter().any(is_known) {
+            if !self.problems[..known].iter().any(is_known) {
                 self.problems.push(Problem::new(place, misfit.message, misfit.help));
             }
         }

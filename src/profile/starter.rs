@@ -63,8 +63,11 @@ pub fn starter(answers: &InitAnswers) -> String {
     text.push_str(&cluster_lines(cluster));
     text.push_str(access_lines(cluster));
     text.push_str(node_group_lines(cluster));
+    text.push_str(registry_lines(cluster));
     text.push_str(addon_lines(cluster));
-    text.push_str(&tenant_lines(tenant.as_deref()));
+    // A lab is there to run something in.
+    let first = matches!(cluster, InitCluster::Kind).then_some("checkout");
+    text.push_str(&tenant_lines(tenant.as_deref().or(first), cluster));
     text
 }
 
@@ -143,8 +146,8 @@ fn node_group_lines(cluster: &InitCluster) -> &'static str {
     match cluster {
         InitCluster::Eks { .. } => {
             "nodeGroups:\n  \
-             - {name: general, machine: m7i.large, nodes: {min: 2, max: 4}, zones: [a, b]}\n  \
-             # - {name: gpu, machine: g6.xlarge, nodes: {min: 0, max: 2}, disk: 200Gi}\n\n"
+             - {name: general, machine: m7i.large, nodes: 2, zones: [a, b]}\n  \
+             # - {name: gpu, machine: g6.xlarge, nodes: 1, disk: 200Gi}\n\n"
         }
         InitCluster::Gke { .. } => {
             "nodeGroups:\n  \
@@ -156,6 +159,16 @@ fn node_group_lines(cluster: &InitCluster) -> &'static str {
     }
 }
 
+fn registry_lines(cluster: &InitCluster) -> &'static str {
+    match cluster {
+        InitCluster::Kind => {
+            "# `docker push localhost:5001/NAME` from here, and pods run it. All labs of this machine share it.\n\
+             registry:\n  local: {port: 5001}\n\n"
+        }
+        _ => "",
+    }
+}
+
 fn addon_lines(cluster: &InitCluster) -> &'static str {
     match cluster {
         InitCluster::Kind => "addons:\n  metrics-server: {}\n  traefik: {}\n  metallb: {addresses: auto}\n\n",
@@ -164,16 +177,22 @@ fn addon_lines(cluster: &InitCluster) -> &'static str {
     }
 }
 
-fn tenant_lines(tenant: Option<&str>) -> String {
+fn tenant_lines(tenant: Option<&str>, cluster: &InitCluster) -> String {
     let name = tenant.unwrap_or("checkout");
     // Without a tenant the lines stay as an example.
     let off = if tenant.is_some() { "" } else { "# " };
+    // As in the profile `lab`, on which the page about labs is written.
+    let (namespace, hosts) = match cluster {
+        InitCluster::Kind => (format!("{name}-ns"), format!("    hosts: [{name}.lab.test]\n")),
+        _ => (name.to_string(), String::new()),
+    };
     format!(
         "tenantDefaults: {{size: small, podSecurity: restricted}}\n\
          {off}tenants:\n\
          {off}  - name: {name}\n\
-         {off}    namespaces: [{name}]\n\
+         {off}    namespaces: [{namespace}]\n\
          {off}    quota: {{requests.cpu: 2, limits.memory: 8Gi}}\n\
+         {hosts}\
          #     groups: {{admin: [platform]}}       # on eks and gke, `access` says who that is\n"
     )
 }

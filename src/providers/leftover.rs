@@ -9,6 +9,9 @@ use crate::engine::Cx;
 use crate::flow::{Flow, Notice};
 use crate::os::{FileLock, Held};
 
+/// How often it is looked whether a lock is free.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Takes the lock on the file `path`, which `program`, `kind create cluster`, is to hold while it works on
 /// `environment`.
 pub(super) fn lock(path: &Path, program: &str, environment: &str, cx: &Cx) -> Result<FileLock, Fault> {
@@ -21,12 +24,25 @@ pub(super) fn lock(path: &Path, program: &str, environment: &str, cx: &Cx) -> Re
         .map_err(|Held { by }| Fault::new(FaultKind::Locked, format!("run `{program}`"), by))
 }
 
+/// The same, once nobody else has it any more.
+pub(super) async fn take(path: &Path, program: &str, environment: &str, cx: &Cx) -> Result<FileLock, Fault> {
+    loop {
+        match lock(path, program, environment, cx) {
+            Err(fault) if fault.kind == FaultKind::Locked => {
+                cx.flow.report(Notice::Waiting(fault.reason));
+                cx.flow.pause(LOOK_AGAIN, &fault.attempted).await?;
+            }
+            taken => return taken,
+        }
+    }
+}
+
 /// Waits until nobody holds the lock on the file `path` any more: who does would go on making what is to be
 /// removed.
 pub(super) async fn wait(path: &Path, flow: &Flow) -> Result<(), Fault> {
     while let Some(held) = FileLock::holder(path)? {
         flow.report(Notice::Waiting(format!("what an earlier run left still runs: {}", held.by)));
-        let paused = flow.pause(Duration::from_millis(100), "remove the cluster").await;
+        let paused = flow.pause(LOOK_AGAIN, "remove the cluster").await;
         paused.map_err(|fault| match fault.kind {
             FaultKind::Deadline => Fault {
                 hint: Some(format!(

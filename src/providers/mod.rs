@@ -26,7 +26,7 @@ use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
 use crate::k8s::{Hub, Object};
 use crate::os::files;
-use crate::profile::{ClusterSpec, Environment, NodeGroup};
+use crate::profile::{ClusterSpec, Environment, Misfit, NodeGroup};
 
 pub use kind::preflight::Proxies;
 pub use kubeconfig::{Plugin, keep_kubeconfig};
@@ -147,6 +147,14 @@ pub fn check(environment: &Environment) -> Result<(), Fault> {
             Ok(())
         }
         ClusterSpec::Gke(_) => Err(unavailable(environment)),
+    }
+}
+
+/// What in the profile of `environment` its provider cannot make, though a rehearsal of it can be made.
+pub fn misfits(environment: &Environment) -> Vec<Misfit> {
+    match &environment.cluster {
+        ClusterSpec::Eks(_) if !environment.rehearsal => eks::unscaled(environment),
+        _ => Vec::new(),
     }
 }
 

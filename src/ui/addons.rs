@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::plan::title;
 use super::words::{item, list, tame};
 use super::{Paint, Table};
-use crate::engine::{Look, State};
-use crate::plan::{About, state_words};
+use crate::base::ResourceId;
+use crate::engine::{Look, State, Survey};
+use crate::plan::{About, hindrance, state_words};
 
 /// The version of the JSON of both commands; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -140,15 +141,16 @@ pub struct Addon {
     pub needs: Vec<Want>,
 }
 
-/// The state of an addon that looked like this, with `changes` to make, and why it is so.
-pub fn state_of(look: Option<&Look>, changes: usize) -> (&'static str, Option<String>) {
-    match look {
-        None | Some(Look::After(_)) => ("absent", None),
-        Some(Look::Behind(other)) => ("unknown", Some(format!("`{other}` does not answer"))),
-        Some(Look::Seen(State::Ready)) if changes > 0 => {
+/// The state of the addon `id` as `survey` found it, and why it is so.
+pub fn state_of(survey: &Survey, id: &ResourceId) -> (&'static str, Option<String>) {
+    let Some(seen) = survey.resources.iter().find(|seen| seen.id == *id) else { return ("absent", None) };
+    match (&seen.look, seen.changes.len()) {
+        (Look::After(_), _) => ("absent", None),
+        (Look::Behind(other), _) => ("unknown", Some(hindrance(survey, other))),
+        (Look::Seen(State::Ready), changes) if changes > 0 => {
             ("differs", Some(format!("{} to make", super::words::count(changes, "change"))))
         }
-        Some(look) => state_words(look),
+        (look, _) => state_words(look),
     }
 }
 
@@ -265,7 +267,8 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::samples::about;
+    use crate::base::{Change, ChangeKind};
+    use crate::plan::samples::{about, observed, survey};
 
     fn addon(name: &str, state: &'static str) -> Addon {
         Addon {
@@ -323,9 +326,14 @@ metallb  3.7.11   -       -      not rehearsed  -
 
     #[test]
     fn what_stands_with_changes_to_make_differs() {
-        assert_eq!(state_of(Some(&Look::Seen(State::Ready)), 0), ("ready", None));
-        assert_eq!(state_of(Some(&Look::Seen(State::Ready)), 1).0, "differs");
-        assert_eq!(state_of(Some(&Look::Seen(State::Absent)), 7).0, "absent");
-        assert_eq!(state_of(None, 0).0, "absent");
+        let of = |look, changes: usize| {
+            let changes = vec![Change::new(ChangeKind::Create, "Service n/web"); changes];
+            let world = survey(vec![observed("addon/web", look, changes)]);
+            state_of(&world, &ResourceId::new("addon/web"))
+        };
+        assert_eq!(of(Look::Seen(State::Ready), 0), ("ready", None));
+        assert_eq!(of(Look::Seen(State::Ready), 1).0, "differs");
+        assert_eq!(of(Look::Seen(State::Absent), 7).0, "absent");
+        assert_eq!(state_of(&survey(Vec::new()), &ResourceId::new("addon/web")).0, "absent");
     }
 }

@@ -7,7 +7,7 @@ use super::words::{count, item, resource, tame, wrap};
 use super::{Paint, Table};
 use crate::base::Note;
 use crate::engine::{Look, State, Survey};
-use crate::plan::{About, state_words};
+use crate::plan::{About, hindrance, state_words};
 
 /// The version of the status JSON; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -43,6 +43,9 @@ pub struct Standing {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The one that it is behind, where it was not asked.
+    #[serde(skip)]
+    pub behind: Option<String>,
     /// How many changes `up` would make.
     pub changes: usize,
     /// What the user should know besides.
@@ -65,7 +68,7 @@ impl Status {
                     ("differs", Some(format!("{} to make", count(seen.changes.len(), "change"))))
                 }
                 "after" => ("absent", None),
-                "behind" => ("unknown", detail.map(|other| format!("`{other}` does not answer"))),
+                "behind" => ("unknown", hindrance_of(survey, &seen.look)),
                 other => (other, detail),
             };
             Standing {
@@ -73,6 +76,10 @@ impl Status {
                 title: resource(&seen.id),
                 state,
                 detail,
+                behind: match &seen.look {
+                    Look::Behind(other) => Some(other.to_string()),
+                    _ => None,
+                },
                 changes: seen.changes.len(),
                 notes: seen.notes.clone(),
             }
@@ -88,6 +95,11 @@ impl Status {
         }
     }
 
+    /// Whether something of it is broken, or could not be looked at.
+    pub fn is_in_doubt(&self) -> bool {
+        self.resources.iter().any(|standing| matches!(standing.state, "broken" | "unknown"))
+    }
+
     /// Whether nothing of the environment is there.
     pub fn is_absent(&self) -> bool {
         self.resources.iter().all(|standing| matches!(standing.state, "absent" | "none"))
@@ -99,8 +111,11 @@ impl Status {
         let widest = self.resources.iter().map(|standing| super::words::width(&standing.title)).max();
         let room = columns.saturating_sub(widest.unwrap_or(0).max(8) + 2 + 11 + 2).max(20);
         for standing in self.resources.iter().filter(|standing| standing.state != "none") {
-            // A fault that several have is told once.
-            let same = |other: &&Standing| other.state == "unknown" && other.detail == standing.detail;
+            // A reason that several have is told once: with the one that the others are behind.
+            let same = |other: &&Standing| {
+                let is_alike = other.state == "unknown" && other.detail == standing.detail;
+                is_alike || (other.detail.is_some() && standing.behind.as_ref() == Some(&other.id))
+            };
             let detail = match self.resources.iter().find(same) {
                 Some(first) if standing.state == "unknown" && first.id != standing.id => {
                     format!("as {}", first.title)
@@ -150,15 +165,19 @@ impl Status {
         }
         let unknown: Vec<&Standing> = shown().filter(|standing| standing.state == "unknown").collect();
         if !unknown.is_empty() {
-            let mut whys: Vec<&str> =
-                unknown.iter().filter_map(|standing| standing.detail.as_deref()).collect();
-            whys.dedup();
-            let some = format!("{} of {all} could not be looked at: {}", unknown.len(), whys.join("; "));
-            return match not_ready - unknown.len() {
-                0 => some,
-                1 => format!("{some}\n1 other is not ready"),
-                others => format!("{some}\n{others} others are not ready"),
-            };
+            // Why stands with each of them.
+            let mut lines = vec![format!("{} of {all} could not be looked at", unknown.len())];
+            match not_ready - unknown.len() {
+                0 => {}
+                1 => lines.push("1 other is not ready".to_string()),
+                others => lines.push(format!("{others} others are not ready")),
+            }
+            // Where looking failed, the error says what helps.
+            if unknown.iter().all(|standing| standing.behind.is_some()) {
+                lines
+                    .push(format!("`berth up {name}{rehearse}` brings it there, or says what is in the way"));
+            }
+            return lines.join("\n");
         }
         format!(
             "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
@@ -166,10 +185,18 @@ impl Status {
     }
 }
 
+/// Why a resource that was not asked was not.
+fn hindrance_of(survey: &Survey, look: &Look) -> Option<String> {
+    match look {
+        Look::Behind(other) => Some(hindrance(survey, other)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Change, ChangeKind};
+    use crate::base::{Change, ChangeKind, ResourceId};
     use crate::plan::samples::{about, mixed, observed, survey};
 
     #[test]
@@ -182,11 +209,35 @@ addon metallb               unknown  cannot list pods: forbidden
 addon traefik               absent
 tenants                     differs  3 changes to make
 
-1 of 4 resources could not be looked at: cannot list pods: forbidden
+1 of 4 resources could not be looked at
 2 others are not ready
   kept, cordoned: namespace `old-ns` of tenant `old`
 ";
         assert_eq!(Status::of(&mixed(), about(), Vec::new()).text(Paint::PLAIN, 100), expected);
+    }
+
+    #[test]
+    fn a_reason_is_told_once_and_what_is_behind_something_has_the_reason_of_that() {
+        let cluster = ResourceId::new("cluster/kind/lab");
+        let why = "node lab-worker started again, and not heard of yet";
+        let behind = |id: &str| observed(id, Look::Behind(cluster.clone()), Vec::new());
+        let world = survey(vec![
+            observed(cluster.as_str(), Look::Seen(State::Progressing(why.to_string())), Vec::new()),
+            behind("node-groups"),
+            behind("tenants"),
+        ]);
+        let expected = "\
+lab-rehearsal (kind, rehearsed)
+RESOURCE          STATE        DETAIL
+cluster kind/lab  progressing  node lab-worker started again, and not heard of yet
+node groups       unknown      as cluster kind/lab
+tenants           unknown      as cluster kind/lab
+
+2 of 3 resources could not be looked at
+1 other is not ready
+`berth up lab --rehearse` brings it there, or says what is in the way
+";
+        assert_eq!(Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 120), expected);
     }
 
     #[test]

@@ -21,6 +21,8 @@ const JOB: &str = "batch.kubernetes.io/job-name";
 pub(super) struct Canary<'a> {
     pub(super) trial: &'a Trial,
     pub(super) image: &'a str,
+    /// What helps where its image cannot be had.
+    pub(super) remedy: &'a str,
     pub(super) flow: &'a Flow,
 }
 

@@ -94,3 +94,19 @@ impl Found {
         Check { name: name.to_string(), verdict, detail, next, took_ms }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failed_check_spoils_a_report_and_what_is_not_applicable_does_not() {
+        let report = |found: &[Found]| {
+            let checks = found.iter().map(|found| found.clone().check("one", Duration::ZERO));
+            Report { checks: checks.collect() }
+        };
+        let (works, nothing) = (Found::works("seen"), Found::nothing("played"));
+        assert!(report(&[works.clone(), nothing.clone()]).is_good());
+        assert!(!report(&[works, Found::fails("refused", "look"), nothing]).is_good());
+    }
+}

@@ -30,12 +30,14 @@ const TARGET: &str = "target";
 const PLAYED: &str = "kwok.x-k8s.io/node";
 
 /// What stays behind when an examination is over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Habits {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habits<'a> {
     /// Keep in the cluster what was found out about network policies.
     pub remember: bool,
     /// Leave the canary where it is, for somebody who wants to look at it.
     pub keep: bool,
+    /// What starts an examination of the same environment again, as it is typed.
+    pub again: &'a str,
 }
 
 /// What an examination came to.
@@ -54,12 +56,13 @@ pub async fn examine(
     hub: &Hub,
     subject: &Subject,
     purpose: &Purpose<'_>,
-    habits: Habits,
+    habits: Habits<'_>,
     flow: &Flow,
 ) -> Result<Examination, Fault> {
     let outside = Outside::new()?;
     let trial = Trial::open(hub, purpose, flow).await?;
-    let canary = Canary { trial: &trial, image: &subject.image, flow };
+    let remedy = remedy(subject, habits.again);
+    let canary = Canary { trial: &trial, image: &subject.image, remedy: &remedy, flow };
     let examined = all(&canary, subject, &outside).await;
     // A flow of its own: the run's may be over or stopped, and the canary has to go all the same.
     let after = |limit| Flow::new(Cancel::default()).within_limit(limit);
@@ -74,16 +77,32 @@ pub async fn examine(
     let goes = "the next `verify` or `down` removes it";
     if habits.keep {
         left.push(format!("the canary is in namespace {namespace}; {goes}"));
-    } else if let Err(fault) = trial.close(&after(GOING)).await {
-        left.push(match fault.kind {
-            FaultKind::Deadline => {
-                format!("namespace {namespace} of the canary is not gone after {} s; {goes}", GOING.as_secs())
+    } else {
+        match trial.close(&after(GOING)).await {
+            Ok(stay) => left.extend(stay),
+            Err(fault) if fault.kind == FaultKind::Deadline => {
+                let seconds = GOING.as_secs();
+                left.push(format!(
+                    "namespace {namespace} of the canary is not gone after {seconds} s; {goes}"
+                ));
             }
-            _ => format!("namespace {namespace} of the canary is still there: {fault}; {goes}"),
-        });
+            Err(fault) => {
+                left.push(format!("namespace {namespace} of the canary is still there: {fault}; {goes}"));
+            }
+        }
     }
-    let (report, _) = examined?;
+    let (report, _) = examined.map_err(|fault| and_left(fault, &left))?;
     Ok(Examination { report, left })
+}
+
+/// A fault that also tells what stayed behind.
+fn and_left(fault: Fault, left: &[String]) -> Fault {
+    if left.is_empty() {
+        return fault;
+    }
+    let told: Vec<&str> = fault.hint.iter().chain(left).map(String::as_str).collect();
+    let told = told.join("; ");
+    fault.hint(told)
 }
 
 /// Whether the canary is ready, asked once for all who need it.
@@ -120,7 +139,7 @@ async fn all(
     let address = made["spec"]["clusterIP"].as_str().unwrap_or_default();
     let ready: Ready<'_> = canary.ready(TARGET, START).boxed_local().shared();
     let target = checks::Target { part: TARGET, word: canary.trial.namespace(), outside };
-    work.push(timed("canary", canary_runs(ready.clone(), subject)).boxed_local());
+    work.push(timed("canary", canary_runs(ready.clone(), subject, canary.remedy)).boxed_local());
     work.extend(scheduling);
     for group in subject.groups.iter().filter(|group| group.gpus > 0) {
         let check = checks::gpus(group, nodes).check(&named("gpu", group), Duration::ZERO);
@@ -162,15 +181,15 @@ async fn timed(name: &str, work: impl Future<Output = Result<Found, Fault>>) -> 
     Ok(found.check(name, began.elapsed()))
 }
 
-async fn canary_runs(ready: Ready<'_>, subject: &Subject) -> Result<Found, Fault> {
+async fn canary_runs(ready: Ready<'_>, subject: &Subject, remedy: &str) -> Result<Found, Fault> {
     Ok(match ready.await? {
         Ok(place) => Found::works(format!("a pod of {} is ready on {}", subject.image, place.node)),
-        Err(why) => Found::fails(format!("the canary does not run: {why}"), remedy(subject)),
+        Err(why) => Found::fails(format!("the canary does not run: {why}"), remedy),
     })
 }
 
-/// What helps a canary whose image cannot be had.
-fn remedy(subject: &Subject) -> String {
+/// What helps a canary whose image cannot be had, in an examination that `again` starts again.
+fn remedy(subject: &Subject, again: &str) -> String {
     let image = &subject.image;
     match &subject.registry {
         Some(host) if !image.starts_with(host.as_str()) => {
@@ -178,7 +197,7 @@ fn remedy(subject: &Subject) -> String {
             let own = format!("{host}/{last}");
             format!(
                 "where nodes cannot pull it, push it to the lab's own registry and name it: `docker tag {image} {own}`, \
-                 `docker push {own}`, `berth verify ENV --image {own}`; `--keep` leaves the canary for a look at it"
+                 `docker push {own}`, `{again} --image {own}`; `--keep` leaves the canary for a look at it"
             )
         }
         _ => "load the image, have a mirror for it, or name another one with `--image`; `--keep` leaves the canary \
@@ -248,5 +267,29 @@ impl Subject {
             image: image.into(),
             registry: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Expected;
+
+    #[test]
+    fn what_helps_a_canary_without_its_image_is_what_can_be_typed() {
+        let nobody = || Expected::Nobody(String::new());
+        let subject = Subject {
+            simulated: false,
+            groups: Vec::new(),
+            load_balancer: nobody(),
+            ingress: nobody(),
+            ingress_addresses: Vec::new(),
+            metrics: nobody(),
+            image: "registry.k8s.io/e2e-test-images/agnhost:2.63.0".to_string(),
+            registry: Some("localhost:5001".to_string()),
+        };
+        let told = remedy(&subject, "berth verify mine --profiles labs");
+        let typed = "`berth verify mine --profiles labs --image localhost:5001/agnhost:2.63.0`";
+        assert!(told.contains(typed), "{told}");
     }
 }

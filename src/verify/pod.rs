@@ -32,6 +32,9 @@ const STUCK: [&str; 6] = [
     "CrashLoopBackOff",
 ];
 
+const UNSCHEDULED: &str = "not scheduled: ";
+const NO_NODE: &str = "it waits for a node";
+
 /// How far `pod` is.
 pub(super) fn standing(pod: &Value) -> Standing {
     let status = &pod["status"];
@@ -44,7 +47,7 @@ pub(super) fn standing(pod: &Value) -> Standing {
         && scheduled["status"] == "False"
     {
         let why = scheduled["message"].as_str().unwrap_or("no node takes it");
-        return Standing::OnItsWay(format!("not scheduled: {why}"));
+        return Standing::OnItsWay(format!("{UNSCHEDULED}{why}"));
     }
     for container in containers(status) {
         let waiting = &container["state"]["waiting"];
@@ -64,11 +67,12 @@ pub(super) fn standing(pod: &Value) -> Standing {
     if status["phase"] == "Running" {
         return Standing::OnItsWay(format!("it runs on {node} and is not ready"));
     }
-    Standing::OnItsWay(if node.is_empty() {
-        "it waits for a node".to_string()
-    } else {
-        format!("it starts on {node}")
-    })
+    Standing::OnItsWay(if node.is_empty() { NO_NODE.to_string() } else { format!("it starts on {node}") })
+}
+
+/// Whether that no node takes it is what `why` is about.
+pub(super) fn is_about_nodes(why: &str) -> bool {
+    [UNSCHEDULED, NO_NODE].iter().any(|word| why.starts_with(word))
 }
 
 /// Whether an image that cannot be had is what `why` is about.
@@ -132,6 +136,24 @@ mod tests {
         let stuck = Standing::Stuck("ImagePullBackOff: no such host".to_string());
         assert_eq!(standing(&pod("ImagePullBackOff")), stuck);
         assert!(is_about_image("ImagePullBackOff: no such host"));
+    }
+
+    #[test]
+    fn a_container_that_is_behind_others_does_not_hide_what_they_wait_for() {
+        let container = |reason: &str| {
+            let state = json!({"waiting": {"reason": reason}});
+            json!({"name": "one", "state": state})
+        };
+        let pod = |statuses: [Value; 2]| json!({"spec": {"nodeName": "a"}, "status": {"phase": "Pending", "containerStatuses": statuses}});
+        let behind = container("PodInitializing");
+        assert_eq!(
+            standing(&pod([behind.clone(), container("ContainerCreating")])),
+            Standing::OnItsWay("ContainerCreating".to_string())
+        );
+        assert_eq!(
+            standing(&pod([behind.clone(), behind])),
+            Standing::OnItsWay("it starts on a".to_string())
+        );
     }
 
     #[test]

@@ -74,13 +74,18 @@ pub(super) async fn probe(canary: &Canary<'_>) -> Result<Truth, Fault> {
     loop {
         let truth = judge(&round(canary, &address, rounds).await?);
         rounds += 1;
-        let is_over = rounds >= ROUNDS && began.elapsed() >= PATIENCE;
-        if is_over || matches!(truth, Truth::Enforced(_)) {
+        if is_settled(&truth, rounds, began.elapsed()) {
             return Ok(truth);
         }
         // A plugin may need a moment for each new pod: what is let through now may be denied soon.
         canary.flow.pause(Duration::from_millis(500), "probe network policies").await?;
     }
+}
+
+/// Whether what the last of so many rounds said stands after this time: a denial at once, all else when nothing
+/// changed for long enough and several rounds.
+fn is_settled(truth: &Truth, rounds: usize, passed: Duration) -> bool {
+    matches!(truth, Truth::Enforced(_)) || (rounds >= ROUNDS && passed >= PATIENCE)
 }
 
 async fn round(canary: &Canary<'_>, address: &str, number: usize) -> Result<Round, Fault> {
@@ -144,6 +149,18 @@ mod tests {
         let not_made = Attempt::NotMade("no room".to_string());
         assert!(matches!(told(not_made.clone(), unanswered("TIMEOUT")), Truth::NotKnown(_)));
         assert!(matches!(told(Attempt::Connected, not_made), Truth::NotKnown(_)));
+    }
+
+    #[test]
+    fn a_denial_ends_the_rounds_and_all_else_is_believed_late_and_after_several() {
+        assert!(is_settled(&Truth::Enforced("REFUSED".to_string()), 1, Duration::ZERO));
+        let short = PATIENCE.mul_f64(0.99);
+        for truth in [Truth::NotEnforced, Truth::NotKnown("no room".to_string())] {
+            // Slow rounds may be few, and quick ones may be many, before a plugin has seen the pods.
+            assert!(!is_settled(&truth, ROUNDS - 1, 10 * PATIENCE), "{truth:?}");
+            assert!(!is_settled(&truth, 10 * ROUNDS, short), "{truth:?}");
+            assert!(is_settled(&truth, ROUNDS, PATIENCE), "{truth:?}");
+        }
     }
 
     #[test]

@@ -106,10 +106,6 @@ impl Resource for PolicyTruth {
         self.needs.clone()
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             let access = cx.outputs.cluster_access().ok_or_else(|| {
@@ -137,7 +133,7 @@ impl Resource for PolicyTruth {
                     }));
                     Note::new(
                         "network policies",
-                        "whether they act is not known yet: `up` and `verify` probe it",
+                        "whether they act is not known yet: `verify` probes it, and so does an `up` that changes something",
                     )
                 }
             };
@@ -197,7 +193,7 @@ async fn find_out(hub: &Hub, image: &str, now: Timestamp, flow: &Flow) -> Result
     }
     let purpose = Purpose { name: "policies", now, lasts: LIMIT };
     let trial = Trial::open(hub, &purpose, flow).await?;
-    let truth = probe(&Canary { trial: &trial, image, flow }).await;
+    let truth = probe(&Canary { trial: &trial, image, remedy: "", flow }).await;
     // A flow of its own: the namespace goes also after a stop. It goes by itself; nobody waits for it.
     trial.leave(&Flow::new(Cancel::default()).within_limit(LEAVING)).await?;
     let truth = truth?;

@@ -81,6 +81,22 @@ fn a_lab_has_an_address_a_host_and_metrics_and_keeps_its_pool() {
         assert!(refused.stderr.contains("metallb: {addresses: 192.0.2.0/28}"), "{}", refused.stderr);
     }
     assert_eq!(pool(), before);
+
+    // What others read of the pools while the cluster is stopped is as the pools are, also after a part was made alone.
+    let node = lab.nodes().remove(0);
+    let place = "/etc/berth/address-pools";
+    let noted = || lab.docker_says(&["exec", &node, "cat", place]).matches("range ").count();
+    assert_eq!(noted(), 1);
+    lab.docker(&["exec", &node, "rm", place]).expect(0);
+    write_profile(&lab, "[]", "{metrics-server: {}, traefik: {}, metallb: {addresses: auto}}");
+    lab.berth("up", &["--yes", "--only", "addon/traefik"]).expect(0);
+    lab.docker(&["exec", &node, "test", "!", "-e", place]).expect(0);
+    lab.berth("up", &["--yes", "--only", "addon/metallb"]).expect(0);
+    assert_eq!(noted(), 1);
+    write_profile(&lab, "[]", "{metrics-server: {}, traefik: {}}");
+    lab.berth("up", &["--yes"]).expect(0);
+    assert_eq!(noted(), 0);
+    lab.berth("plan", &["--detailed-exitcode"]).expect(0);
     lab.berth("down", &["--yes"]).expect(0);
 }
 

@@ -44,6 +44,23 @@ fn wait_for_pod(lab: &Lab, namespace: &str, name: &str) {
     lab.kubectl(&wait).expect(0);
 }
 
+/// What the cluster tells of its registry.
+fn hosting(lab: &Lab) -> String {
+    lab.kubectl_says(&[
+        "-n",
+        "kube-public",
+        "get",
+        "configmap",
+        "local-registry-hosting",
+        "-o",
+        "jsonpath={.data}",
+    ])
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Starts the registry program of this machine at `address`, with a login; it ends with what is returned.
 fn start_program(lab: &Lab, address: &str) -> Running {
     let mut command = Command::new(lab.work().join("registry"));
@@ -108,6 +125,9 @@ fn a_registry_that_somebody_else_runs_is_used_and_left_alone() {
     lab.berth("up", &["--yes"]).expect(0);
     let status = lab.berth("status", &[]).expect(0);
     assert!(status.stdout.contains(&whose), "{}", status.said());
+    // What programs in the cluster are told is where nodes reach it.
+    let told = hosting(&lab);
+    assert!(told.contains(&format!("{theirs}:5000")) && !told.contains("berth-registry"), "{told}");
     let node = lab.nodes().remove(0);
     lab.docker(&["exec", &node, "crictl", "rmi", IMAGE]).expect(0);
     let reference = push(&lab, port, "team/hello:v1");
@@ -125,6 +145,10 @@ fn a_registry_that_somebody_else_runs_is_used_and_left_alone() {
     let unreached = lab.berth("up", &["--yes"]);
     assert!(unreached.stderr.contains(&format!("{gateway}:{port} too")), "{}", unreached.said());
     assert_ne!(unreached.code, Some(0));
+    // Standard output tells the reason once.
+    let status = lab.berth("status", &[]);
+    let why = format!("nothing answers the nodes at {gateway}:{port}");
+    assert_eq!(in_one_line(&status.stdout).matches(&why).count(), 1, "{}", status.said());
     let at_gateway = format!("{gateway}:{port}");
     let _for_nodes = start_program(&lab, &at_gateway);
     wait_for_answer(&at_gateway);
@@ -137,6 +161,8 @@ fn a_registry_that_somebody_else_runs_is_used_and_left_alone() {
     assert!(no_login.stderr.contains(&format!("there is no login for `{host}`")), "{}", no_login.said());
     log_in(&lab, port);
     lab.berth("up", &["--yes"]).expect(0);
+    let told = hosting(&lab);
+    assert!(told.contains(&at_gateway) && !told.contains(&theirs), "{told}");
     let private = push(&lab, port, "team/private:v1");
     start_pod(&lab, "default", "stranger", &private);
     start_pod(&lab, "shop-ns", "tenant", &private);

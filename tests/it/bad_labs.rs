@@ -49,6 +49,24 @@ fn a_machine_without_an_engine_and_kind_is_fine_for_rehearsals() {
 }
 
 #[test]
+fn what_plays_a_lab_where_its_programs_are_missing_is_told_with_the_name_that_was_typed() {
+    let berth = Berth::new();
+    berth.profile(
+        "mine",
+        "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: mine\ncluster: {kind: {}}\n",
+    );
+    let no_kind = Programs::new().docker("docker-20.10-info.json");
+    for programs in [Programs::new(), no_kind] {
+        for typed in ["mine", "profiles/mine.yaml"] {
+            let planned = run(command(&berth, &programs, &["plan", typed])).said();
+            let told = planned.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(told.contains(&format!("`berth up {typed} --rehearse`")), "{planned}");
+            assert!(!told.contains("ENV"), "{planned}");
+        }
+    }
+}
+
+#[test]
 fn an_engine_that_does_not_run_or_lets_nobody_in_is_told_with_its_remedy() {
     for (recording, said, next) in [
         ("docker-not-running.txt", "Cannot connect to the Docker daemon", "next start Docker: "),

@@ -243,9 +243,58 @@ fn a_new_profile_is_valid_and_never_overwrites_one() {
         let made = berth.run(&["init", provider, "--provider", provider]).expect(0);
         assert_eq!(made.stdout, format!("profiles/{provider}.yaml\n"));
         berth.run(&["validate", provider]).expect(0);
+        let next = format!("next: `berth plan {provider}`, then `berth up {provider}`\n");
+        assert!(made.stderr.contains(&next), "{}", made.said());
         berth.run(&["init", provider, "--provider", provider]).expect(8);
     }
     assert!(berth.work().join("profiles/berth.schema.json").is_file());
+}
+
+#[test]
+fn a_new_lab_has_what_a_developer_needs_and_is_rehearsed_where_there_is_no_docker() {
+    let berth = Berth::new();
+    let made = berth.run(&["init", "mine", "--provider", "kind", "--profiles", "labs"]).expect(0);
+    assert!(made.stderr.contains("then `berth up mine --profiles labs`\n"), "{}", made.said());
+    assert!(
+        made.stderr.contains("without Docker: `berth up mine --profiles labs --rehearse`\n"),
+        "{}",
+        made.said()
+    );
+    let printed = json(
+        &berth.run(&["validate", "mine", "--profiles", "labs", "--output", "json", "--print"]).expect(0),
+    );
+    assert_eq!(printed["registry"]["local"]["port"], 5001, "{printed}");
+    for addon in ["metrics-server", "traefik", "metallb"] {
+        assert!(printed["addons"][addon].is_object(), "{addon}: {printed}");
+    }
+    assert_eq!(printed["tenants"][0]["name"], "checkout");
+    let eks = berth.run(&["init", "far", "--provider", "eks", "--location", "eu-central-1"]).expect(0);
+    assert!(eks.stderr.contains("then `berth up far --rehearse`\n"), "{}", eks.said());
+    assert!(!eks.stderr.contains("without Docker"), "{}", eks.said());
+}
+
+#[test]
+fn a_range_of_nodes_on_eks_is_only_rehearsed() {
+    let berth = Berth::new();
+    let profile = |nodes: &str| {
+        let text = format!(
+            "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: prod\nid: 7f3k2q9d\n\
+             cluster: {{eks: {{region: eu-central-1, version: \"1.36\"}}}}\nnodeGroups:\n  \
+             - {{name: fixed, machine: m7i.large, nodes: 1}}\n  \
+             - {{name: general, machine: m7i.large, nodes: {nodes}}}\n"
+        );
+        berth.profile("prod", &text);
+    };
+    profile("{min: 2, max: 6}");
+    for command in [&["validate", "prod"][..], &["plan", "prod"], &["up", "prod", "--yes"]] {
+        let refused = berth.run(command).expect(3);
+        assert!(refused.stderr.contains("prod.yaml:8:48"), "{}", refused.said());
+        assert!(refused.stderr.contains("nothing scales nodes on eks"), "{}", refused.said());
+        assert!(refused.stderr.contains("write `nodes: 2`"), "{}", refused.said());
+    }
+    berth.run(&["validate", "prod", "--rehearse"]).expect(0);
+    profile("{min: 2, max: 2}");
+    berth.run(&["validate", "prod"]).expect(0);
 }
 
 #[test]

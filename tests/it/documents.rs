@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::{Berth, Finished, addon_binaries, run};
+use super::support::{Berth, FakeAws, Finished, addon_binaries, run};
 
 #[test]
 fn the_commands_of_the_readme_work() {
@@ -84,6 +84,14 @@ fn the_commands_of_charts_work() {
 }
 
 #[test]
+fn the_commands_of_eks_work() {
+    let aws = FakeAws::start(60);
+    let in_aws = |berth: Berth, (key, value): (String, String)| berth.with_variable(&key, &value);
+    let berth = aws.environment().into_iter().fold(Berth::new(), in_aws);
+    works_at(&Home(berth), "docs/how-to/eks.md");
+}
+
+#[test]
 fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     let tests = fs::read_to_string(repository().join(file!())).unwrap();
     let real = fs::read_to_string(repository().join("tests/e2e/how_to.rs")).unwrap();
@@ -95,7 +103,9 @@ fn every_page_is_tested_here_and_its_links_lead_somewhere() {
         let call = format!("works(\"{}\")", page.display());
         // What needs a real cluster is typed there.
         let is_real = real.contains(&format!("\"{}\"", page.display()));
-        assert!(is_real || tests.contains(&call), "no test here does {call}");
+        let elsewhere = format!(", \"{}\")", page.display());
+        let is_here = tests.contains(&call) || tests.contains(&elsewhere);
+        assert!(is_real || is_here, "no test here does {call}");
     }
     pages.extend(["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"].map(PathBuf::from));
     for page in pages {
@@ -107,6 +117,29 @@ fn every_page_is_tested_here_and_its_links_lead_somewhere() {
             };
             assert!(there, "{} links to `{target}`, which is not there", page.display());
         }
+    }
+}
+
+#[test]
+fn no_page_types_kubectl_without_saying_at_which_cluster() {
+    let mut pages: Vec<PathBuf> = fs::read_dir(repository().join("docs/how-to"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .chain([repository().join("README.md")])
+        .collect();
+    pages.sort();
+    let said = ["export KUBECONFIG=", "--context", "--kubeconfig"];
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        // Every second piece is a fenced block, with its language first.
+        let blocks = text.split("\n```").skip(1).step_by(2);
+        let typed = blocks.filter(|block| block.starts_with("sh\n") || block.starts_with("console\n"));
+        let mut lines = typed.flat_map(str::lines).map(|line| line.strip_prefix("$ ").unwrap_or(line));
+        let decided = lines.find(|line| {
+            line.trim_start().starts_with("kubectl ") || said.iter().any(|said| line.contains(said))
+        });
+        let is_said = decided.is_none_or(|line| said.iter().any(|said| line.contains(said)));
+        assert!(is_said, "{}: {}", page.display(), decided.unwrap_or_default());
     }
 }
 
@@ -122,6 +155,14 @@ fn works(page: &str) {
         symlink(addon_binaries().join("helm4"), helm.path().join("helm")).unwrap();
         home = Home(Berth::new().with_path_first(helm.path()));
     }
+    works_at(&home, page);
+}
+
+/// Runs the `sh` blocks of a page in `home`.
+#[track_caller]
+fn works_at(home: &Home, page: &str) {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let blocks = shell_blocks(&text);
     for entry in fs::read_dir(repository().join("profiles")).unwrap() {
         let from = entry.unwrap().path();
         fs::copy(&from, home.0.work().join("profiles").join(from.file_name().unwrap())).unwrap();

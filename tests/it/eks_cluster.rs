@@ -7,6 +7,8 @@ use super::support::{Berth, FakeAws, Finished};
 
 /// AWS's durations are divided by this.
 const SPEED: u32 = 120;
+/// The access entries of the profile: its admins and the editors of its tenant.
+const ENTRIES: usize = 2;
 
 struct Stage {
     aws: FakeAws,
@@ -61,6 +63,18 @@ tenants:
         changing.map(|call| call["action"].as_str().unwrap_or_default().to_string()).collect()
     }
 
+    /// That the calls since `since` are no more than an `up` that changes nothing may make: six, one for each node
+    /// group and addon, two for each access entry of the profile.
+    fn expect_few(&self, since: u64) {
+        let names: Vec<String> =
+            self.aws.calls(since).0.iter().map(|call| call["action"].to_string()).collect();
+        let addons = self.aws.cli("eu-central-1", &["eks", "list-addons", "--cluster-name", "dev"]);
+        let addons = addons["addons"].as_array().map_or(0, Vec::len);
+        let budget = 6 + self.groups().len() + addons + 2 * ENTRIES;
+        assert!(names.len() <= budget, "{} calls, {budget} are allowed: {names:?}", names.len());
+        assert!(!names.iter().any(|name| name.contains("GetTemplate")), "{names:?}");
+    }
+
     fn last(&self) -> u64 {
         self.aws.calls(0).1
     }
@@ -93,6 +107,7 @@ fn an_environment_on_eks_comes_up_is_changed_in_place_and_by_replacement() {
     let again = stage.up().expect(0);
     assert!(again.said().contains("nothing had to change"), "{}", again.said());
     assert_eq!(stage.changes(before), Vec::<String>::new());
+    stage.expect_few(before);
 
     // In place: one call for all of it.
     let before = stage.last();

@@ -222,7 +222,10 @@ fn a_cluster_of_somebody_else_is_told_and_nothing_of_it_is_touched() {
     let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]},
     ]});
-    let role = stage.aws.post("make", &json!({"kind": "role", "name": "other", "trust": trust}));
+    let policies = ["arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"];
+    let role = stage
+        .aws
+        .post("make", &json!({"kind": "role", "name": "other", "trust": trust, "policies": policies}));
     let subnets: Vec<&str> =
         network["subnets"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     let inside = format!("subnetIds={}", subnets.join(","));

@@ -9,7 +9,9 @@ use std::process::Command;
 use berth::profile::schema::{EksCluster, EksLog, Nat};
 use berth::profile::{ClusterSpec, Environment, Found, LoadOptions, NodeGroup, load};
 use berth::providers::eks::Site;
-use berth::providers::eks::template::{Addresses, Blueprint, NetworkPlan, Offered, Template, Zone, choose};
+use berth::providers::eks::template::{
+    Addresses, Blueprint, NetworkPlan, Offered, Template, Zone, choose, read, written,
+};
 use serde_json::Value;
 
 const PROFILES: [&str; 4] = ["small", "whole", "auto-mode", "own-network"];
@@ -192,6 +194,27 @@ fn no_change_of_a_profile_replaces_what_stands() {
         }
     }
     assert!(compared > 1_000, "{compared}");
+}
+
+#[test]
+fn the_content_that_a_template_tells_changes_with_it() {
+    let mut different = 0;
+    for name in PROFILES {
+        let (environment, spec) = environment(name);
+        let standing = blueprint(&environment, &spec, &[]);
+        let zones = standing.network.iter().flat_map(|plan| plan.zones.clone()).collect::<Vec<_>>();
+        let was = standing.template();
+        for (edit, make) in edits() {
+            let (mut environment, mut spec) = (environment.clone(), spec.clone());
+            make(&mut environment, &mut spec);
+            let is = blueprint(&environment, &spec, &zones).template();
+            let is_same = was.resources() == is.resources() && was.outputs().eq(is.outputs());
+            assert_eq!(was.content() == is.content(), is_same, "{name}, {edit}");
+            different += usize::from(!is_same);
+        }
+        assert_eq!(read(&written(&zones)), zones, "{name}");
+    }
+    assert!(different > 10, "{different}");
 }
 
 #[test]

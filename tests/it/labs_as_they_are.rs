@@ -36,15 +36,30 @@ fn nodes_that_were_started_again_count_once_they_are_heard_of() {
         lab.containers(|nodes| {
             for node in nodes {
                 node["State"]["StartedAt"] = json!(at.to_string());
+                node["State"]["FinishedAt"] = json!(at.to_string());
             }
         });
     };
     // Nothing renews a lease after this.
     started(Timestamp::now() + SignedDuration::from_hours(1));
-    let status = lab.berth.run(&["status", lab.name]);
+    let status = lab.berth.run(&["status", lab.name]).expect(1);
+    let remedy = format!("`berth up {}` brings it there, or says what is in the way", lab.name);
+    assert!(told(&status).contains(&remedy), "{}", status.said());
     let both = "nodes shim-again-control-plane, shim-again-worker started again, and not heard of yet";
     assert!(told(&status).contains(both), "{}", status.said());
     assert!(!told(&status).contains("everything is ready"), "{}", status.said());
+    let behind = format!("not looked at, since `cluster/kind/shim-again` is not ready: {both}");
+    let plan = lab.berth.run(&["plan", lab.name]).expect(0);
+    assert!(told(&plan).contains(&behind), "{}", plan.said());
+    for one_look in [&status, &plan] {
+        assert!(!told(one_look).contains("does not answer"), "{}", one_look.said());
+    }
+    let kept = lab.berth.run(&["plan", lab.name, "-o", "/nowhere/plan.json"]).expect(8);
+    assert!(
+        told(&kept).contains(&format!("why `cluster/kind/shim-again` is not ready: {both}")),
+        "{}",
+        kept.said()
+    );
     let late = lab.berth.run(&["up", lab.name, "--timeout", "3s"]).expect(7);
     assert!(told(&late).contains(both), "{}", late.said());
     started(Timestamp::now() - SignedDuration::from_mins(5));

@@ -95,6 +95,19 @@ fn a_profile_that_was_moved_takes_its_lab_up_again_by_the_id_that_is_told() {
 }
 
 #[test]
+fn nodes_that_kind_leaves_are_removed_whatever_it_says() {
+    let lab = lab("shim-nodes-left");
+    for says in ["kind-cannot-remove", "kind-removes-nothing"] {
+        lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+        lab.now(says);
+        let down = lab.berth.run(&["down", lab.name, "--yes", "--timeout", "20s"]).expect(0);
+        assert!(!lab.stands() && down.stdout.contains("nothing is left"), "{says}: {}", down.said());
+        lab.no_longer(says);
+    }
+    assert_eq!((called(&lab, "kind delete"), called(&lab, "docker rm --force --volumes")), (2, 2));
+}
+
+#[test]
 fn a_list_says_which_engine_did_not_answer_and_shows_what_is_known_without_it() {
     let lab = lab("shim-list");
     lab.berth.run(&["up", lab.name, "--yes"]).expect(0);

@@ -3,6 +3,7 @@
 //! from what was recorded or published, the API server is real.
 
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -128,6 +129,31 @@ fn a_worker_is_given_its_gpus_and_set_up_once_and_again_what_a_start_undoes() {
     lab.berth.run(&["up", lab.name]).expect(0);
     assert_eq!((called(&lab, "berth-gpus.lock"), called(&lab, "kind create")), (1, 0), "{:?}", lab.calls());
     lab.berth.run(&["down", lab.name, "--yes"]).expect(0);
+}
+
+#[test]
+fn two_labs_that_are_made_at_once_choose_their_gpus_one_after_the_other() {
+    let lab = lab("gpu-turns");
+    let lock = lab.berth.home().join(".local/state/berth/gpus.lock");
+    fs::create_dir_all(lock.parent().expect("a folder")).expect("the folder is ours");
+    let other = fs::File::create(&lock).expect("the folder is ours");
+    other.lock().expect("nobody else has it");
+    (&other).write_all(b"`kind create cluster` of environment other").expect("the file is ours");
+    let late = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "3s"]).expect(7);
+    assert!(told(&late).contains("`kind create cluster` of environment other"), "{}", late.said());
+    assert_eq!(called(&lab, "kind create"), 0);
+    other.unlock().expect("it is ours");
+    drop(other);
+
+    // Others cannot have it for as long as the nodes are on their way.
+    let held = lab.path("gpus-are-held");
+    lab.meanwhile(&format!(
+        "if ! flock --nonblock --close '{}' true; then : >'{}'; fi",
+        lock.display(),
+        held.display()
+    ));
+    lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
+    assert!(held.exists());
 }
 
 #[test]

@@ -91,3 +91,34 @@ fn what_runs_on_nodes_that_nobody_declared_is_rehearsed_on_some() {
     assert!(status.stdout.contains("everything is ready"), "{}", status.said());
     berth.run(&["down", "theirs", "--rehearse", "--yes"]).expect(0);
 }
+
+#[test]
+fn a_context_in_the_users_own_files_goes_also_when_kubeconfig_names_the_one_of_berth() {
+    let berth = Berth::new();
+    let profile = "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: merged\ncluster: {kwok: {}}\n";
+    berth.profile("merged", profile);
+    berth.run(&["up", "merged", "--yes"]).expect(0);
+    let own = berth.run(&["kubeconfig", "merged"]).expect(0).stdout.trim().to_string();
+    let private = std::fs::read_to_string(&own).expect("it was written");
+    let second = berth.home().join("second");
+    let exported = |kubeconfigs: &str, arguments: &[&str]| {
+        let mut command = berth.command(arguments);
+        command.env("KUBECONFIG", kubeconfigs);
+        super::support::run(command).expect(0)
+    };
+    exported(&own, &["kubeconfig", "merged", "--merge"]);
+    assert_eq!(std::fs::read_to_string(&own).expect("it stays"), private);
+    let several = format!("{own}:{}", second.display());
+    exported(&several, &["kubeconfig", "merged", "--merge"]);
+    let users = [berth.home().join(".kube/config"), second];
+    let has_context = || {
+        users
+            .each_ref()
+            .map(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("berth-merged")))
+    };
+    assert_eq!(has_context(), [true, true]);
+
+    let down = exported(&several, &["down", "merged", "--yes"]);
+    assert_eq!(has_context(), [false, false], "{}", down.said());
+    assert!(down.stdout.contains("nothing is left"), "{}", down.said());
+}

@@ -56,3 +56,16 @@ fn an_object_of_ours_that_no_set_knows_is_found_by_its_mark() {
     environment.plane.kubectl(&["delete", "namespace", elsewhere]).expect(0);
     environment.down().expect(0);
 }
+
+#[test]
+fn the_lock_of_an_environment_goes_also_when_its_record_went_before() {
+    let environment = Environment::new("law-lock");
+    environment.up().expect(0);
+    let record = format!("configmap/berth-{}", environment.id);
+    environment.plane.kubectl(&["--namespace", "berth-system", "delete", &record]).expect(0);
+    environment.down().expect(0);
+    let lock = format!("lease/berth-{}", environment.id);
+    let left =
+        environment.plane.kubectl(&["--namespace", "berth-system", "get", &lock, "--ignore-not-found"]);
+    assert_eq!(left.expect(0).stdout, "");
+}

@@ -1,7 +1,7 @@
 //! Two runs at once.
 
 use super::laws::settles;
-use super::support::{Berth, Environment, Tenant};
+use super::support::{Action, Berth, Environment, Matching, Rule, Tenant, Turn};
 
 #[test]
 fn two_ups_of_one_home_make_one_platform() {
@@ -19,6 +19,21 @@ fn two_ups_of_two_homes_make_one_platform() {
     let arguments = ["up", environment.name.as_str(), "--yes"];
     let (one, other) = (environment.berth.start(&arguments), second_home.start(&arguments));
     both_end_well(&[one.finish(), other.finish()], &environment);
+}
+
+#[test]
+fn what_another_run_made_since_ours_was_listed_is_not_taken_for_a_strangers() {
+    let environment = Environment::new("law-two-since");
+    environment.up().expect(0);
+    let quotas = Matching { resource: Some("resourcequotas"), ..Matching::verb("list") };
+    let nothing_yet =
+        Action::Say(r#"{"kind":"ResourceQuotaList","apiVersion":"v1","metadata":{},"items":[]}"#);
+    environment.proxy.obey(vec![Rule::new(quotas, Turn::At(1), nothing_yet)]);
+    let plan = environment.run("plan", &[]).expect(0);
+    assert_eq!(environment.proxy.fired(), [1]);
+    assert!(!plan.stdout.contains("somebody else"), "{}", plan.said());
+    environment.proxy.obey(Vec::new());
+    settles(&environment);
 }
 
 #[test]

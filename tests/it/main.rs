@@ -29,6 +29,7 @@ mod ecr;
 mod eks_cluster;
 mod eks_down;
 mod eks_network;
+mod eks_rights;
 mod eks_templates;
 mod eks_token;
 mod floors;

@@ -289,7 +289,8 @@ fn what_init_writes_loads() {
             assert!(text.starts_with("# yaml-language-server: $schema=https://example.com/schema.json\n"));
             let loaded = load_text(&text).unwrap_or_else(|error| panic!("{text}\n{error}"));
             assert_eq!(loaded.environment.owner.id, "12345678");
-            assert_eq!(loaded.environment.tenants.len(), usize::from(tenant.is_some()));
+            let has_tenant = tenant.is_some() || cluster == InitCluster::Kind;
+            assert_eq!(loaded.environment.tenants.len(), usize::from(has_tenant));
             assert!(loaded.warnings.is_empty(), "{}", report(&Ok(loaded.clone())));
             // What stands in comments is good as well.
             let examples =
@@ -305,6 +306,24 @@ fn what_init_writes_loads() {
             assert_eq!(loaded.environment.tenants[0].groups.admin.len(), 1, "{all}");
         }
     }
+}
+
+#[test]
+fn the_tenant_of_a_first_lab_is_as_in_the_profile_lab() {
+    let answers = InitAnswers {
+        name: "mine".to_string(),
+        id: "a2345678".to_string(),
+        cluster: InitCluster::Kind,
+        tenant: None,
+        schema: "./berth.schema.json".to_string(),
+    };
+    let mine = load_text(&profile::starter(&answers)).expect("valid").environment;
+    let lab = load(&find("lab", Path::new("/nonexistent")).expect("it ships"), &options());
+    let lab = lab.expect("valid").environment;
+    let reached =
+        |tenant: &profile::Tenant| (tenant.name.clone(), tenant.namespaces.clone(), tenant.hosts.clone());
+    assert_eq!(reached(&mine.tenants[0]), reached(&lab.tenants[0]));
+    assert_eq!(mine.registry, lab.registry);
 }
 
 #[test]

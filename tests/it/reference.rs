@@ -20,6 +20,9 @@ for is not known then. Any later failure is one JSON object on standard output t
 An answer that cannot be written to standard output, as to a full disk, ends with code 1, and so does `up` or `down` whose
 events could not be written; the run itself goes on without them, and if it fails, its own code tells. A reader that went
 away (`berth plan | head`) is no failure.
+
+`status` ends with code 0 only where every part could be looked at and none is broken: with 1 while nodes are stopped, or were
+started again a moment ago. `plan --detailed-exitcode` ends with 2 there.
 ";
 
 #[test]

@@ -1,11 +1,12 @@
 //! `verify` where nothing runs: what is played is told, never passed, and the canary goes again.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::support::{Berth, Inventory, eventually};
+use super::support::{Berth, Inventory, eventually, kubectl, run};
 
 /// A rehearsal of the shipped profile `lab`.
 struct Lab {
@@ -19,13 +20,28 @@ impl Lab {
         lab
     }
 
-    /// The namespaces that berth made.
-    fn namespaces(&self) -> Vec<String> {
+    fn kubeconfig(&self) -> PathBuf {
         let kubeconfig = self.berth.home().join("kubeconfig-of-the-test");
         let content = self.berth.run(&["kubeconfig", "lab", "--rehearse", "--content"]).expect(0).stdout;
         fs::write(&kubeconfig, content).expect("the folder is ours");
-        let titles = Inventory::of(&kubeconfig, "berth.dev/owner").titles();
+        kubeconfig
+    }
+
+    /// The namespaces that berth made.
+    fn namespaces(&self) -> Vec<String> {
+        let titles = Inventory::of(&self.kubeconfig(), "berth.dev/owner").titles();
         titles.into_iter().filter(|title| title.starts_with("Namespace ")).collect()
+    }
+
+    /// What kubectl says, whose arguments these are.
+    fn says(&self, arguments: &[&str]) -> String {
+        run(kubectl(&self.kubeconfig(), arguments)).expect(0).stdout.trim().to_string()
+    }
+
+    fn apply(&self, object: &Value) {
+        let file = self.berth.home().join("object-of-the-test.json");
+        fs::write(&file, object.to_string()).expect("the folder is ours");
+        self.says(&["apply", "-f", &file.display().to_string()]);
     }
 }
 
@@ -73,4 +89,38 @@ fn a_canary_that_was_left_is_no_drift_and_goes_with_the_next() {
     eventually("the canary that was left is gone", Duration::from_mins(1), || {
         (lab.namespaces() == before).then_some(())
     });
+}
+
+#[test]
+fn a_volume_that_was_made_for_a_canary_goes_with_it_also_after_a_kill_and_one_that_was_not_stays() {
+    let lab = Lab::up();
+    let before = lab.namespaces();
+    lab.berth.run(&["verify", "lab", "--rehearse", "--keep"]).expect(0);
+    let left = lab.namespaces().into_iter().find(|title| !before.contains(title)).expect("it was kept");
+    let namespace = left.trim_start_matches("Namespace ");
+    // As a run leaves them that is killed in the middle of its look at the storage, on a class that keeps volumes.
+    for (name, made_by) in
+        [("ours", json!({"pv.kubernetes.io/provisioned-by": "disks.example.com"})), ("theirs", json!({}))]
+    {
+        let sizes = json!({"storage": "1Gi"});
+        lab.apply(&json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"storageClassName": "", "volumeName": name, "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": sizes}}}));
+        let uid = lab.says(&["get", "pvc", name, "-n", namespace, "-o", "jsonpath={.metadata.uid}"]);
+        lab.apply(&json!({"apiVersion": "v1", "kind": "PersistentVolume",
+            "metadata": {"name": name, "annotations": made_by},
+            "spec": {"capacity": sizes, "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Retain",
+                "csi": {"driver": "disks.example.com", "volumeHandle": name},
+                "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace,
+                    "name": name, "uid": uid}}}));
+    }
+    lab.berth.run(&["verify", "lab", "--rehearse"]).expect(0);
+    eventually("the canary that was left is gone", Duration::from_mins(1), || {
+        (lab.namespaces() == before).then_some(())
+    });
+    let policy =
+        |name: &str| lab.says(&["get", "pv", name, "-o", "jsonpath={.spec.persistentVolumeReclaimPolicy}"]);
+    assert_eq!((policy("ours").as_str(), policy("theirs").as_str()), ("Delete", "Retain"));
 }

@@ -16,6 +16,7 @@ printf '@NAME@ %s\n' "$*" >>"$world/calls"
 own=$(sed -n 's/.*"\/var\/run\/nvidia-container-devices\/\([^"]*\)".*/\1/p' "$world/nodes.json" 2>/dev/null)
 case "$*" in
 'info '*) cat "$world/info.json" ;;
+'ps --all '*label=berth.dev/registry*) ;;
 'ps --all '*) [ ! -e "$world/nodes.json" ] || echo node ;;
 'network inspect kind')
 	[ ! -e "$world/no-network" ] || { echo 'Error: No such network: kind' >&2; exit 1; }
@@ -88,6 +89,8 @@ version*) echo "kind v@VERSION@ go1.26.8 linux/amd64" | if [ "$2" = --quiet ]; t
 	;;
 'delete cluster')
 	fail_without_engine 'delete cluster'
+	[ ! -e "$world/kind-removes-nothing" ] || exit 0
+	[ ! -e "$world/kind-cannot-remove" ] || { cat '@NOT_REMOVED@' >&2; exit 1; }
 	rm -f "$world/nodes.json"
 	;;
 *) echo "not recorded: $*" >&2; exit 70 ;;
@@ -127,6 +130,7 @@ impl LabShims {
                 .replace("@IMAGE@", &fixture("docker-20.10/image-inspect.json").display().to_string())
                 .replace("@GPUS@", &fixture("nvidia-smi-list.txt").display().to_string())
                 .replace("@NO_GPUS@", &fixture("docker-no-nvidia-smi.txt").display().to_string())
+                .replace("@NOT_REMOVED@", &fixture("kind-delete-fails.txt").display().to_string())
                 .replace("@NO_NETWORK@", &fixture("curl-without-network.txt").display().to_string())
                 .replace("@VERSION@", kind);
             fs::write(bin.join(name), text).expect("the folder is ours");
@@ -207,7 +211,7 @@ impl LabShims {
         self.folder.path().join(name)
     }
 
-    /// Makes `fact` true: `engine-is-gone`, `engine-hangs`.
+    /// Makes `fact` true: `engine-is-gone`, `engine-hangs`, `kind-cannot-remove`, `kind-removes-nothing`.
     pub fn now(&self, fact: &str) {
         fs::write(self.path(fact), "").expect("the folder is ours");
     }

@@ -85,6 +85,10 @@ pub(super) enum Command {
     /// Show what `up` would change, and change nothing
     Plan(Plan),
     /// Show how every part of an environment is now
+    #[command(
+        after_help = "Exits with 1 when a part is broken or could not be looked at, as while nodes are stopped or \
+                            were started again a moment ago."
+    )]
     Status(Status),
     /// Remove an environment and show that nothing of it is left
     ///

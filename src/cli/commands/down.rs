@@ -80,23 +80,25 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
         return Ok(exit);
     }
     session.forget_cluster()?;
-    let inventory = inventory(session, &outcome).await?;
-    forget_context(session).await?;
+    let mut inventory = inventory(session, &outcome).await?;
+    inventory.left.extend(forget_context(session).await);
     tell(session, &inventory)?;
     Ok(if inventory.left.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// What stands, or may stand, and would go; in the order in which it goes.
-fn going(session: &Session<'_>, survey: &Survey) -> Vec<(String, &'static str)> {
+fn going<'s>(session: &Session<'_>, survey: &'s Survey) -> Vec<(String, &'s str)> {
     let standing = survey.resources.iter().rev().filter(|seen| goes(session, seen));
     standing
         .map(|seen| {
-            let state = match &seen.look {
-                Look::Seen(State::Ready) => "ready",
-                Look::Seen(State::Progressing(_)) => "progressing",
-                Look::Seen(State::Broken(_)) => "broken",
-                Look::Seen(State::Absent) | Look::After(_) => "absent",
-                Look::Behind(_) | Look::Failed(_) => "not known",
+            let part = seen.notes.iter().find(|note| note.topic == "only a part");
+            let state = match (&seen.look, part) {
+                (_, Some(part)) => &part.text,
+                (Look::Seen(State::Ready), _) => "ready",
+                (Look::Seen(State::Progressing(_)), _) => "progressing",
+                (Look::Seen(State::Broken(_)), _) => "broken",
+                (Look::Seen(State::Absent) | Look::After(_), _) => "absent",
+                (Look::Behind(_) | Look::Failed(_), _) => "not known",
             };
             (words::resource(&seen.id), state)
         })
@@ -142,11 +144,7 @@ fn grouped(titles: &[String]) -> Vec<String> {
     inside.chain(outside.into_iter().cloned()).collect()
 }
 
-fn announce(
-    session: &Session<'_>,
-    goes: &[(String, &'static str)],
-    contents: &Contents,
-) -> Result<(), Failure> {
+fn announce(session: &Session<'_>, goes: &[(String, &str)], contents: &Contents) -> Result<(), Failure> {
     let settings = session.settings;
     if settings.json() {
         return Ok(());
@@ -221,15 +219,20 @@ fn tell(session: &Session<'_>, inventory: &Inventory) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes the environment's context out of the user's kubeconfig, if it is there.
-async fn forget_context(session: &Session<'_>) -> Result<(), Failure> {
-    let Ok(path) = session.settings.user_kubeconfig() else { return Ok(()) };
+/// Takes the environment's context out of the user's kubeconfigs, where it is there; says where it could not.
+async fn forget_context(session: &Session<'_>) -> Vec<(String, String)> {
     let name = merge::context_name(&session.about.environment);
     let flow = Flow::new(Cancel::default());
-    if merge::remove(&path, &name, &flow).await? {
-        session.settings.printer.talk(&format!("context `{name}` is out of `{}`", path.display()));
+    let mut left = Vec::new();
+    for path in session.settings.user_kubeconfigs().into_iter().filter(|path| path.exists()) {
+        let file = path.display();
+        match merge::remove(&path, &name, &flow).await {
+            Ok(true) => session.settings.printer.talk(&format!("context `{name}` is out of `{file}`")),
+            Ok(false) => {}
+            Err(fault) => left.push((format!("context {name}"), format!("may be in `{file}`: {fault}"))),
+        }
     }
-    Ok(())
+    left
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Init, settings: &Settings) -> Result<Exit, Failure
         return Err(there_already(&path));
     }
     let cluster = cluster(arguments, settings)?;
-    let is_kwok = matches!(cluster, InitCluster::Kwok);
+    let (is_kwok, is_lab) = (matches!(cluster, InitCluster::Kwok), matches!(cluster, InitCluster::Kind));
     let answers = InitAnswers {
         name: name.clone(),
         id: random_id(),
@@ -42,11 +42,14 @@ pub(super) fn run(arguments: &Init, settings: &Settings) -> Result<Exit, Failure
         Some(super::super::args::Target::PROFILES) => String::new(),
         _ => format!(" --profiles {}", arguments.profiles.display()),
     };
-    // kwok is its own rehearsal.
-    let rehearse = if is_kwok { "" } else { " --rehearse" };
+    // kwok is its own rehearsal, and a lab is on this machine as well.
+    let rehearse = if is_kwok || is_lab { "" } else { " --rehearse" };
     settings.printer.talk(&format!(
         "next: `berth plan {name}{folder}{rehearse}`, then `berth up {name}{folder}{rehearse}`"
     ));
+    if is_lab {
+        settings.printer.talk(&format!("without Docker: `berth up {name}{folder} --rehearse`"));
+    }
     if settings.json() {
         print_json(settings, &json!({"schema": 1, "profile": path.display().to_string()}))?;
     } else {

@@ -4,7 +4,8 @@ use super::super::saved::SavedPlan;
 use super::super::session::{Asked, Purpose, Session};
 use super::super::settings::Settings;
 use super::{print, print_json, unknown};
-use crate::plan::Plan;
+use crate::engine::Look;
+use crate::plan::{Plan, hindrance};
 use crate::providers;
 use crate::ui;
 
@@ -32,11 +33,15 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     // What could not be looked at yet may have to change.
     let changes = !plan.is_empty() || survey.is_partial();
     if let Some(path) = &arguments.out {
-        if survey.is_partial() {
+        let behind = survey.resources.iter().find_map(|seen| match &seen.look {
+            Look::Behind(other) => Some(other),
+            _ => None,
+        });
+        if let Some(other) = behind {
             return Err(Failure::refused(
                 "the plan is not kept: it is not whole",
-                "what is in a stopped cluster is known once it runs",
-                format!("`{}` starts it; then plan again", session.again("up")),
+                hindrance(&survey, other),
+                format!("`{}` brings it there; then plan again", session.again("up")),
             ));
         }
         SavedPlan::new(arguments, plan).write(path)?;

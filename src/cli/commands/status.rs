@@ -22,6 +22,5 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         print(settings, &status.text(settings.printer.data_paint, settings.printer.width))?;
     }
     unknown(&survey).map_err(Failure::answered)?;
-    let broken = status.resources.iter().any(|standing| standing.state == "broken");
-    Ok(if broken { Exit::Failed } else { Exit::Done })
+    Ok(if status.is_in_doubt() { Exit::Failed } else { Exit::Done })
 }

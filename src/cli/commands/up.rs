@@ -166,13 +166,22 @@ fn remedy(conflicts: &[String], again: &str) -> String {
         asked.map(|(flag, effect, other)| format!("`{again} {flag}` {effect}, or {other}")).collect();
     for conflict in conflicts.iter().filter(|conflict| flags.iter().all(|(flag, ..)| !helps(conflict, flag)))
     {
-        let own = conflict.rsplit_once("; ").map_or("remove what is in the way", |(_, own)| own);
-        let way = format!("{own}, then `{again}`");
+        let way = match way_out(conflict).split_once("; or rehearse") {
+            // A rehearsal takes the place of the run.
+            Some((own, rehearsal)) => format!("{own}, then `{again}`; or rehearse{rehearsal}"),
+            None => format!("{}, then `{again}`", way_out(conflict)),
+        };
         if !ways.contains(&way) {
             ways.push(way);
         }
     }
     ways.join("; ")
+}
+
+/// What `conflict` says of how it can be solved: its last part, with what can be done instead of it.
+fn way_out(conflict: &str) -> &str {
+    let mut parts = conflict.rmatch_indices("; ").map(|(at, sign)| &conflict[at + sign.len()..]);
+    parts.find(|part| !part.starts_with("or ")).unwrap_or("remove what is in the way")
 }
 
 /// The last words: what stands, how to reach it, how long it took.
@@ -229,5 +238,18 @@ mod tests {
         );
         let node = "Node a: a node of this name is there that berth did not make";
         assert_eq!(told(&[node], "berth up mi"), "remove what is in the way, then `berth up mi`");
+    }
+
+    #[test]
+    fn what_can_be_done_instead_is_told_behind_the_remedy() {
+        let told = |reason: &str| remedy(&[format!("GPUs: {reason}")], "berth up lab");
+        assert_eq!(
+            told("there is no runtime; install it; or rehearse: `berth up lab --rehearse`"),
+            "install it, then `berth up lab`; or rehearse: `berth up lab --rehearse`"
+        );
+        assert_eq!(
+            told("it is not on the network; connect it; or remove it"),
+            "connect it; or remove it, then `berth up lab`"
+        );
     }
 }

@@ -66,7 +66,8 @@ async fn verify(
     // What is found out is kept beside the records: where there are none, nothing shall stay behind.
     let records = survey.look_of(&ResourceId::new("records"));
     let remember = records == Some(&Look::Seen(State::Ready));
-    let habits = Habits { remember, keep: arguments.keep };
+    let again = session.again(PURPOSE);
+    let habits = Habits { remember, keep: arguments.keep, again: &again };
     let flow = session.flow(signals);
     let found = examine(&session.assembly.hub, &subject, &purpose, habits, &flow).await;
     let found = found.map_err(|fault| ended(session, &fault, signals))?;
@@ -78,8 +79,10 @@ fn ended(session: &Session<'_>, fault: &Fault, signals: &Signals) -> Failure {
     match signals.stopped_by() {
         Some(exit) if fault.kind == FaultKind::Cancelled => {
             let what = format!("{} was not verified", session.about.environment);
+            // The canary tells what it left, if anything.
+            let left = fault.hint.as_deref().unwrap_or("the canary is removed");
             let complaint = Complaint::new(what)
-                .because("stopped by a signal; the canary is removed")
+                .because(format!("stopped by a signal; {left}"))
                 .next(format!("`{}`", session.again(PURPOSE)));
             Failure::new(exit, complaint)
         }

@@ -23,7 +23,7 @@ pub struct NodeGroupFile {
     /// machines are easier to get that way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_machines: Vec<String>,
-    /// How many nodes: a number, or `{min, max}`.
+    /// How many nodes: a number, or `{min, max}`, which on eks only a rehearsal takes.
     #[serde(default)]
     pub nodes: NodeCount,
     /// The zones to spread over: `a` for the zone a of the region, or full names.

@@ -20,6 +20,7 @@ mod updates;
 pub use cost::estimate;
 pub use lookup::ask_access;
 pub use names::{Names, PodRole, Site};
+pub use node_groups::unscaled;
 pub(in crate::providers) use provide::provide;
 pub use provide::storage_class;
 use provide::{Around, PAUSES, client};

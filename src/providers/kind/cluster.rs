@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -13,13 +13,13 @@ use super::mark::Digest;
 use super::preflight::{self, Wanted};
 use super::program::Kind;
 use super::restart::{Restart, Unpaused};
-use super::silence::{Silence, Silent};
+use super::silence::Silent;
 use super::step::{self, Adopt, KeepAccess, Make, Start};
 use super::verdict::{Sight, Verdict, asks_for_a_version, ended, judge};
 use crate::base::{Change, ChangeKind, ClusterAccess, Fault, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
-use crate::flow::Flow;
+use crate::flow::{Flow, Silence};
 use crate::k8s::{Hub, Server, known_kind};
 use crate::os::{FileLock, files};
 use crate::profile::Environment;
@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub(super) folder: Folder,
     pub(super) choices: Choices,
     pub(super) hub: Arc<Hub>,
-    local: Local,
+    pub(super) local: Local,
     pub(super) wanted: Wanted,
     leave: Leave,
     silence: Silence,
@@ -51,6 +51,8 @@ pub(super) struct Inner {
     pub(super) newer_access: OnceCell<ClusterAccess>,
     /// Whether the cluster itself says that it was adopted.
     says_adopted: AtomicBool,
+    /// The containers that the last look found: what is removed right behind it needs no other.
+    found: Mutex<Option<Vec<Container>>>,
 }
 
 impl ClusterResource {
@@ -75,6 +77,7 @@ impl ClusterResource {
                 unpaused: Unpaused::default(),
                 newer_access: OnceCell::new(),
                 says_adopted: AtomicBool::new(false),
+                found: Mutex::new(None),
                 hub,
             }),
         }
@@ -82,11 +85,13 @@ impl ClusterResource {
 
     async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
+        inner.take_found();
         if let Some(held) = FileLock::holder(&inner.folder.lock())? {
             return Ok(Seen::new(State::Progressing(format!("waiting for {}", held.by))));
         }
         let engine = inner.engine()?;
         let mut sight = inner.sight(&engine, &cx.flow).await?;
+        inner.keep_found(&sight.containers);
         let mut verdict = judge(&sight, &inner.config);
         if matches!(verdict, Verdict::Foreign { adoptable: true, .. }) {
             sight.adopted = inner.adoption(&sight, &engine, &cx.flow).await;
@@ -120,7 +125,7 @@ impl ClusterResource {
             Verdict::Stopped(names) => self.to_start(&sight, &names),
             Verdict::Running => self.ask(&sight, &engine, cx).await?,
         };
-        self.with_preflight(seen, &engine, &cx.flow).await
+        self.with_preflight(with_nodes(seen, &sight), &engine, &cx.flow).await
     }
 
     /// Before a cluster is made, with what of this machine it would stumble over.
@@ -332,12 +337,13 @@ impl ClusterResource {
              that is in it lost",
             engine.kind()
         );
-        self.inner.silence.judge(&Silent {
+        let silent = Silent {
             containers: &sight.containers,
             now: cx.clock.now(),
             waits: self.inner.leave.makes,
             remedy: &remedy,
-        })
+        };
+        silent.judge(&self.inner.silence)
     }
 
     /// That several control planes do not find each other again: their etcd knows them by addresses that
@@ -374,7 +380,7 @@ impl Inner {
     }
 
     pub(super) fn kind(&self, engine: &Engine) -> Result<Kind, Fault> {
-        Kind::find(&self.local.engine.search_path, engine, &self.choices)
+        Kind::find(&self.local.engine, engine, &self.choices)
     }
 
     /// The containers of the cluster, and berth's files of it.
@@ -386,6 +392,15 @@ impl Inner {
             is_making: self.folder.making().exists(),
             adopted: files::read_if_there(&self.folder.adopted())?.and_then(|text| Digest::parse(&text)),
         })
+    }
+
+    fn keep_found(&self, containers: &[Container]) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(containers.to_vec());
+    }
+
+    /// The containers that the last look found, once.
+    pub(super) fn take_found(&self) -> Option<Vec<Container>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether the cluster was adopted, as far as is known here or was seen in it.
@@ -402,6 +417,16 @@ impl Inner {
     pub(super) async fn containers(&self, engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
         step::patiently(flow, engine.kind_containers(Some(&self.config.name))).await
     }
+}
+
+/// Whoever can ask the cluster is told which containers its nodes are.
+fn with_nodes(seen: Seen, sight: &Sight) -> Seen {
+    if !seen.outputs.has(Outputs::CLUSTER_ACCESS) {
+        return seen;
+    }
+    let nodes = sight.containers.iter().filter(|one| one.is_kind_node());
+    let names = nodes.map(|node| node.name.clone()).collect();
+    seen.output(Outputs::CLUSTER_NODES, Output::Names(names))
 }
 
 /// That the node image has another Kubernetes than the profile says.

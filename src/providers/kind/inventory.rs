@@ -89,3 +89,64 @@ pub fn stranger(nodes: &[&Container], owner: &Owner, dirs: &Dirs) -> Option<Stri
 async fn listed(engine: &Engine, flow: &Flow) -> Result<Vec<Container>, Fault> {
     step::patiently(flow, engine.kind_containers(None)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Choices;
+    use super::*;
+    use crate::flow::Cancel;
+    use crate::providers::{Proxies, ToolSearch};
+
+    const SILENT: &str = "echo 'Cannot connect to the daemon. Is it running?' >&2; exit 1";
+
+    /// An engine that has nodes with these marks, each the id and the name of an environment.
+    fn has(marks: &[(&str, &str)]) -> String {
+        let node = |(id, environment): &(&str, &str)| {
+            let mark = format!("/etc/berth/{id}/{environment}/image-0a1b2c3d");
+            let mount = json!({"Type": "bind", "Source": "/dev/null", "Destination": mark, "RW": false});
+            json!({"Id": id, "Name": format!("/{environment}-control-plane"), "State": {"Status": "running"},
+                "Config": {"Labels": {"io.x-k8s.kind.cluster": environment}}, "Mounts": [mount]})
+        };
+        let nodes = json!(marks.iter().map(node).collect::<Vec<_>>());
+        format!(
+            "case \"$*\" in 'ps '*) echo node ;; 'container inspect '*) echo '{nodes}' ;; *) exit 70 ;; esac"
+        )
+    }
+
+    /// What remains of environment `lab` of owner `7f3k2q9d`, with Docker in use and Podman beside it.
+    async fn left(docker: &str, podman: &str) -> Result<Vec<String>, Fault> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Engine::played(EngineKind::Docker, folder.path(), docker);
+        Engine::played(EngineKind::Podman, folder.path(), podman);
+        let local = Local {
+            dirs: Dirs { state: folder.path().join("state"), cache: folder.path().join("cache") },
+            tools: ToolSearch::default(),
+            engine: EngineSearch::new(None, folder.path()),
+            kind: Choices::default(),
+            proxies: Proxies::default(),
+        };
+        let owner = Owner { id: "7f3k2q9d".to_string(), environment: "lab".to_string() };
+        remains(&local, &owner, &Flow::new(Cancel::default())).await
+    }
+
+    #[tokio::test]
+    async fn what_is_left_in_any_engine_is_told_and_what_others_have_is_not() {
+        let docker = has(&[("7f3k2q9d", "lab"), ("7f3k2q9d", "dev"), ("other123", "lab")]);
+        let podman = has(&[("7f3k2q9d", "lab")]);
+        let told = ["docker", "podman"].map(|engine| format!("container lab-control-plane ({engine})"));
+        assert_eq!(left(&docker, &podman).await, Ok(told.to_vec()));
+        let others = has(&[("7f3k2q9d", "dev"), ("other123", "lab")]);
+        assert_eq!(left(&others, &others).await, Ok(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn that_nothing_is_left_is_not_said_when_the_engine_in_use_does_not_answer() {
+        let own = has(&[("7f3k2q9d", "lab")]);
+        let told = vec!["container lab-control-plane (docker)".to_string()];
+        assert_eq!(left(&own, SILENT).await, Ok(told), "nobody uses that engine");
+        let fault = left(SILENT, &own).await.expect_err("it is not known");
+        assert!(fault.reason.contains("Is it running?"), "{fault}");
+    }
+}

@@ -53,10 +53,6 @@ impl Resource for NetworkResource {
         vec![Need::Inside(self.inside.clone())]
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             let engine = self.engine.find()?;
@@ -192,7 +188,7 @@ mod tests {
             id: name.to_string(),
             name: name.to_string(),
             state: if runs { ContainerState::Running } else { stopped },
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),

@@ -46,10 +46,6 @@ impl Resource for PoolNote {
         self.needs.clone()
     }
 
-    fn outline(&self) -> String {
-        String::new()
-    }
-
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             let engine = self.engine.find()?;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::{Choices, images};
 use crate::base::{Fault, FaultKind};
-use crate::containers::{Engine, EngineKind};
+use crate::containers::{Engine, EngineKind, EngineSearch};
 use crate::os::{Program, find_on_path};
 
 /// The `kind` program of this machine.
@@ -15,13 +15,16 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    /// The first `kind` on `search_path`, to be used with `engine` and the network that was chosen for it.
-    pub(super) fn find(search_path: &OsString, engine: &Engine, choices: &Choices) -> Result<Self, Fault> {
-        let path = find_on_path("kind", search_path).ok_or_else(|| {
-            Fault::new(FaultKind::Invalid, "find `kind`, which makes the cluster", "it is not on PATH").hint(
+    /// The first `kind` where `search` looks, to be used with `engine` and the network that was chosen for it.
+    pub(super) fn find(search: &EngineSearch, engine: &Engine, choices: &Choices) -> Result<Self, Fault> {
+        let path = find_on_path("kind", &search.search_path).ok_or_else(|| {
+            let hint = format!(
                 "install it (https://kind.sigs.k8s.io, or `go install sigs.k8s.io/kind@latest`), or rehearse \
-                 without it: `berth up ENV --rehearse`",
-            )
+                 without it: `{}`",
+                search.rehearsal()
+            );
+            Fault::new(FaultKind::Invalid, "find `kind`, which makes the cluster", "it is not on PATH")
+                .hint(hint)
         })?;
         let provider = engine.kind();
         Ok(Self { path, provider, network: choices.networks.get(&provider).cloned() })

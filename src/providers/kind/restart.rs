@@ -6,8 +6,6 @@ use serde_json::Value;
 use crate::containers::{Container, ContainerState};
 use crate::k8s::Live;
 
-/// A container that was started so long after it was made was started again: its first start follows at once.
-const STARTED_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 /// After this time everything in a cluster is of now, or nothing helps.
 const SETTLED: SignedDuration = SignedDuration::from_mins(10);
 /// How long a controller has to lead before what it says counts: it looks at everything anew first.
@@ -60,9 +58,7 @@ impl Restart {
     pub(super) fn of(containers: &[Container], unpaused: &Unpaused, now: Timestamp) -> Option<Self> {
         let restarted = |container: &Container| {
             let paused = unpaused.since(&container.name).map(|since| (since, false));
-            let started = container.created.zip(container.started).and_then(|(created, started)| {
-                (started.duration_since(created) >= STARTED_AGAIN).then_some((started, true))
-            });
+            let started = container.started.filter(|_| container.restarted).map(|since| (since, true));
             let (since, anew) = started.into_iter().chain(paused).max()?;
             (now.duration_since(since) < SETTLED).then(|| Restarted {
                 name: container.name.clone(),
@@ -163,8 +159,8 @@ mod tests {
             id: String::new(),
             name: name.to_string(),
             state: ContainerState::Running,
-            created: Some(at(MADE)),
             started: Some(at(started)),
+            restarted: started != MADE,
             image: String::new(),
             image_id: String::new(),
             labels: Container::kind_labels("lab", role),
@@ -208,7 +204,7 @@ mod tests {
             let nodes = [node("lab-control-plane", "control-plane", started)];
             Restart::of(&nodes, &Unpaused::default(), at(now)).is_some()
         };
-        assert!(!of("2026-11-21T08:00:03Z", "2026-11-21T08:00:30Z"));
+        assert!(!of(MADE, "2026-11-21T08:00:30Z"));
         assert!(of(STARTED, "2026-11-21T10:09:59Z"));
         assert!(!of(STARTED, "2026-11-21T10:10:01Z"));
         let balancer = [node("lab-external-load-balancer", "external-load-balancer", STARTED)];

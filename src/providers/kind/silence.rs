@@ -1,17 +1,12 @@
-use std::sync::{Mutex, PoisonError};
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::containers::Container;
 use crate::engine::State;
+use crate::flow::Silence;
 
 /// An API server whose containers all run and that has not answered for so long never will: after a restart
 /// of the machine it takes less than a minute.
 const LONGEST: SignedDuration = SignedDuration::from_mins(3);
-
-/// Since when an API server was seen not to answer, in one run.
-#[derive(Debug, Default)]
-pub(super) struct Silence(Mutex<Option<Timestamp>>);
 
 /// What a look at a cluster gave whose API server does not answer, and what may help.
 #[derive(Debug, Clone, Copy)]
@@ -26,21 +21,16 @@ pub(super) struct Silent<'a> {
     pub(super) remedy: &'a str,
 }
 
-impl Silence {
-    /// It answered, or it is no wonder that it does not.
-    pub(super) fn is_over(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
+impl Silent<'_> {
     /// How the cluster is: its API server will answer, or it has not for too long. In one look that is judged by
     /// how long its containers run, in a run that waits by how long it was seen to be silent.
-    pub(super) fn judge(&self, silent: &Silent<'_>) -> State {
-        let Silent { containers, now, waits, remedy } = *silent;
+    pub(super) fn judge(&self, silence: &Silence) -> State {
+        let Self { containers, now, waits, remedy } = *self;
         // The last one to start decides: the others may have waited for it.
         let since = containers.iter().map(|container| container.started).max().flatten();
         let up = since.map(|since| now.duration_since(since));
         let is_overdue = up.is_some_and(|up| up >= LONGEST);
-        if self.lasts_too_long(now) || (is_overdue && !waits) {
+        if silence.lasts(now, LONGEST) || (is_overdue && !waits) {
             let up = up.map(|up| format!(" for {}", span(up))).unwrap_or_default();
             return State::Broken(format!(
                 "all its containers run{up}, and its API server does not answer: {remedy}"
@@ -57,12 +47,6 @@ impl Silence {
             }
             _ => "its API server is not ready yet".to_string(),
         })
-    }
-
-    /// It does not answer at `now`: whether it has not for too long.
-    fn lasts_too_long(&self, now: Timestamp) -> bool {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        now.duration_since(*since.get_or_insert(now)) >= LONGEST
     }
 }
 
@@ -96,7 +80,7 @@ mod tests {
             id: String::new(),
             name: "lab-control-plane".to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: started.map(at),
             image: String::new(),
             image_id: String::new(),
@@ -110,22 +94,8 @@ mod tests {
     /// What one look says at second 1000 of containers that were started then.
     fn look(started: &[Option<i64>], waits: bool) -> State {
         let containers: Vec<Container> = started.iter().map(|started| container(*started)).collect();
-        Silence::default().judge(&Silent {
-            containers: &containers,
-            now: at(1000),
-            waits,
-            remedy: "try this",
-        })
-    }
-
-    #[test]
-    fn silence_is_counted_from_its_beginning_and_anew_after_an_answer() {
-        let silence = Silence::default();
-        assert!(!silence.lasts_too_long(at(100)));
-        assert!(!silence.lasts_too_long(at(279)));
-        assert!(silence.lasts_too_long(at(280)));
-        silence.is_over();
-        assert!(!silence.lasts_too_long(at(1000)));
+        let silent = Silent { containers: &containers, now: at(1000), waits, remedy: "try this" };
+        silent.judge(&Silence::default())
     }
 
     #[test]

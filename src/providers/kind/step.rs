@@ -99,6 +99,7 @@ impl Inner {
         let engine = self.engine().map_err(Fault::untouched)?;
         let kind = self.kind(&engine).map_err(Fault::untouched)?;
         let image = self.image(&kind, &cx.flow).await.map_err(Fault::untouched)?;
+        let _gpus = self.hold_gpus(cx).await.map_err(Fault::untouched)?;
         let shares = self.shares(&engine, &image, &cx.flow).await.map_err(Fault::untouched)?;
         self.folder.make().map_err(Fault::untouched)?;
         let lock = leftover::lock(&self.folder.lock(), "kind create cluster", &self.config.name, cx)
@@ -127,7 +128,7 @@ impl Inner {
         lock: &FileLock,
         flow: &Flow,
     ) -> Result<(), Fault> {
-        self.clear(engine, Some(kind), flow).await?;
+        self.clear(engine, Some(kind), None, flow).await?;
         let program = kind
             .program(["create", "cluster", "--name", &self.config.name, "--image", image, "--config"])
             .arg(self.folder.making())
@@ -147,6 +148,18 @@ impl Inner {
             Some(image) => Ok(image.to_string()),
             None => images::image_for(self.config.kubernetes, patiently(flow, kind.version()).await?),
         }
+    }
+
+    /// Keeps the GPUs of this machine from other labs until the nodes that get them are there: two runs that look at the
+    /// same time would both see them free.
+    async fn hold_gpus(&self, cx: &Cx) -> Result<Option<FileLock>, Fault> {
+        if self.wanted.gpus.is_none() {
+            return Ok(None);
+        }
+        let state = &self.local.dirs.state;
+        files::make_private_folder(state)?;
+        let name = &self.config.name;
+        leftover::take(&state.join("gpus.lock"), "kind create cluster", name, cx).await.map(Some)
     }
 
     /// The GPUs of this machine for the nodes that want some: looked at just before the cluster is made, with its own
@@ -213,15 +226,30 @@ impl Inner {
     }
 
     /// Removes every container of the cluster, with its volumes; that there is none is fine. None of them is somebody
-    /// else's.
-    async fn clear(&self, engine: &Engine, kind: Option<&Kind>, flow: &Flow) -> Result<(), Fault> {
-        self.clear_containers(engine, kind, flow).await?;
+    /// else's. They are listed unless it is `known` which there are.
+    async fn clear(
+        &self,
+        engine: &Engine,
+        kind: Option<&Kind>,
+        known: Option<Vec<Container>>,
+        flow: &Flow,
+    ) -> Result<(), Fault> {
+        let containers = match known {
+            Some(containers) => containers,
+            None => self.containers(engine, flow).await?,
+        };
+        self.clear_containers(engine, kind, containers, flow).await?;
         let nodes: Vec<String> = self.config.nodes().into_iter().map(|node| node.name).collect();
         patiently_long(flow, engine.remove_kind_volumes(&nodes)).await
     }
 
-    async fn clear_containers(&self, engine: &Engine, kind: Option<&Kind>, flow: &Flow) -> Result<(), Fault> {
-        let containers = self.containers(engine, flow).await?;
+    async fn clear_containers(
+        &self,
+        engine: &Engine,
+        kind: Option<&Kind>,
+        containers: Vec<Container>,
+        flow: &Flow,
+    ) -> Result<(), Fault> {
         if containers.is_empty() {
             return Ok(());
         }
@@ -235,18 +263,22 @@ impl Inner {
             let reason = format!("container `{}` carries another mark or none", foreign.name);
             return Err(Fault::new(FaultKind::Conflict, "remove the kind cluster", reason));
         }
-        if let Some(kind) = kind {
-            let program = kind
-                .program(["delete", "cluster", "--name", &self.config.name, "--kubeconfig"])
-                .arg(self.folder.kind_kubeconfig());
-            let finished = patiently_long(flow, program.run()).await?;
-            if finished.succeeded() {
-                return self.forget_adoption();
+        let left = match kind {
+            Some(kind) => {
+                let program = kind
+                    .program(["delete", "cluster", "--name", &self.config.name, "--kubeconfig"])
+                    .arg(self.folder.kind_kubeconfig());
+                // Whatever it says of itself: what counts is what is left.
+                patiently_long(flow, program.run()).await?;
+                self.containers(engine, flow).await?
             }
+            None => containers,
+        };
+        if !left.is_empty() {
+            let names = left.into_iter().map(|one| one.name);
+            let arguments = ["rm", "--force", "--volumes"].map(str::to_string).into_iter().chain(names);
+            patiently_long(flow, engine.call("remove containers", arguments)).await?;
         }
-        let names = containers.into_iter().map(|one| one.name);
-        let arguments = ["rm", "--force", "--volumes"].map(str::to_string).into_iter().chain(names);
-        patiently_long(flow, engine.call("remove containers", arguments)).await?;
         self.forget_adoption()
     }
 }
@@ -272,8 +304,10 @@ async fn patiently_long<T>(flow: &Flow, call: impl Future<Output = Result<T, Fau
 ///
 /// If this dies half way, the rest carries the mark still, and the next run removes it.
 pub(super) async fn delete(inner: &Inner, cx: &Cx) -> Result<(), Fault> {
+    // What a kind that lives on makes meanwhile was not seen yet.
+    let known = if FileLock::holder(&inner.folder.lock())?.is_none() { inner.take_found() } else { None };
     leftover::wait(&inner.folder.lock(), &cx.flow).await?;
     let engine = inner.engine()?;
-    inner.clear(&engine, inner.kind(&engine).ok().as_ref(), &cx.flow).await?;
+    inner.clear(&engine, inner.kind(&engine).ok().as_ref(), known, &cx.flow).await?;
     inner.folder.remove()
 }

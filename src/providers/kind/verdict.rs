@@ -130,7 +130,7 @@ mod tests {
             mounts: mark.map(mount).into_iter().collect(),
             id: name.to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),
@@ -188,6 +188,18 @@ mod tests {
         sight.containers[0] = container("lab-control-plane", "control-plane", Some(&other));
         let Verdict::Foreign { whose, .. } = judge(&sight, &wanted()) else { unreachable!("another owner") };
         assert!(whose.contains("of a profile with the id other123"), "{whose}");
+    }
+
+    #[test]
+    fn another_environment_of_the_same_owner_is_somebody_else() {
+        // Clusters are called like their environments, also those of two profiles that were given the same id.
+        let mut other = wanted().mark();
+        other.owner.environment = "other".to_string();
+        let nodes = [("lab-control-plane", "control-plane"), ("lab-worker", "worker")];
+        let containers = nodes.map(|(name, role)| container(name, role, Some(&other))).to_vec();
+        let verdict = judge(&Sight { containers, has_kubeconfig: true, ..Sight::default() }, &wanted());
+        let Verdict::Foreign { whose, adoptable, .. } = verdict else { unreachable!("another environment") };
+        assert!(whose.starts_with("it is environment other ") && !adoptable, "{whose}");
     }
 
     #[test]

@@ -86,7 +86,8 @@ mod tests {
 
     fn claims(state: &Path, environment: &str) -> Claims {
         let owner = Owner { id: "7f3k2q9d".to_string(), environment: environment.to_string() };
-        let lab = Lab { cluster: environment.to_string(), owner };
+        let lab =
+            Lab { cluster: environment.to_string(), owner, networks: std::collections::BTreeMap::new() };
         Claims::new(state, state.join(environment), &lab)
     }
 

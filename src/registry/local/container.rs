@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::claim::{Claim, Claims};
 use super::elsewhere::out_of_reach;
@@ -18,6 +18,7 @@ use super::verdict::{Differs, Verdict, judge};
 use crate::base::{Change, ChangeKind, Fault, FieldChange, Note, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
 use crate::engine::{Cx, Need, Resource, Seen, State};
+use crate::flow::Silence;
 use crate::profile::schema;
 
 /// A registry that runs and has not answered for so long never will.
@@ -45,8 +46,8 @@ pub struct LocalRegistry {
     claims: Claims,
     /// What this run says of itself while it lasts: the registries that it uses.
     held: Mutex<BTreeMap<String, Claim>>,
-    /// Since when one that runs was seen not to answer.
-    silent_since: Mutex<Option<Timestamp>>,
+    /// Of the one that runs.
+    silence: Silence,
 }
 
 /// What a look at all its containers came to.
@@ -88,7 +89,7 @@ impl LocalRegistry {
             stores,
             claims,
             held: Mutex::default(),
-            silent_since: Mutex::new(None),
+            silence: Silence::default(),
         }
     }
 
@@ -147,7 +148,8 @@ impl LocalRegistry {
                     findings.notes.push(not_ours(number, &by));
                     // Once there are nodes, one of them is asked.
                     if nodes(&self.lab.cluster, engine).await?.is_empty()
-                        && let Some(why) = out_of_reach(number, &by, engine).await?
+                        && let Some(why) =
+                            out_of_reach(number, &by, self.lab.network(engine.kind()), engine).await?
                     {
                         findings.notes.push(Note::new("warning", why));
                     }
@@ -183,12 +185,10 @@ impl LocalRegistry {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let answer = http::get(address, "/v2/", &cx.flow).await;
         if answer.is_ok_and(|answer| answer.is_of_a_registry()) {
-            self.is_silent(None);
+            self.silence.is_over();
             return Ok(());
         }
-        let now = cx.clock.now();
-        let since = self.is_silent(Some(now));
-        if now.duration_since(since) < LONGEST_SILENCE {
+        if !self.silence.lasts(cx.clock.now(), LONGEST_SILENCE) {
             findings.waiting = Some(format!("{} runs and does not answer yet", store.title()));
             return Ok(());
         }
@@ -196,16 +196,6 @@ impl LocalRegistry {
         findings.broken =
             Some(format!("{} runs and does not answer at {address} like a registry: {said}", store.title()));
         Ok(())
-    }
-
-    /// Keeps since when it is silent, or that it is not; since when.
-    fn is_silent(&self, now: Option<Timestamp>) -> Timestamp {
-        let mut since = self.silent_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = match (now, *since) {
-            (None, _) => None,
-            (now, earlier) => earlier.or(now),
-        };
-        since.unwrap_or_default()
     }
 }
 

@@ -8,9 +8,6 @@ use crate::containers::{Container, Engine};
 use crate::flow::Flow;
 use crate::os::ports::{Vacancy, vacancy};
 
-/// The network that kind puts nodes on, unless it is told another one.
-const USUAL_NETWORK: &str = "kind";
-
 /// Where nodes reach the registry at `port` of this machine that berth did not start, if there is one: `node`
 /// is asked for all of them, `networks` are theirs.
 pub(super) async fn elsewhere(
@@ -70,11 +67,12 @@ pub(super) async fn elsewhere(
     })
 }
 
-/// Why nodes that are still to be made will find no way to the registry at `port` that `holder` runs, as far as it
-/// can be seen before: with what to do about it.
+/// Why nodes that are still to be made on `network` will find no way to the registry at `port` that `holder` runs, as
+/// far as it can be seen before: with what to do about it.
 pub(super) async fn out_of_reach(
     port: u16,
     holder: &Holder,
+    network: &str,
     engine: &Engine,
 ) -> Result<Option<String>, Fault> {
     let remedy = "or choose another `registry.local.port`: berth then runs its own";
@@ -82,13 +80,11 @@ pub(super) async fn out_of_reach(
         Holder::Container(container) => {
             let mut published = container.ports.iter().filter(|published| published.host == port);
             let is_local = published.all(|published| published.address.starts_with("127."));
-            // The network of the nodes is never the one that engines put containers on by themselves.
-            let is_apart =
-                container.networks.keys().all(|network| network == "bridge" || network == "podman");
+            let is_apart = !container.networks.contains_key(network);
             Ok((is_local && is_apart).then(|| {
                 format!(
                     "nodes will have no way to container `{0}`, which is published at 127.0.0.1 alone: let it join their \
-                     network (`{1} network connect {USUAL_NETWORK} {0}`), {remedy}",
+                     network (`{1} network connect {network} {0}`), {remedy}",
                     container.name,
                     engine.kind()
                 )
@@ -97,15 +93,15 @@ pub(super) async fn out_of_reach(
         holder => {
             // What listens at all addresses has this one, too.
             let elsewhere = vacancy(SocketAddr::from(([127, 0, 0, 2], port)), "tcp");
-            let network = engine.network(USUAL_NETWORK).await?;
-            let gateways = network.into_iter().flat_map(|network| network.subnets);
+            let found = engine.network(network).await?;
+            let gateways = found.into_iter().flat_map(|network| network.subnets);
             let mut gateways = gateways.filter_map(|(_, gateway)| gateway);
             let has_gateway =
                 gateways.any(|gateway| vacancy(SocketAddr::from((gateway, port)), "tcp") == Vacancy::Taken);
             Ok((elsewhere == Vacancy::Free && !has_gateway).then(|| {
                 format!(
                     "nodes will have no way to {holder}, which listens at 127.0.0.1 alone: let it listen at the gateway of \
-                     their network too (`{} network inspect {USUAL_NETWORK}`), {remedy}",
+                     their network too (`{} network inspect {network}`), {remedy}",
                     engine.kind()
                 )
             }))
@@ -118,4 +114,42 @@ pub(super) async fn out_of_reach(
 async fn answers(node: &Container, address: SocketAddr, engine: &Engine) -> Result<bool, Fault> {
     let script = format!("</dev/tcp/{}/{}", address.ip(), address.port());
     Ok(engine.exec(&node.name, ["timeout", "3", "bash", "-c", script.as_str()], None).await?.succeeded())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::containers::{Attachment, ContainerState, EngineKind, PublishedPort};
+
+    #[tokio::test]
+    async fn a_container_is_told_to_join_the_network_that_the_nodes_will_have() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = Engine::played(EngineKind::Docker, folder.path(), "exit 70");
+        let published = PublishedPort {
+            container: INNER_PORT,
+            protocol: "tcp".to_string(),
+            address: "127.0.0.1".to_string(),
+            host: 5001,
+        };
+        let container = Container {
+            id: "1f".to_string(),
+            name: "theirs".to_string(),
+            state: ContainerState::Running,
+            restarted: false,
+            started: None,
+            image: "registry:3".to_string(),
+            image_id: String::new(),
+            labels: BTreeMap::new(),
+            mounts: Vec::new(),
+            networks: BTreeMap::from([("labs".to_string(), Attachment::default())]),
+            ports: vec![published],
+        };
+        let holder = Holder::Container(Box::new(container));
+        let told = out_of_reach(5001, &holder, "kind", &engine).await.expect("nobody is asked");
+        assert!(told.is_some_and(|why| why.contains("`docker network connect kind theirs`")));
+        let told = out_of_reach(5001, &holder, "labs", &engine).await.expect("nobody is asked");
+        assert_eq!(told, None);
+    }
 }

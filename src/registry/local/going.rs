@@ -9,7 +9,7 @@ use super::idle::Idle;
 use super::make;
 use super::port::{self, Port};
 use super::store::{LABEL, Origin, Role, Store, title, title_of};
-use super::users::{Lab, users};
+use super::users::{Lab, known, users};
 use super::volume::{self, Volume};
 use crate::base::{Fault, Note};
 use crate::containers::{Container, Engine};
@@ -27,6 +27,8 @@ pub(super) struct Going {
     /// The registries that it is about, by the name of the container. The nodes are gone when it is the registry's turn,
     /// so what they were seen to use is kept here.
     concerned: Mutex<BTreeMap<String, Concern>>,
+    /// What the last look found: what is removed right behind it needs no other.
+    found: Mutex<Option<Vec<Found>>>,
 }
 
 /// Why a registry is looked at.
@@ -66,7 +68,7 @@ impl Going {
             Role::Own(port) => Some(port),
             Role::Cache(_) => None,
         });
-        Self { lab, claims, port, images, concerned: Mutex::new(concerned) }
+        Self { lab, claims, port, images, concerned: Mutex::new(concerned), found: Mutex::new(None) }
     }
 
     /// What is there of it.
@@ -75,34 +77,52 @@ impl Going {
         let goes = all.iter().any(|found| found.goes(self.images));
         let mut seen = Seen::new(if goes { State::Ready } else { State::Absent });
         seen.notes = all.iter().flat_map(|found| found.notes(self.images)).collect();
+        if goes && !all.iter().any(|found| found.goes(self.images) && found.container.is_some()) {
+            seen.notes.push(Note::new("only a part", "only its images are there"));
+        }
         if let Some(port) = self.port
+            && !all.iter().any(|found| found.has(port))
             && let Port::Registry(by) = port::look(port, engine, &cx.flow).await?
         {
             let text = format!("{}: berth did not start it", title_elsewhere(port, &by));
             seen.notes.push(Note::new("kept", text));
         }
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
         Ok(seen)
     }
 
-    /// Removes what goes.
+    /// Removes what goes, as it was found by the look just before.
     pub(super) async fn remove(&self, engine: &Engine, cx: &Cx) -> Result<(), Fault> {
-        for found in self.find(engine, cx).await?.iter().filter(|found| found.goes(self.images)) {
-            if found.container.is_some() {
-                make::remove(&found.name, engine).await?;
-            }
-            if found.images_go(self.images) {
-                volume::remove(&found.name, engine).await?;
-            }
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let found = match found {
+            Some(found) => found,
+            None => self.find(engine, cx).await?,
+        };
+        let going = found.iter().filter(|found| found.goes(self.images));
+        try_join_all(going.map(|found| self.remove_one(found, engine))).await.map(drop)
+    }
+
+    async fn remove_one(&self, found: &Found, engine: &Engine) -> Result<(), Fault> {
+        // A lab that is brought up since the look keeps it.
+        if self.claims.other(&found.name)?.is_some() {
+            return Ok(());
+        }
+        if let Some(container) = &found.container {
+            make::remove_ours(container, engine).await?;
+        }
+        if found.images_go(self.images) && found.volume == Volume::Ours {
+            volume::remove_ours(&found.name, engine).await?;
         }
         Ok(())
     }
 
     async fn find(&self, engine: &Engine, cx: &Cx) -> Result<Vec<Found>, Fault> {
-        let mut containers = engine.containers_with(LABEL).await?;
+        let label = Origin::label_of(&self.lab.owner);
+        let (mut containers, known, made_here) =
+            futures::try_join!(engine.containers_with(LABEL), known(engine), volume::with(&label, engine))?;
         // What goes here goes for the label alone.
         containers.retain(|container| container.labels.contains_key(LABEL));
-        let users = users(engine, &containers).await?;
-        let made_here = volume::with(&Origin::label_of(&self.lab.owner), engine).await?;
+        let users = users(&known, &containers);
         let idle = Idle { lab: &self.lab, claims: &self.claims, users: &users, now: cx.clock.now() };
         let concerned = {
             let mut concerned = self.concerned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,16 +138,20 @@ impl Going {
                     concerned.entry(container.name.clone()).or_insert(concern).was_used |= was_used;
                 }
             }
-            for (name, mark) in made_here {
-                let is_there = containers.iter().any(|container| container.name == name);
-                if !is_there && !users.contains_key(&name) {
+            for (name, mark) in &made_here {
+                let is_there = containers.iter().any(|container| container.name == *name);
+                if !is_there && !users.contains_key(name) {
+                    let mark = mark.clone();
                     let concern = Concern { mark, was_used: false, is_declared: false, is_made_here: true };
-                    concerned.entry(name).or_insert(concern);
+                    concerned.entry(name.clone()).or_insert(concern);
                 }
             }
             concerned.clone()
         };
-        let volumes = try_join_all(concerned.keys().map(|name| volume::look(name, engine))).await?;
+        let volumes = concerned.keys().map(|name| async {
+            if made_here.contains_key(name) { Ok(Volume::Ours) } else { volume::look(name, engine).await }
+        });
+        let volumes = try_join_all(volumes).await?;
         let found = concerned.into_iter().zip(volumes).map(|((name, concern), volume)| {
             let container = containers.iter().find(|container| container.name == name).cloned();
             let stays = match &container {
@@ -150,6 +174,12 @@ impl Concern {
 impl Found {
     fn title(&self) -> String {
         self.container.as_ref().map_or_else(|| title(&self.name, &self.concern.mark), title_of)
+    }
+
+    /// Whether it has `port` of this machine.
+    fn has(&self, port: u16) -> bool {
+        let mut published = self.container.iter().flat_map(|container| &container.ports);
+        published.any(|published| published.host == port)
     }
 
     fn goes(&self, images: bool) -> bool {
@@ -194,6 +224,7 @@ mod tests {
     use crate::containers::EngineKind;
     use crate::engine::Outputs;
     use crate::flow::{Cancel, Flow};
+    use crate::os::FileLock;
     use crate::profile::schema::LocalRegistry;
     use crate::registry::local::store::stores;
 
@@ -251,6 +282,11 @@ esac"#,
         Cx { outputs: Outputs::default(), flow, clock: Arc::new(SystemClock) }
     }
 
+    fn calls(folder: &Path) -> Vec<String> {
+        let calls = fs::read_to_string(folder.join("calls")).expect("it was called");
+        calls.lines().map(str::to_string).collect()
+    }
+
     /// What `down` of `lab` removes, with its images if `images`, and what it says that stays.
     async fn removed(images: bool, dev_stands: bool) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -263,9 +299,11 @@ esac"#,
         let going = going(&stores(&declared), "lab", images);
         let stays = going.look(&engine, &cx()).await.expect("it answers").notes;
         going.remove(&engine, &cx()).await.expect("it answers");
-        let calls = fs::read_to_string(folder.path().join("calls")).expect("it was called");
-        let removals = calls.lines().filter(|call| call.starts_with("rm ") || call.starts_with("volume rm "));
-        (removals.map(str::to_string).collect(), stays.into_iter().map(|note| note.text).collect())
+        let mut removals = calls(folder.path());
+        removals.retain(|call| call.starts_with("rm ") || call.starts_with("volume rm "));
+        // They go at the same time.
+        removals.sort();
+        (removals, stays.into_iter().map(|note| note.text).collect())
     }
 
     #[tokio::test]
@@ -287,6 +325,47 @@ esac"#,
     }
 
     #[tokio::test]
+    async fn what_was_found_a_moment_ago_is_removed_without_another_look() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), false);
+        let stores = stores(&LocalRegistry { port: 1, ..LocalRegistry::default() });
+        let going = going(&stores, "lab", true);
+        going.look(&engine, &cx()).await.expect("it answers");
+        let looked = calls(folder.path()).len();
+        going.remove(&engine, &cx()).await.expect("it answers");
+        let mut removals = calls(folder.path()).split_off(looked);
+        removals.sort();
+        assert_eq!(
+            removals,
+            ["rm --force berth-cache-docker-io", "rm --force berth-registry-1", "volume rm berth-registry-1"]
+        );
+        // Whoever removes again looks again.
+        going.remove(&engine, &cx()).await.expect("it answers");
+        assert!(calls(folder.path()).len() > looked + 2 * removals.len());
+    }
+
+    #[tokio::test]
+    async fn what_a_lab_needs_that_is_brought_up_since_the_look_stays() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = engine(folder.path(), false);
+        let claims = |environment: &str| {
+            let (lab, _) = Lab::played(environment);
+            (Claims::new(folder.path(), folder.path().join(environment), &lab), lab)
+        };
+        let ((claims_of_lab, lab), (claims_of_dev, _)) = (claims("lab"), claims("dev"));
+        let stores = stores(&LocalRegistry { port: 1, ..LocalRegistry::default() });
+        let going = Going::new(&stores, lab, claims_of_lab, true);
+        going.look(&engine, &cx()).await.expect("it answers");
+        let _run =
+            FileLock::try_take(&folder.path().join("dev"), "berth up dev").expect("opened").expect("free");
+        let _claim = claims_of_dev.hold("berth-registry-1").expect("taken");
+        going.remove(&engine, &cx()).await.expect("it answers");
+        let removals: Vec<String> =
+            calls(folder.path()).into_iter().filter(|call| call.contains("rm ")).collect();
+        assert_eq!(removals, ["rm --force berth-cache-docker-io"]);
+    }
+
+    #[tokio::test]
     async fn images_alone_are_nothing_that_goes_unasked() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let script = r#"case "$*" in
@@ -294,9 +373,13 @@ esac"#,
             esac"#;
         let engine = Engine::played(EngineKind::Docker, folder.path(), script);
         let stores = stores(&LocalRegistry { port: 1, ..LocalRegistry::default() });
-        for (images, state) in [(false, State::Absent), (true, State::Ready)] {
-            let seen = going(&stores, "lab", images).look(&engine, &cx()).await;
-            assert_eq!(seen.expect("it answers").state, state);
+        for (images, state, told) in
+            [(false, State::Absent, None), (true, State::Ready, Some("only its images are there"))]
+        {
+            let seen = going(&stores, "lab", images).look(&engine, &cx()).await.expect("it answers");
+            assert_eq!(seen.state, state);
+            let part = seen.notes.iter().find(|note| note.topic == "only a part");
+            assert_eq!(part.map(|note| note.text.as_str()), told);
         }
     }
 

@@ -1,14 +1,13 @@
 use serde_json::{Value, json};
 
 use super::store::{Role, Store, host};
-use crate::profile::schema::LocalRegistry;
 
-/// The `ConfigMap` by which tools such as Tilt and Skaffold find the registry of a cluster.
+/// The `ConfigMap` by which tools such as Tilt and Skaffold find the registry at `port` of this machine, which nodes
+/// reach at `inside`, `HOST:PORT`: unless that is known, where they reach berth's own.
 /// <https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry>
-pub fn hosting(declared: &LocalRegistry) -> Value {
-    let port = declared.port;
-    let store = Store { role: Role::Own(port), image: None };
-    let inside = store.endpoint().replace("http://", "");
+pub fn hosting(port: u16, inside: Option<&str>) -> Value {
+    let own = Store { role: Role::Own(port), image: None }.address();
+    let inside = inside.unwrap_or(&own);
     let text = format!(
         "host: \"{}\"\nhostFromContainerRuntime: \"{inside}\"\nhostFromClusterNetwork: \"{inside}\"\n",
         host(port)
@@ -25,11 +24,24 @@ pub fn hosting(declared: &LocalRegistry) -> Value {
 mod tests {
     use super::*;
 
+    fn text(port: u16, inside: Option<&str>) -> String {
+        let body = hosting(port, inside);
+        body["data"]["localRegistryHosting.v1"].as_str().expect("text").to_string()
+    }
+
     #[test]
     fn the_three_names_of_the_registry_are_told() {
-        let body = hosting(&LocalRegistry { port: 5002, ..LocalRegistry::default() });
-        let text = body["data"]["localRegistryHosting.v1"].as_str().expect("text");
-        assert!(text.contains("host: \"localhost:5002\""), "{text}");
-        assert!(text.contains("hostFromClusterNetwork: \"berth-registry-5002:5000\""), "{text}");
+        let told = text(5002, None);
+        assert!(told.contains("host: \"localhost:5002\""), "{told}");
+        assert!(told.contains("hostFromContainerRuntime: \"berth-registry-5002:5000\""), "{told}");
+        assert!(told.contains("hostFromClusterNetwork: \"berth-registry-5002:5000\""), "{told}");
+    }
+
+    #[test]
+    fn of_somebody_elses_registry_it_is_told_where_nodes_reach_that() {
+        let told = text(5002, Some("172.18.0.1:5002"));
+        assert!(told.contains("host: \"localhost:5002\""), "{told}");
+        assert!(told.contains("hostFromClusterNetwork: \"172.18.0.1:5002\""), "{told}");
+        assert!(!told.contains("berth-registry"), "{told}");
     }
 }

@@ -86,7 +86,7 @@ mod tests {
             id: "1f".to_string(),
             name: "berth-registry".to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),
@@ -103,7 +103,11 @@ mod tests {
     }
 
     fn why_this(container: &Container, after: SignedDuration, was_used: bool) -> Option<String> {
-        let lab = Lab { cluster: "one".to_string(), owner: owner("one") };
+        let lab = Lab {
+            cluster: "one".to_string(),
+            owner: owner("one"),
+            networks: std::collections::BTreeMap::new(),
+        };
         let claims = Claims::new(Path::new("/nowhere"), "/nowhere/lock".into(), &lab);
         let now = Timestamp::UNIX_EPOCH + after;
         let idle = Idle { lab: &lab, claims: &claims, users: &BTreeMap::new(), now };

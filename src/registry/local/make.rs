@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use super::store::{LABEL, Origin, Role, Store};
 use super::volume;
 use crate::base::{Fault, FaultKind, Owner};
-use crate::containers::{Engine, EngineKind};
+use crate::containers::{Container, Engine, EngineKind};
 use crate::engine::{Cx, Step};
 use crate::flow::Tally;
 use crate::os::Finished;
@@ -84,10 +84,15 @@ impl Task {
 /// Removes the container `name`, if it is ours.
 pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
     let found = engine.inspect(&[name]).await?;
-    let Some(ours) = found.iter().find(|container| container.labels.contains_key(LABEL)) else {
-        return Ok(());
-    };
-    let attempted = format!("remove container `{name}`");
+    match found.iter().find(|container| container.labels.contains_key(LABEL)) {
+        Some(ours) => remove_ours(ours, engine).await,
+        None => Ok(()),
+    }
+}
+
+/// Removes `ours`, which was just seen to be a registry of berth.
+pub(super) async fn remove_ours(ours: &Container, engine: &Engine) -> Result<(), Fault> {
+    let attempted = format!("remove container `{}`", ours.name);
     let finished = engine.run(&attempted, ["rm", "--force", ours.id.as_str()]).await?;
     // Somebody else may have been quicker.
     if finished.succeeded() || engine.inspect(&[ours.id.as_str()]).await?.is_empty() {

@@ -10,10 +10,10 @@ use super::hosts::{self, Difference, Hosts, leads_to};
 use super::idle::Idle;
 use super::make;
 use super::store::{LABEL, Origin, Role, Store, stores, title_of};
-use super::users::{Lab, nodes, users};
+use super::users::{Lab, known, nodes, users};
 use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
-use crate::engine::{Cx, Need, Resource, Seen, State, Step};
+use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State, Step};
 use crate::flow::Tally;
 use crate::os::Finished;
 use crate::profile::schema;
@@ -40,6 +40,8 @@ struct Sight {
     notes: Vec<Note>,
     /// Whether no node knows anything yet.
     is_new: bool,
+    /// Where nodes reach the lab's registry, `HOST:PORT`, if it has one.
+    inside: Option<String>,
 }
 
 /// A network that a registry has to join.
@@ -76,10 +78,8 @@ impl Nodes {
     }
 
     async fn look(&self, engine: &Engine, cx: &Cx) -> Result<Sight, Fault> {
-        let names: Vec<String> = self.stores.iter().map(Store::name).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (nodes, containers) =
-            futures::try_join!(nodes(&self.lab.cluster, engine), engine.inspect(&names))?;
+        let ((nodes, containers), all) =
+            futures::try_join!(self.containers(engine, cx), engine.names_with(LABEL))?;
         if nodes.is_empty() {
             let why =
                 format!("{} has no containers of nodes of a cluster `{}`", engine.kind(), self.lab.cluster);
@@ -122,36 +122,55 @@ impl Nodes {
         let is_new = found.iter().all(|found| !found.values().any(|text| hosts::is_ours(text)));
         let led_to: BTreeSet<&str> =
             found.iter().flat_map(|found| found.values()).flat_map(|text| leads_to(text)).collect();
-        let (leaving, notes) = self.leaving(&led_to, engine, cx).await?;
+        let (leaving, notes) = self.leaving(&all, &led_to, engine, cx).await?;
         let nodes = running.iter().zip(found);
         let nodes = nodes.map(|(node, found)| (node.name.clone(), Difference::between(&found, &wanted)));
-        Ok(Sight { nodes: nodes.collect(), joins, leaving, notes, is_new })
+        let own = self.stores.first().map(Store::endpoint);
+        let inside = elsewhere.or(own).map(|url| url.replace("http://", ""));
+        Ok(Sight { nodes: nodes.collect(), joins, leaving, notes, is_new, inside })
     }
 
-    /// The registries that the lab does not use any more, its nodes having been `led_to` them or it having made them:
-    /// those that nobody else needs go, and of the others it is told why not.
+    /// The nodes, and the containers that have the names of the registries.
+    async fn containers(&self, engine: &Engine, cx: &Cx) -> Result<(Vec<Container>, Vec<Container>), Fault> {
+        let names: Vec<String> = self.stores.iter().map(Store::name).collect();
+        let names = names.iter().map(String::as_str);
+        let Some(known) = cx.outputs.cluster_nodes() else {
+            let names: Vec<&str> = names.collect();
+            return futures::try_join!(nodes(&self.lab.cluster, engine), engine.inspect(&names));
+        };
+        // One question for all.
+        let names: Vec<&str> = names.chain(known.iter().map(String::as_str)).collect();
+        let is_node = |container: &Container| {
+            container.kind_cluster() == Some(self.lab.cluster.as_str()) && container.is_kind_node()
+        };
+        Ok(engine.inspect(&names).await?.into_iter().partition(is_node))
+    }
+
+    /// Of `all` registries those that the lab does not use any more, its nodes having been `led_to` them or it having
+    /// made them: those that nobody else needs go, and of the others it is told why not.
     async fn leaving(
         &self,
+        all: &[String],
         led_to: &BTreeSet<&str>,
         engine: &Engine,
         cx: &Cx,
     ) -> Result<(Vec<Container>, Vec<Note>), Fault> {
-        let all = engine.containers_with(LABEL).await?;
-        let is_wanted =
-            |container: &Container| self.stores.iter().any(|store| store.name() == container.name);
+        let is_wanted = |name: &&str| self.stores.iter().any(|store| store.name() == *name);
+        let unwanted: Vec<&str> = all.iter().map(String::as_str).filter(|name| !is_wanted(name)).collect();
         let made_here =
             |container: &Container| Origin::of(container).is_some_and(|origin| origin.by == self.lab.owner);
-        let unwanted = all.iter().filter(|container| !is_wanted(container));
-        let unwanted: Vec<&Container> = unwanted
-            .filter(|container| led_to.contains(container.name.as_str()) || made_here(container))
-            .collect();
+        let mut unwanted = engine.inspect(&unwanted).await?;
+        unwanted.retain(|container| {
+            container.labels.contains_key(LABEL)
+                && (led_to.contains(container.name.as_str()) || made_here(container))
+        });
         if unwanted.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let users = users(engine, &all).await?;
+        let users = users(&known(engine).await?, &unwanted);
         let idle = Idle { lab: &self.lab, claims: &self.claims, users: &users, now: cx.clock.now() };
         let (mut leaving, mut notes) = (Vec::new(), Vec::new());
-        for container in unwanted {
+        for container in &unwanted {
             let was_used = led_to.contains(container.name.as_str());
             match idle.why_it_stays(container, was_used)? {
                 None => leaving.push(container.clone()),
@@ -169,9 +188,12 @@ impl Sight {
     fn seen(mut self, owner: &Owner, engine: Engine) -> Seen {
         let all = self.nodes.len();
         self.nodes.retain(|(_, difference)| !difference.is_empty());
-        let notes = std::mem::take(&mut self.notes);
+        let (notes, inside) = (std::mem::take(&mut self.notes), self.inside.take());
         let mut seen = self.compared(all, owner, engine);
         seen.notes = notes;
+        if let Some(inside) = inside {
+            seen.outputs.insert(Outputs::REGISTRY_INSIDE, Output::Text(inside));
+        }
         seen
     }
 

@@ -132,9 +132,14 @@ impl Store {
         title(&self.name(), &self.mark())
     }
 
-    /// Where nodes on its network reach it.
+    /// Where nodes on its network reach it: `HOST:PORT`.
+    pub(super) fn address(&self) -> String {
+        format!("{}:{INNER_PORT}", self.name())
+    }
+
+    /// The same as a URL.
     pub(super) fn endpoint(&self) -> String {
-        format!("http://{}:{INNER_PORT}", self.name())
+        format!("http://{}", self.address())
     }
 
     /// The image that it is made from.

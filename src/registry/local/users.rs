@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 
 use super::hosts::{FOLDER, leads_to};
 use crate::base::{Fault, Owner};
-use crate::containers::{Container, Engine};
+use crate::containers::{Container, Engine, EngineKind};
 
 /// The lab that a run is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,12 @@ pub struct Lab {
     pub cluster: String,
     /// Whose it is.
     pub owner: Owner,
+    /// For each engine the network that its nodes will be on, where somebody chose another one than kind does.
+    pub networks: BTreeMap<EngineKind, String>,
 }
+
+/// The network that kind puts nodes on, unless it is told another one.
+const USUAL_NETWORK: &str = "kind";
 
 /// A cluster whose nodes lead to a registry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,11 +35,16 @@ impl Lab {
         user.cluster == self.cluster && user.owner.as_ref().is_none_or(|owner| *owner == self.owner)
     }
 
+    /// The network of `engine` that its nodes will be on.
+    pub(super) fn network(&self, engine: EngineKind) -> &str {
+        self.networks.get(&engine).map_or(USUAL_NETWORK, String::as_str)
+    }
+
     /// A lab for tests, and what its run says of itself: nothing.
     #[cfg(test)]
     pub(super) fn played(name: &str) -> (Self, super::claim::Claims) {
         let owner = Owner { id: "7f3k2q9d".to_string(), environment: name.to_string() };
-        let lab = Self { cluster: name.to_string(), owner };
+        let lab = Self { cluster: name.to_string(), owner, networks: BTreeMap::new() };
         let nowhere = std::path::Path::new("/nowhere");
         let claims = super::claim::Claims::new(nowhere, nowhere.join("lock"), &lab);
         (lab, claims)
@@ -60,29 +70,34 @@ pub(super) async fn nodes(cluster: &str, engine: &Engine) -> Result<Vec<Containe
     Ok(nodes)
 }
 
-/// The clusters whose nodes lead to a container, by the name of that one. Also of nodes that do not run: they
-/// may be started again. A node that cannot be looked into leads to all of `registries`.
-pub(super) async fn users(
-    engine: &Engine,
-    registries: &[Container],
-) -> Result<BTreeMap<String, BTreeSet<User>>, Fault> {
+/// What a node knows of registries, with the cluster that it is of; `None` when it cannot be looked into.
+pub(super) type Known = (User, Option<String>);
+
+/// What all nodes of this machine know of registries. Also those that do not run: they may be started again.
+pub(super) async fn known(engine: &Engine) -> Result<Vec<Known>, Fault> {
     let nodes = engine.kind_containers(None).await?;
     let asked = nodes.iter().filter(|node| node.is_kind_node()).map(|node| async move {
         let cluster = node.kind_cluster().unwrap_or_default().to_string();
         let user = User { cluster, owner: node.kind_owner() };
         engine.read_below(node, FOLDER).await.map(|text| (user, text))
     });
+    try_join_all(asked).await
+}
+
+/// The clusters whose nodes lead to a container, by the name of that one. A node that cannot be looked into leads
+/// to all of `registries`. Pure.
+pub(super) fn users(known: &[Known], registries: &[Container]) -> BTreeMap<String, BTreeSet<User>> {
     let mut users: BTreeMap<String, BTreeSet<User>> = BTreeMap::new();
-    for (user, text) in try_join_all(asked).await? {
-        let names: BTreeSet<String> = match &text {
-            Some(text) => leads_to(text).map(str::to_string).collect(),
-            None => registries.iter().map(|registry| registry.name.clone()).collect(),
+    for (user, text) in known {
+        let names: BTreeSet<&str> = match text {
+            Some(text) => leads_to(text).collect(),
+            None => registries.iter().map(|registry| registry.name.as_str()).collect(),
         };
         for name in names {
-            users.entry(name).or_default().insert(user.clone());
+            users.entry(name.to_string()).or_default().insert(user.clone());
         }
     }
-    Ok(users)
+    users
 }
 
 #[cfg(test)]
@@ -90,9 +105,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_network_of_the_nodes_is_kinds_own_unless_another_one_was_chosen_for_the_engine() {
+        let networks = BTreeMap::from([(EngineKind::Docker, "labs".to_string())]);
+        let lab = Lab { networks, ..Lab::played("lab").0 };
+        assert_eq!((lab.network(EngineKind::Docker), lab.network(EngineKind::Podman)), ("labs", "kind"));
+    }
+
+    #[test]
     fn a_cluster_of_the_same_name_that_carries_another_mark_is_another_lab() {
         let owner = |id: &str| Owner { id: id.to_string(), environment: "lab".to_string() };
-        let lab = Lab { cluster: "lab".to_string(), owner: owner("7f3k2q9d") };
+        let lab = Lab { cluster: "lab".to_string(), owner: owner("7f3k2q9d"), networks: BTreeMap::new() };
         let user = |cluster: &str, owner| User { cluster: cluster.to_string(), owner };
         assert!(lab.is(&user("lab", Some(owner("7f3k2q9d")))));
         assert!(lab.is(&user("lab", None)));

@@ -86,7 +86,7 @@ mod tests {
             id: "1f".to_string(),
             name: "berth-registry".to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: "registry:3".to_string(),
             image_id: String::new(),

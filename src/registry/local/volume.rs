@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use futures::future::try_join_all;
+
 use super::store::LABEL;
 use crate::base::{Fault, FaultKind};
 use crate::containers::Engine;
@@ -29,12 +31,13 @@ pub(super) async fn with(label: &str, engine: &Engine) -> Result<BTreeMap<String
     let filter = format!("label={label}");
     let listed =
         engine.call("list volumes", ["volume", "ls", "--quiet", "--filter", filter.as_str()]).await?;
-    let mut found = BTreeMap::new();
-    for name in listed.stdout.split_whitespace() {
-        let labels = engine.volume_labels(name).await?.unwrap_or_default();
-        found.extend(labels.get(LABEL).map(|mark| (name.to_string(), mark.clone())));
-    }
-    Ok(found)
+    let asked = listed.stdout.split_whitespace().map(|name| async move {
+        engine.volume_labels(name).await.map(|labels| {
+            let mark = labels.unwrap_or_default().remove(LABEL)?;
+            Some((name.to_string(), mark))
+        })
+    });
+    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
 /// Makes the volume `name` with `labels`, unless it is there. Whether it was made.
@@ -60,6 +63,11 @@ pub(super) async fn remove(name: &str, engine: &Engine) -> Result<(), Fault> {
     if look(name, engine).await? != Volume::Ours {
         return Ok(());
     }
+    remove_ours(name, engine).await
+}
+
+/// Removes the volume `name`, which was just seen to be ours.
+pub(super) async fn remove_ours(name: &str, engine: &Engine) -> Result<(), Fault> {
     engine.call(&format!("remove volume `{name}`"), ["volume", "rm", name]).await.map(drop)
 }
 

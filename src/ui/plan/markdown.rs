@@ -49,11 +49,14 @@ pub fn markdown(plan: &Plan) -> String {
     }
     let mut told: Vec<(String, Vec<String>)> = Vec::new();
     for planned in plan.resources.iter().filter(|planned| is_hidden(planned)) {
-        let detail = planned.detail.as_deref().unwrap_or_default();
+        let detail = match planned.state.as_str() {
+            "behind" => plan.hindrance(planned),
+            _ => planned.detail.clone().unwrap_or_default(),
+        };
         let id = format!("`{}`", planned.id);
-        match told.iter_mut().find(|(known, _)| known == detail) {
+        match told.iter_mut().find(|(known, _)| *known == detail) {
             Some((_, ids)) => ids.push(id),
-            None => told.push((detail.to_string(), vec![id])),
+            None => told.push((detail, vec![id])),
         }
     }
     for (detail, ids) in told {

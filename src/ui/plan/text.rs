@@ -32,7 +32,7 @@ pub fn text(plan: &Plan, paint: Paint, columns: usize) -> String {
     }
     let mut last_heading = "";
     for planned in &plan.resources {
-        let trouble = is_trouble(planned).then(|| trouble_of(planned));
+        let trouble = is_trouble(planned).then(|| trouble_of(plan, planned));
         let trouble = trouble.filter(|text| shared.iter().all(|(known, _)| known != text));
         if planned.changes.is_empty() && trouble.is_none() {
             continue;
@@ -75,7 +75,7 @@ fn heading(planned: &Planned) -> &str {
 fn shared_troubles(plan: &Plan) -> Vec<(String, Vec<String>)> {
     let mut all: Vec<(String, Vec<String>)> = Vec::new();
     for planned in plan.resources.iter().filter(|planned| is_hidden(planned)) {
-        let (text, who) = (trouble_of(planned), super::super::words::resource_name(&planned.id));
+        let (text, who) = (trouble_of(plan, planned), super::super::words::resource_name(&planned.id));
         match all.iter_mut().find(|(known, _)| *known == text) {
             Some((_, more)) => more.push(who),
             None => all.push((text, vec![who])),
@@ -85,10 +85,10 @@ fn shared_troubles(plan: &Plan) -> Vec<(String, Vec<String>)> {
     all
 }
 
-fn trouble_of(planned: &Planned) -> String {
+fn trouble_of(plan: &Plan, planned: &Planned) -> String {
     let detail = planned.detail.as_deref().unwrap_or_default();
     match planned.state.as_str() {
-        "behind" => format!("not looked at, since `{detail}` does not answer"),
+        "behind" => format!("not looked at, since {}", plan.hindrance(planned)),
         "broken" => format!("broken, {detail}"),
         _ => format!("not known, {detail}"),
     }

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::super::attempt::{Canary, START};
 use super::super::canary::{GPU, PORT, deployment, pod, server};
 use super::super::check::Found;
+use super::super::pod::{is_about_image, is_about_nodes};
 use super::super::subject::Group;
 use crate::base::Fault;
 
@@ -32,11 +33,26 @@ pub(in crate::verify) async fn scheduling(
     Ok(match place {
         Ok(place) if simulated => Found::works(format!("a pod is scheduled to {}{played}", place.node)),
         Ok(place) => Found::works(format!("a pod is ready on {}", place.node)),
-        Err(why) => Found::fails(
-            format!("no pod comes up on a node of it: {why}"),
-            format!("look at its {standing} nodes: `kubectl get nodes{}`", labels(group)),
-        ),
+        Err(why) => no_pod(&why, canary.remedy, standing, group),
     })
+}
+
+/// That no pod comes up on one of the `standing` nodes of `group`. What to look at is what the pod tells of itself;
+/// `remedy` is what helps where its image cannot be had.
+fn no_pod(why: &str, remedy: &str, standing: usize, group: &Group) -> Found {
+    let next = if is_about_image(why) {
+        remedy.to_string()
+    } else if is_about_nodes(why) {
+        let nodes = match standing {
+            0 => "for nodes of it, there is none".to_string(),
+            1 => "at its node".to_string(),
+            more => format!("at its {more} nodes"),
+        };
+        format!("look {nodes}: `kubectl get nodes{}`", labels(group))
+    } else {
+        "run it with `--keep` and look at the events in its namespace".to_string()
+    };
+    Found::fails(format!("no pod comes up on a node of it: {why}"), next)
 }
 
 /// Whether the nodes of `group` offer their GPUs.
@@ -92,6 +108,7 @@ fn tolerations(group: &Group) -> Value {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use super::*;
     use crate::profile::Taint;
@@ -115,6 +132,22 @@ mod tests {
         assert_eq!(gpus(&group(1), &[node("a", "1")]), Found::works("1 of 1 nodes offer 1 nvidia.com/gpu"));
         let short = gpus(&group(1), &[node("a", "1"), node("b", "0")]);
         assert!(matches!(short, Found::Fails(why, _) if why.starts_with("1 of 2 nodes (b, ...)")));
+    }
+
+    #[test]
+    fn where_no_pod_comes_up_the_next_step_is_about_its_own_reason() {
+        let next = |why: &str, standing: usize| {
+            let check = no_pod(why, "load the image", standing, &group(1)).check("one", Duration::ZERO);
+            check.next.expect("it fails")
+        };
+        let image = "the image `a/b:1` cannot be had: ImagePullBackOff: no such host";
+        assert_eq!(next(image, 2), "load the image");
+        assert_eq!(next("ErrImagePull: no such host", 2), "load the image");
+        let unscheduled = "not scheduled: 0/2 nodes are available";
+        assert_eq!(next(unscheduled, 2), "look at its 2 nodes: `kubectl get nodes -l team=ml`");
+        assert_eq!(next(unscheduled, 1), "look at its node: `kubectl get nodes -l team=ml`");
+        assert!(next(unscheduled, 0).starts_with("look for nodes of it, there is none: "));
+        assert!(next("CrashLoopBackOff: back-off 10s", 2).contains("`--keep`"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::attempt::Canary;
 use super::super::canary::{PART, PORT, deployment, pod, server};
 use super::super::check::Found;
+use super::super::pod::is_about_image;
 use crate::base::Fault;
 
 const PART_NAME: &str = "storage";
@@ -31,15 +32,14 @@ pub(in crate::verify) async fn storage(canary: &Canary<'_>) -> Result<Found, Fau
     let ready = canary.ready(PART_NAME, DISK).await?;
     let claim = canary.trial.get("v1", "PersistentVolumeClaim", PART_NAME, canary.flow).await?;
     let claim = claim.unwrap_or_default();
-    if let Some(volume) = claim["spec"]["volumeName"].as_str() {
-        // Of a class that keeps its volumes, the canary's would stay behind for ever.
-        canary.trial.let_go_of_volume(volume, canary.flow).await?;
-    }
     Ok(match ready {
         Ok(place) if phase(&claim) == "bound" => {
             Found::works(format!("a pod on {} uses a volume of class {class}, the default", place.node))
         }
         Ok(_) => Found::fails("the claim is not bound", "look at `kubectl get pvc,pv -A`"),
+        Err(why) if is_about_image(&why) => {
+            Found::fails(format!("no pod with a claim of class {class} runs: {why}"), canary.remedy)
+        }
         Err(why) => Found::fails(
             format!("a pod with a {} claim of class {class} does not run: {why}", phase(&claim)),
             format!(

@@ -84,8 +84,10 @@ def _check(shape, value, path, found, answer):
 
 # Enums that the service itself leaves open: a type that it does not know is its own error, not one of its model.
 OPEN = ("InstanceType",)
-# What AWS says and its models lack: stack events carry every state of a stack.
-UNLISTED = {"ResourceStatus": {"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"}}
+# What AWS says and its models lack: stack events carry every state of a stack; endpoints have their states in small letters, and the
+# interface of a NAT gateway its type in two words (the output of the examples in the AWS CLI's reference).
+UNLISTED = {"ResourceStatus": {"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"},
+            "State": {"pending", "available", "deleting", "deleted"}, "NetworkInterfaceType": {"nat_gateway"}}
 
 
 def _string(shape, value, here, found, answer):

@@ -137,7 +137,7 @@ fn state(rendered: &Rendered, survey: &Survey) -> (&'static str, Option<String>)
         let why = note.text.strip_prefix(&prefix).unwrap_or(&note.text);
         return (state, Some(why.to_string()));
     }
-    let (state, why) = state_of(seen.map(|seen| &seen.look), seen.map_or(0, |seen| seen.changes.len()));
+    let (state, why) = state_of(survey, &id);
     let prefix = format!("addon {}: ", rendered.name);
     let partly = || {
         let note = rendered.notes.first()?;

@@ -12,7 +12,7 @@ use crate::flow::Flow;
 use crate::providers::eks::stack::{
     Calls, Failure, LiveResource, LiveStack, Phase, changes, failure, left, made, progress,
 };
-use crate::providers::eks::template::{Template, Zone};
+use crate::providers::eks::template::{CONTENT, Template, ZONES, Zone, read};
 
 /// How often a stack that stopped is let go on in one run, when what stopped it may pass.
 const MOST_CONTINUED: u32 = 3;
@@ -218,12 +218,34 @@ impl Look<'_> {
 
     /// The stack that the profile asks for, and the template that it stands by.
     async fn planned(&self) -> Result<(Planned, Option<Template>), Fault> {
+        if let Some(planned) = self.as_told().await? {
+            let live = planned.template.clone();
+            return Ok((planned, Some(live)));
+        }
         let live = self.template().await?;
         let standing = self.zones(live.as_ref());
+        Ok((self.planned_in(&standing).await?, live))
+    }
+
+    /// The stack that the profile asks for, where its outputs tell that it stands by that very template: then the
+    /// template itself is not asked for, which is a request of every look. Of one that somebody else edited without
+    /// its outputs nothing is seen before the profile changes.
+    async fn as_told(&self) -> Result<Option<Planned>, Fault> {
+        let told = &self.stack.outputs;
+        let (Phase::Whole, Some(content)) = (self.stack.phase(), told.get(CONTENT)) else { return Ok(None) };
+        let standing = told.get(ZONES).map(|text| read(text)).unwrap_or_default();
+        let owns = self.resource.inner.spec.network.subnets.is_empty();
+        if owns == standing.is_empty() {
+            return Ok(None);
+        }
+        let planned = self.planned_in(&standing).await?;
+        Ok((planned.template.content() == Some(content.as_str())).then_some(planned))
+    }
+
+    /// The stack that the profile asks for where these zones stand.
+    async fn planned_in(&self, standing: &[Zone]) -> Result<Planned, Fault> {
         let inner = &self.resource.inner;
-        let site = site(self.aws);
-        let planned = planned(&inner.environment, &inner.spec, site, &standing, self.aws, self.flow).await?;
-        Ok((planned, live))
+        planned(&inner.environment, &inner.spec, site(self.aws), standing, self.aws, self.flow).await
     }
 
     /// The template, read once for each state of the stack.

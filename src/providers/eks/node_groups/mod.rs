@@ -7,6 +7,7 @@ mod machines;
 mod nodes;
 mod others;
 mod quota;
+mod ranges;
 mod resource;
 mod wanted;
 mod watch;
@@ -20,6 +21,7 @@ use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
 
 pub use others::OtherGroups;
+pub use ranges::unscaled;
 pub use resource::NodeGroupResource;
 pub use watch::NodeGroupsWatch;
 

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::addresses::Addresses;
 use super::document::{Template, attribute, reference};
 use super::zones::Zone;
-use super::{ids, machines, network, roles};
+use super::{ids, machines, network, roles, zones};
 use crate::base::label;
 use crate::profile::schema::{EksCluster, Nat};
 use crate::profile::{Environment, NodeGroup};
@@ -107,6 +109,7 @@ impl Blueprint {
             machines::add_log_group(&mut template, self, days);
         }
         self.add_outputs(&mut template);
+        template.seal();
         template
     }
 
@@ -150,6 +153,9 @@ impl Blueprint {
     }
 
     fn add_outputs(&self, template: &mut Template) {
+        if let Some(plan) = &self.network {
+            template.output(ids::ZONES, Value::String(zones::written(&plan.zones)));
+        }
         let zones = self.network.iter().flat_map(|plan| &plan.zones);
         let subnets = zones.flat_map(|zone| {
             [ids::private_subnet(&self.names, &zone.name), ids::public_subnet(&self.names, &zone.name)]

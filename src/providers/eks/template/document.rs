@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::addresses::Addresses;
 use super::ids;
@@ -39,6 +40,19 @@ impl Template {
     pub(super) fn output(&mut self, id: impl Into<String>, value: Value) {
         let output = Map::from_iter([("Value".to_string(), value)]);
         self.outputs.insert(id.into(), Value::Object(output));
+    }
+
+    /// Writes a hash of all that is in it into its outputs, the last thing of all.
+    pub(super) fn seal(&mut self) {
+        let all = json!([self.resources, self.outputs]).to_string();
+        let digest = Sha256::digest(all);
+        let hash = digest.iter().take(16).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+        self.output(ids::CONTENT, Value::String(hash));
+    }
+
+    /// The hash of all else that is in it, which the stack tells as one of its outputs.
+    pub fn content(&self) -> Option<&str> {
+        self.outputs.get(ids::CONTENT)?["Value"].as_str()
     }
 
     /// The resources by logical id, each with its type, properties and what it comes behind.

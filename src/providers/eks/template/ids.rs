@@ -12,6 +12,10 @@ pub const S3_ENDPOINT: &str = "S3Endpoint";
 pub const CLUSTER_ROLE: &str = "ClusterRole";
 pub const NODE_ROLE: &str = "NodeRole";
 pub const LOG_GROUP: &str = "LogGroup";
+/// The output that tells the zones of the network, each with its place.
+pub const ZONES: &str = "Zones";
+/// The output that tells a hash of all else in the template.
+pub const CONTENT: &str = "Content";
 
 pub fn pod_role(role: PodRole) -> &'static str {
     match role {

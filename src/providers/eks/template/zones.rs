@@ -28,6 +28,20 @@ pub struct Zone {
     pub slot: usize,
 }
 
+/// `zones` as text, by their places: `eu-central-1a=0,eu-central-1b=1`.
+pub fn written(zones: &[Zone]) -> String {
+    let mut zones: Vec<&Zone> = zones.iter().collect();
+    zones.sort_by_key(|zone| zone.slot);
+    let pairs: Vec<String> = zones.iter().map(|zone| format!("{}={}", zone.name, zone.slot)).collect();
+    pairs.join(",")
+}
+
+/// The zones of such a text, as far as it is one.
+pub fn read(text: &str) -> Vec<Zone> {
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.filter_map(|(name, slot)| Some(Zone { name: name.to_string(), slot: slot.parse().ok()? })).collect()
+}
+
 /// Why no zones can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ZonesError {

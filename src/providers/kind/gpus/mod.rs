@@ -79,7 +79,7 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-4404041a-04cf-1ccf-9e70-f139a9b1e23c)
             id: name.to_string(),
             name: name.to_string(),
             state: ContainerState::Running,
-            created: None,
+            restarted: false,
             started: None,
             image: String::new(),
             image_id: String::new(),

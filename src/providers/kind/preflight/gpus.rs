@@ -120,7 +120,7 @@ pub(in crate::providers::kind) fn finding(sight: &GpuSight, wanted: &WantedGpus)
         ),
         GpuSight::NotGiven(said) => fail(
             format!("a container of NVIDIA's runtime got none: {said}"),
-            format!("`nvidia-smi -L` has to list them on this machine; then {HOST_SET_UP}"),
+            format!("`nvidia-smi -L` has to list them on this machine, then {HOST_SET_UP}"),
         ),
         GpuSight::NoImage => Some(Finding {
             level: Level::Warn,
@@ -140,7 +140,7 @@ pub(in crate::providers::kind) fn finding(sight: &GpuSight, wanted: &WantedGpus)
                     groups.join(", "),
                     whereabouts(gpus, held)
                 ),
-                "ask for fewer: `nodes`, or `nvidia.com/gpu` in `resources`; or `berth down` what has the others"
+                "ask for fewer: `nodes`, or `nvidia.com/gpu` in `resources`, or `berth down` what has the others"
                     .to_string(),
             )
         }

@@ -53,11 +53,11 @@ pub(super) async fn look(
 
 /// Asks the image itself: its name may say anything.
 async fn ask(engine: &Engine, image: &str, flow: &Flow) -> Option<ImageSight> {
-    let start = ["run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "cat"];
-    let program = engine.program().args(start).arg(image).arg(VERSION_FILE);
-    let finished = flow.within(PATIENCE, "ask the node image for its version", program.run()).await.ok()?;
-    let version = finished.stdout.trim().to_string();
-    let (major, minor, _) = images::version(&version).filter(|_| finished.succeeded())?;
+    let engine = engine.patient(PATIENCE);
+    let asked = engine.file_of_image(image, VERSION_FILE);
+    let text = flow.within(PATIENCE, "ask the node image for its version", asked).await.ok()??;
+    let version = text.trim().to_string();
+    let (major, minor, _) = images::version(&version)?;
     Some(ImageSight::Has { version, minor: (major, minor) })
 }
 
