@@ -82,7 +82,7 @@ impl Pools {
         let key = if several.is_some() { "addresses" } else { &options.simple };
         let is_said = simple.is_some() || several.is_some();
         // With the place in the list, in whose order they are told.
-        let (mut pools, mut errors): (Vec<(usize, Pool)>, Vec<(usize, AddonError)>) = Default::default();
+        let (mut pools, mut errors) = (Vec::<(usize, Pool)>::new(), Vec::new());
         for (position, (value, path)) in listed.into_iter().enumerate() {
             let pool = match Pool::read(value, &path, is_said.then_some(key)) {
                 Ok(pool) => pool,
@@ -176,7 +176,7 @@ impl Pool {
 
 /// Two pools that share an address would be refused together by whoever announces them.
 fn overlaps(pools: &[(usize, Pool)]) -> Vec<(usize, AddonError)> {
-    let (mut before, mut errors): (Vec<(&str, &Range)>, Vec<(usize, AddonError)>) = Default::default();
+    let (mut before, mut errors) = (Vec::<(&str, &Range)>::new(), Vec::new());
     let ranges = pools.iter().flat_map(|(position, pool)| {
         pool.ranges.iter().map(move |range| (*position, pool.name.as_str(), range))
     });

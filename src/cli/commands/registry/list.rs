@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &RegistryList, settings: &Settings) -> Result<Exit,
         let (place, environment, up) = (&place, &environment, &up);
         async move {
             let flow = Flow::new(signals.cancel().clone());
-            Ok(reading(&signals, look(place, environment, up, &flow)).await??)
+            Ok(Box::pin(reading(&signals, look(place, environment, up, &flow))).await??)
         }
     })?;
     let host = &listed.host;

@@ -55,7 +55,7 @@ fn to_local(port: u16, settings: &Settings) -> Result<Exit, Failure> {
 fn to_ecr(session: &Session, prints: bool, settings: &Settings) -> Result<Exit, Failure> {
     let (host, password) = runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
-        Ok(reading(&signals, ecr::password(session, &flow)).await??)
+        Ok(Box::pin(reading(&signals, ecr::password(session, &flow))).await??)
     })?;
     if !prints {
         name_helper(&host, settings)?;

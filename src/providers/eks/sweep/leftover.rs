@@ -19,7 +19,7 @@ pub(super) enum Kind {
     ClassicBalancer,
     /// What such a one sends its traffic to.
     TargetGroup,
-    /// An interface endpoint that GuardDuty made for the agents on the nodes.
+    /// An interface endpoint that `GuardDuty` made for the agents on the nodes.
     Endpoint,
     /// A network interface.
     Interface,
@@ -109,7 +109,7 @@ impl Scope {
         })
     }
 
-    /// A security group of the cluster, or one of GuardDuty in the network of the cluster alone.
+    /// A security group of the cluster, or one of `GuardDuty` in the network of the cluster alone.
     pub fn group(&self, found: &Element) -> Option<Leftover> {
         let name = found.text("groupName")?;
         let tags = tags_at(found, "tagSet");
@@ -124,7 +124,7 @@ impl Scope {
         })
     }
 
-    /// An endpoint that GuardDuty made in the network of the cluster alone.
+    /// An endpoint that `GuardDuty` made in the network of the cluster alone.
     /// Source: <https://docs.aws.amazon.com/guardduty/latest/ug/runtime-monitoring-agent-resource-clean-up.html>.
     pub fn endpoint(&self, found: &Element) -> Option<Leftover> {
         let service = found.text("serviceName")?;

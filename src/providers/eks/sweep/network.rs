@@ -26,13 +26,13 @@ impl SweptNetwork {
     async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let mut seen = self.network.observe(cx).await?;
         if matches!(seen.state, State::Progressing(_)) && !seen.more_to_remove {
-            seen.more_to_remove = !Sweeps::behind(&self.shared, &cx.flow).await?.is_empty();
+            seen.more_to_remove = !Box::pin(Sweeps::behind(&self.shared, &cx.flow)).await?.is_empty();
         }
         Ok(seen)
     }
 
     async fn remove(&self, cx: &Cx) -> Result<(), Fault> {
-        let found = Sweeps::behind(&self.shared, &cx.flow).await?;
+        let found = Box::pin(Sweeps::behind(&self.shared, &cx.flow)).await?;
         Sweeps::clear(&self.shared, &found, &cx.flow).await?;
         self.network.delete(cx).await
     }

@@ -19,11 +19,11 @@ use crate::providers::eks::names::Names;
 use crate::providers::eks::{Around, PAUSES};
 
 /// How long controllers may do nothing about what they made: then it is swept up behind them.
-const CONTROLLERS: Duration = Duration::from_secs(3 * 60);
+const CONTROLLERS: Duration = Duration::from_mins(3);
 /// How long interfaces of nodes may stay in use once the nodes are gone: those of machines that are not ours do.
-const NODES: Duration = Duration::from_secs(3 * 60);
+const NODES: Duration = Duration::from_mins(3);
 /// How long nothing may change about what is left, before it counts as held for good.
-const HELD: Duration = Duration::from_secs(10 * 60);
+const HELD: Duration = Duration::from_mins(10);
 
 /// The sweeps of an environment, in the order in which `down` comes to them.
 pub struct Sweeps {
@@ -102,7 +102,7 @@ impl Sweep {
         let known = self.shared.ground(&aws, flow).await?;
         let calls = calls(&aws, flow, known);
         match &self.stage {
-            Stage::Made(hub) => self.made(hub, &aws, cx).await,
+            Stage::Made(hub) => Box::pin(self.made(hub, &aws, cx)).await,
             Stage::Interfaces => {
                 let found = calls.interfaces().await?;
                 let stays = self.unchanged(found.iter().map(|thing| thing.id.clone()).collect());
@@ -113,7 +113,7 @@ impl Sweep {
                 Ok(self.seen(&found))
             }
             Stage::Left => {
-                let mut found = calls.everything().await?;
+                let mut found = Box::pin(calls.everything()).await?;
                 let mut notes: Vec<Note> = self.shared.in_the_way(&known.0).into_iter().collect();
                 notes.extend(calls.claimed().await?.iter().filter_map(retained::note));
                 if !self.has_begun() {
@@ -204,7 +204,7 @@ impl Sweep {
                 }
             }
             Stage::Interfaces => calls.remove(&calls.interfaces().await?).await,
-            Stage::Left => calls.remove(&calls.everything().await?).await,
+            Stage::Left => calls.remove(&Box::pin(calls.everything()).await?).await,
             Stage::Logs => match known.0.ours {
                 true => logs::remove(&aws, &self.shared.names.log_group(), flow).await,
                 false => Ok(()),
