@@ -46,7 +46,7 @@ pub(super) async fn look(calls: &Calls, wanted: &All, owner: &Owner, flow: &Flow
         let name = one.name.clone();
         Ok((name, if is_ours { Repository::Ours(live(calls, one).await?) } else { Repository::Foreign(one) }))
     };
-    let seen = flow.each(described, AT_ONCE, &mut tally, |one| repository(one)).await?;
+    let seen = flow.each(described, AT_ONCE, &mut tally, repository).await?;
     let others: BTreeSet<String> = marked.difference(&names).cloned().collect();
     let left = if others.is_empty() { others } else { standing(calls, &others).await? };
     Ok(Found { repositories: seen.into_iter().collect(), left, caches })

@@ -29,7 +29,7 @@ struct Balancers {
 impl Calls<'_> {
     /// Everything that the cluster left, in the order in which it goes.
     pub async fn everything(&self) -> Result<Vec<Leftover>, Fault> {
-        let (network, volumes) = futures::try_join!(self.in_network(), self.volumes())?;
+        let (network, volumes) = futures::try_join!(Box::pin(self.in_network()), Box::pin(self.volumes()))?;
         let mut found: Vec<Leftover> = network.into_iter().chain(volumes).collect();
         found.sort();
         Ok(found)
@@ -49,7 +49,11 @@ impl Calls<'_> {
     /// What the controllers in the cluster made outside of it and take away again while they live.
     pub async fn made(&self) -> Result<Vec<Leftover>, Fault> {
         let Some(vpc) = self.network() else { return self.volumes().await };
-        let asked = futures::try_join!(self.balancers(vpc), self.target_groups(vpc), self.volumes())?;
+        let asked = futures::try_join!(
+            Box::pin(self.balancers(vpc)),
+            Box::pin(self.target_groups(vpc)),
+            Box::pin(self.volumes())
+        )?;
         let (balancers, targets, volumes) = asked;
         Ok(balancers.ours.into_iter().chain(targets).chain(volumes).collect())
     }
@@ -58,11 +62,11 @@ impl Calls<'_> {
         let Some(vpc) = self.network() else { return Ok(Vec::new()) };
         let by_network = by_vpc(vpc);
         let (balancers, targets, endpoints, interfaces, groups) = futures::try_join!(
-            self.balancers(vpc),
-            self.target_groups(vpc),
-            self.ec2_list("DescribeVpcEndpoints", &by_network, "vpcEndpointSet"),
-            self.ec2_list("DescribeNetworkInterfaces", &by_network, "networkInterfaceSet"),
-            self.ec2_list("DescribeSecurityGroups", &by_network, "securityGroupInfo"),
+            Box::pin(self.balancers(vpc)),
+            Box::pin(self.target_groups(vpc)),
+            Box::pin(self.ec2_list("DescribeVpcEndpoints", &by_network, "vpcEndpointSet")),
+            Box::pin(self.ec2_list("DescribeNetworkInterfaces", &by_network, "networkInterfaceSet")),
+            Box::pin(self.ec2_list("DescribeSecurityGroups", &by_network, "securityGroupInfo")),
         )?;
         let scope = self.scope;
         let endpoints = endpoints.iter().filter_map(|found| scope.endpoint(found));
