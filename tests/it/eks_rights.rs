@@ -22,7 +22,7 @@ access:
   admins: [platform]
   groups:
     platform: {eks: [\"arn:aws:iam::123456789012:role/platform\"]}
-nodeGroups: [{name: general, machine: m7i.large, nodes: 1}, {name: wide, machine: m7i.large, nodes: {min: 1, max: 2}}]
+nodeGroups: [{name: general, machine: m7i.large, nodes: 1}]
 registry:
   ecr: {repositories: [{name: checkout/api, keep: 10}]}
 addons:
@@ -30,7 +30,7 @@ addons:
 ";
 
 /// Rights of the policy that this run does not need, by the reason.
-const BEYOND: [(&str, &[&str]); 5] = [
+const BEYOND: [(&str, &[&str]); 6] = [
     (
         "AWS asks for them beside the call's own, the stand-in does not \
          <https://docs.aws.amazon.com/service-authorization/latest/reference/list_eks.html>",
@@ -92,6 +92,7 @@ const BEYOND: [(&str, &[&str]); 5] = [
             "servicequotas:GetServiceQuota",
         ],
     ),
+    ("the role of a cluster autoscaler needs them", &["iam:DeleteRolePolicy", "iam:PutRolePolicy"]),
     (
         "a stack that failed needs them, and a wait that lasts",
         &[

@@ -219,18 +219,11 @@ impl Calls {
     /// Deletes the repository with all images in it. Gone is gone: dying after the call loses nothing.
     pub async fn delete(&self, name: &str) -> Result<(), Fault> {
         let request = |force| self.ecr.delete_repository().repository_name(name).force(force).send();
-        let error = match request(false).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
-        let refusal = Refusal::of(&error);
-        let error = match refusal.is("RepositoryNotEmptyException") {
-            true => match request(true).await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            },
-            false => error,
-        };
+        let mut answer = request(false).await;
+        if answer.as_ref().is_err_and(|error| Refusal::of(error).is("RepositoryNotEmptyException")) {
+            answer = request(true).await;
+        }
+        let Err(error) = answer else { return Ok(()) };
         match Refusal::of(&error) {
             refusal if refusal.is_absent() => Ok(()),
             refusal => Err(refusal.fault(format!("delete the repository {name}"))),

@@ -38,7 +38,9 @@ pub async fn repositories(
     let calls = &calls;
     let found = flow.each(names, AT_ONCE, &mut tally, |name| async move {
         let mut images = images(calls, &name).await?;
-        images.sort_by_key(|image| std::cmp::Reverse(image.image_pushed_at().map(|at| at.secs())));
+        images.sort_by_key(|image| {
+            std::cmp::Reverse(image.image_pushed_at().map(aws_smithy_types::DateTime::secs))
+        });
         Ok(summed(name, &images))
     });
     Ok((calls.host(), found.await?))

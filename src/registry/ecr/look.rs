@@ -33,10 +33,10 @@ pub(super) enum Repository {
 pub(super) async fn look(calls: &Calls, wanted: &All, owner: &Owner, flow: &Flow) -> Result<Found, Fault> {
     let names: BTreeSet<String> = wanted.repositories.iter().map(|one| one.name.clone()).collect();
     let caches = async {
-        match wanted.caches.is_empty() {
-            true => Ok(Caches::none()),
-            false => Caches::look(calls, &wanted.caches, owner, false).await,
+        if wanted.caches.is_empty() {
+            return Ok(Caches::none());
         }
+        Caches::look(calls, &wanted.caches, owner, false).await
     };
     let repositories = try_join(calls.described(&names), calls.marked(&owner.id));
     let ((described, marked), caches) = try_join(repositories, caches).await?;
@@ -46,7 +46,7 @@ pub(super) async fn look(calls: &Calls, wanted: &All, owner: &Owner, flow: &Flow
         let name = one.name.clone();
         Ok((name, if is_ours { Repository::Ours(live(calls, one).await?) } else { Repository::Foreign(one) }))
     };
-    let seen = flow.each(described, AT_ONCE, &mut tally, |one| repository(one)).await?;
+    let seen = flow.each(described, AT_ONCE, &mut tally, repository).await?;
     let others: BTreeSet<String> = marked.difference(&names).cloned().collect();
     let left = if others.is_empty() { others } else { standing(calls, &others).await? };
     Ok(Found { repositories: seen.into_iter().collect(), left, caches })

@@ -193,13 +193,13 @@ fn repository(wanted: &Wanted, found: Option<&Repository>, adopt: bool) -> (Vec<
     let conflict = |why: String| (vec![change(ChangeKind::Conflict).because(why)], None);
     match found {
         None => (vec![change(ChangeKind::Create)], Some(Task::Create(wanted.clone()))),
-        Some(Repository::Foreign(one)) if adopt => match refused(wanted, &one.encryption) {
-            Some(why) => conflict(why),
-            None => {
-                let adopted = change(ChangeKind::Adopt).because("somebody else made it");
-                (vec![adopted], Some(Task::Adopt(one.arn.clone())))
+        Some(Repository::Foreign(one)) if adopt => {
+            if let Some(why) = refused(wanted, &one.encryption) {
+                return conflict(why);
             }
-        },
+            let adopted = change(ChangeKind::Adopt).because("somebody else made it");
+            (vec![adopted], Some(Task::Adopt(one.arn.clone())))
+        }
         Some(Repository::Foreign(_)) => {
             conflict("somebody else made it; take it over with `--adopt`, or choose another name".to_string())
         }

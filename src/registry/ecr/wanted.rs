@@ -71,9 +71,11 @@ pub(super) fn wanted(environment: &Environment, spec: &EcrRegistry, region: &str
 }
 
 fn repository(environment: &Environment, spec: &EcrRepository, partition: Partition) -> Wanted {
-    let arn = |principal: &String| match principal.starts_with("arn:") {
-        true => principal.clone(),
-        false => format!("arn:{}:iam::{principal}:root", partition.name()),
+    let arn = |principal: &String| {
+        if principal.starts_with("arn:") {
+            return principal.clone();
+        }
+        format!("arn:{}:iam::{principal}:root", partition.name())
     };
     let mut pull: BTreeSet<String> = spec.pull.iter().map(arn).collect();
     let mut push: BTreeSet<String> = spec.push.iter().map(arn).collect();

@@ -110,7 +110,7 @@ impl Sweep {
                 if all_used && (!self.has_begun() || stays >= NODES) {
                     return Ok(Seen::new(State::Absent));
                 }
-                Ok(self.seen(&found))
+                Ok(seen(&found))
             }
             Stage::Left => {
                 let mut found = Box::pin(calls.everything()).await?;
@@ -124,7 +124,7 @@ impl Sweep {
                 if !found.is_empty() && self.has_begun() && stays >= HELD {
                     return Err(self.held(&found));
                 }
-                let mut seen = self.seen(&found);
+                let mut seen = seen(&found);
                 seen.notes = notes;
                 Ok(seen)
             }
@@ -147,9 +147,9 @@ impl Sweep {
         let Some(access) = cx.outputs.cluster_access() else { return Ok(Seen::new(State::Absent)) };
         let looked = async {
             hub.connect(access).await?;
-            inside::look(hub, &cx.flow).await
+            Box::pin(inside::look(hub, &cx.flow)).await
         };
-        let found = match looked.await {
+        let found = match Box::pin(looked).await {
             Ok(found) => found,
             Err(fault) if is_about_the_run(&fault) => return Err(fault),
             Err(fault) => {
@@ -167,7 +167,8 @@ impl Sweep {
         let mut left = found.awaited();
         if left.is_empty() {
             let known = self.shared.ground(aws, &cx.flow).await?;
-            left = calls(aws, &cx.flow, known).made().await?.iter().map(ToString::to_string).collect();
+            left =
+                Box::pin(calls(aws, &cx.flow, known).made()).await?.iter().map(ToString::to_string).collect();
         }
         let stays = self.unchanged(left.clone());
         let Some(first) = left.first() else { return Ok(Seen::new(State::Absent)) };
@@ -188,7 +189,9 @@ impl Sweep {
         let calls = calls(&aws, flow, known);
         match &self.stage {
             Stage::Made(hub) => {
-                let Ok(found) = inside::look(hub, flow).await else { return flow.check("ask the cluster") };
+                let Ok(found) = Box::pin(inside::look(hub, flow)).await else {
+                    return flow.check("ask the cluster");
+                };
                 for one in &found.retained {
                     // What stays has to be known before its claim goes, also to a later run.
                     calls.mark(&one.volume, RETAINED, &one.claim).await?;
@@ -205,24 +208,13 @@ impl Sweep {
             }
             Stage::Interfaces => calls.remove(&calls.interfaces().await?).await,
             Stage::Left => calls.remove(&Box::pin(calls.everything()).await?).await,
-            Stage::Logs => match known.0.ours {
-                true => logs::remove(&aws, &self.shared.names.log_group(), flow).await,
-                false => Ok(()),
-            },
+            Stage::Logs if known.0.ours => logs::remove(&aws, &self.shared.names.log_group(), flow).await,
+            Stage::Logs => Ok(()),
         }
     }
 
     fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Relaxed)
-    }
-
-    fn seen(&self, found: &[Leftover]) -> Seen {
-        let state = match found {
-            [] => State::Absent,
-            found => State::Progressing(told(found)),
-        };
-        let more_to_remove = found.iter().any(|thing| !thing.goes_alone);
-        Seen { more_to_remove, ..Seen::new(state) }
     }
 
     /// How long the same things have been left.
@@ -290,12 +282,21 @@ impl Resource for Sweep {
     }
 }
 
+fn seen(found: &[Leftover]) -> Seen {
+    let state = match found {
+        [] => State::Absent,
+        found => State::Progressing(told(found)),
+    };
+    let more_to_remove = found.iter().any(|thing| !thing.goes_alone);
+    Seen { more_to_remove, ..Seen::new(state) }
+}
+
 impl Sweeps {
     /// What is in the way of the network now, of what the cluster left.
     pub(super) async fn behind(shared: &Shared, flow: &Flow) -> Result<Vec<Leftover>, Fault> {
         let aws = shared.session.open(flow).await?;
         let known = shared.ground(&aws, flow).await?;
-        let mut found = calls(&aws, flow, known).everything().await?;
+        let mut found = Box::pin(calls(&aws, flow, known).everything()).await?;
         found.retain(|thing| !thing.goes_alone);
         Ok(found)
     }

@@ -8,7 +8,7 @@ use super::zones::Zone;
 use super::{ids, machines, network, roles, zones};
 use crate::base::label;
 use crate::profile::schema::{EksCluster, Nat};
-use crate::profile::{Environment, NodeGroup};
+use crate::profile::{Environment, NodeGroup, RegistrySpec};
 use crate::providers::eks::names::{Names, PodRole, Site};
 use crate::providers::eks::outputs::{LaunchTemplate, PlacedSubnet, Published};
 
@@ -36,6 +36,8 @@ pub struct Blueprint {
     pub auto_mode: bool,
     /// The roles of pods.
     pub pod_roles: BTreeSet<PodRole>,
+    /// The repositories that ECR fills with what nodes pull through it, as ARNs with `*`.
+    pub pulled_through: Vec<String>,
     /// One launch template each.
     pub machines: Vec<Machines>,
     /// How many days the logs of the control plane are kept; `None` where none are written.
@@ -80,6 +82,7 @@ impl Blueprint {
         if groups.iter().any(|group| group.min < group.max) {
             pod_roles.insert(PodRole::Autoscaler);
         }
+        let pulled_through = pulled_through(environment, &site);
         Self {
             names: Names::new(&environment.name, &spec.region),
             site,
@@ -87,6 +90,7 @@ impl Blueprint {
             network,
             auto_mode: spec.auto_mode,
             pod_roles,
+            pulled_through,
             machines: groups.iter().map(Machines::of).collect(),
             log_days: (!spec.logging.is_empty()).then_some(LOG_DAYS),
         }
@@ -182,6 +186,17 @@ impl Blueprint {
         tags.insert("Name".to_string(), name.into());
         tags
     }
+}
+
+/// The repositories of the pull-through caches of `environment`.
+fn pulled_through(environment: &Environment, site: &Site) -> Vec<String> {
+    let Some(RegistrySpec::Ecr(ecr)) = &environment.registry else { return Vec::new() };
+    let region = ecr.region.as_ref().unwrap_or(&site.region);
+    let begins = format!("arn:{}:ecr:{region}:{}:repository", site.partition, site.account);
+    let mut arns: Vec<String> =
+        ecr.pull_through.iter().map(|cache| format!("{begins}/{}/*", cache.prefix())).collect();
+    arns.sort();
+    arns
 }
 
 impl Machines {

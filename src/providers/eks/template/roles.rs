@@ -43,7 +43,7 @@ pub fn add(template: &mut Template, blueprint: &Blueprint) {
         name: names.node_role(),
         trust: trust(machines, &["sts:AssumeRole"], None),
         managed: vec![node.to_string(), PULL.to_string()],
-        policies: Vec::new(),
+        policies: pulling_through(blueprint).into_iter().collect(),
     };
     node.add(template, ids::NODE_ROLE, blueprint);
     for role in &blueprint.pod_roles {
@@ -75,6 +75,18 @@ impl Role {
         }
         template.resource(id, "AWS::IAM::Role", properties);
     }
+}
+
+/// What nodes need besides where the first of them that pulls an image through ECR makes its repository.
+/// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html>
+fn pulling_through(blueprint: &Blueprint) -> Option<Value> {
+    (!blueprint.pulled_through.is_empty()).then(|| {
+        json!({"PolicyName": "pull-through", "PolicyDocument": {"Version": POLICY_LANGUAGE, "Statement": [{
+            "Effect": "Allow",
+            "Action": ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"],
+            "Resource": blueprint.pulled_through,
+        }]}})
+    })
 }
 
 /// Who may take a role.
