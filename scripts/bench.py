@@ -485,8 +485,11 @@ The images are in the node image; kind's own time is taken by a wrapper of it. \
 berth also checks the machine, plans, chooses a free range of addresses and finds out whether network policies act; the script is told a range.
 
 MetalLB's pool is a line of its own: a custom resource is sent only once its webhook answers, and that program starts when nodes are ready, which they are \
-seconds after kind has ended. It then makes its certificate, which comes back to it by way of the kubelet, and listens after a pause of its own (1 to 6 s). \
+seconds after kind has ended. It then makes its certificate, which comes back to it by way of the kubelet, and listens after a pause of its own. \
 No caller can make that shorter; the script waits for the same.
+
+`down` removes the container of the registry only once the cluster is gone: the last lab takes it along, and two that end at once \
+would each leave it to the other. So the engine's own time for that container is in its figure.
 """
 IMAGES = """
 ## Images into the nodes, beside kind

@@ -14,6 +14,7 @@ mod images;
 mod needs;
 mod options;
 mod places;
+mod pool;
 mod pools;
 mod ranges;
 mod rehearsal;

@@ -6,12 +6,10 @@ use serde_json::{Value, json};
 
 use super::error::AddonError;
 use super::options::OptionSchema;
-use super::ranges::Range;
+use super::pool::{AUTO, Pool, overlaps};
 use super::slices::{check_on, choose, subnets};
 use crate::base::{AddressRange, Network, ProviderKind};
 
-/// The word that stands for a free slice of the network of kind.
-pub(super) const AUTO: &str = "auto";
 /// The name of the pool of the simple option.
 const DEFAULT: &str = "default";
 
@@ -34,18 +32,6 @@ pub(super) struct Pools(Vec<Pool>);
 pub(super) struct Settled {
     pub(super) values: Vec<Value>,
     pub(super) open: Vec<String>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Pool {
-    name: String,
-    /// The pool as the profile has it, with defaults.
-    value: Value,
-    /// Where its addresses stand in the profile.
-    path: String,
-    /// None for `auto`.
-    ranges: Vec<Range>,
-    avoids_ends: bool,
 }
 
 impl Pools {
@@ -148,47 +134,6 @@ impl Pools {
         }
         Ok(settled)
     }
-}
-
-impl Pool {
-    /// The pool that `value` describes. `key` is the option with the addresses under `path`; without it the
-    /// profile does not say any.
-    fn read(value: Value, path: &str, key: Option<&str>) -> Result<Self, Vec<AddonError>> {
-        let name = value["name"].as_str().unwrap_or_default().to_string();
-        let path = key.map_or(path.to_string(), |key| format!("{path}.{key}"));
-        let ranges = match &value["addresses"] {
-            Value::String(text) if text == AUTO => Vec::new(),
-            Value::Array(texts) => {
-                let places = texts.iter().enumerate();
-                let read = |(index, text)| Range::read(text, format!("{path}[{index}]"));
-                let (good, wrong): (Vec<_>, Vec<_>) = places.map(read).partition(Result::is_ok);
-                if !wrong.is_empty() {
-                    return Err(wrong.into_iter().filter_map(Result::err).collect());
-                }
-                good.into_iter().filter_map(Result::ok).collect()
-            }
-            text => vec![Range::read(text, path.clone()).map_err(|error| vec![error])?],
-        };
-        let avoids_ends = value["avoidBuggyIPs"] == true;
-        Ok(Self { name, value, path, ranges, avoids_ends })
-    }
-}
-
-/// Two pools that share an address would be refused together by whoever announces them.
-fn overlaps(pools: &[(usize, Pool)]) -> Vec<(usize, AddonError)> {
-    let (mut before, mut errors) = (Vec::<(&str, &Range)>::new(), Vec::new());
-    let ranges = pools.iter().flat_map(|(position, pool)| {
-        pool.ranges.iter().map(move |range| (*position, pool.name.as_str(), range))
-    });
-    for (position, name, written) in ranges {
-        if let Some((other, overlapped)) = before.iter().find(|(_, r)| r.range.overlaps(&written.range)) {
-            let problem = format!("{} overlaps {} of pool `{other}`", written.range, overlapped.range);
-            let hint = Some("let each address be in one range only".to_string());
-            errors.push((position, AddonError::option(&written.path, problem, hint)));
-        }
-        before.push((name, written));
-    }
-    errors
 }
 
 fn auto_needs_kind(path: &str, provider: ProviderKind) -> AddonError {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use sha2::{Digest, Sha256};
 
 use super::error::AddonError;
-use super::pools::AUTO;
+use super::pool::AUTO;
 use super::ranges::Range;
 use crate::base::{AddressRange, Network, Subnet, address_after};
 

@@ -266,10 +266,10 @@ impl Settings {
 
     /// Whether `path` lies in berth's own folder, also by a link.
     fn is_own(&self, path: &Path) -> bool {
-        let Some(state) = &self.state else { return false };
-        let real = |path: &Path| std::fs::canonicalize(path).ok();
-        path.starts_with(state)
-            || real(path).zip(real(state)).is_some_and(|(path, state)| path.starts_with(state))
+        let is_in = |state: &PathBuf| {
+            path.starts_with(state) || files::real_path(path).starts_with(files::real_path(state))
+        };
+        self.state.as_ref().is_some_and(is_in)
     }
 }
 
