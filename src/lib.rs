@@ -3,6 +3,7 @@
 pub mod addons;
 pub mod base;
 pub mod cli;
+pub mod clouds;
 pub mod containers;
 pub mod engine;
 pub mod flow;

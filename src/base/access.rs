@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::Secret;
+use super::{Secret, Tokens};
 
 /// How to reach a cluster's API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Credential {
     },
     /// A bearer token.
     Token(Secret<String>),
+    /// Bearer tokens that end, one after another.
+    Tokens(Tokens),
     /// Whatever this context of a kubeconfig says: certificates, tokens, exec plugins.
     Kubeconfig {
         /// The file.

@@ -22,8 +22,8 @@ impl ResourceId {
     /// The layer of the platform that the first part of the path names.
     pub fn layer(&self) -> Layer {
         match self.0.split('/').next().unwrap_or_default() {
-            "cluster" => Layer::Cluster,
-            "node-groups" => Layer::NodeGroups,
+            "cluster" | "network" | "access" | "eks-addon" | "storage" => Layer::Cluster,
+            "node-groups" | "node-group" => Layer::NodeGroups,
             "registry" => Layer::Registry,
             "addon" => Layer::Addons,
             "tenants" => Layer::Tenants,

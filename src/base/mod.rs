@@ -17,6 +17,7 @@ mod platform;
 mod quantity;
 mod reference;
 mod secret;
+mod token;
 
 pub use access::{ClusterAccess, Credential};
 pub use addresses::{AddressRange, RangeError, address_after};
@@ -31,3 +32,4 @@ pub use platform::{Capability, Platform, ProviderKind};
 pub use quantity::{Quantity, QuantityError};
 pub use reference::Reference;
 pub use secret::Secret;
+pub use token::{Token, TokenSource, Tokens};

@@ -1,7 +1,12 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use crate::registry::credentials::answer;
+use super::runtime;
+use crate::base::{Fault, FaultKind};
+use crate::clouds::aws::{Session, Whose};
+use crate::flow::Flow;
+use crate::registry::credentials::{self, Answer};
+use crate::registry::ecr;
 
 /// So much is read of a question; none is longer.
 const LONGEST: u64 = 64 * 1024;
@@ -17,7 +22,34 @@ pub fn credential_helper() -> ExitCode {
     {
         return ExitCode::FAILURE;
     }
-    let answer = answer(verb.as_deref(), &String::from_utf8_lossy(&input));
-    let written = writeln!(std::io::stdout(), "{}", answer.text);
+    let input = String::from_utf8_lossy(&input);
+    let of_cloud = ecr::Host::parse(&input).filter(|_| verb.as_deref() == Some("get"));
+    let answer = match of_cloud {
+        Some(host) => of_ecr(input.trim(), host.region),
+        None => credentials::answer(verb.as_deref(), &input),
+    };
+    let written = writeln!(std::io::stdout(), "{}", answer.text.reveal());
     if answer.succeeded && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The login to `server`, which is ECR in `region`, in the name of whom AWS's own chain of credentials finds.
+fn of_ecr(server: &str, region: String) -> Answer {
+    let session = Session::new(Whose { region, ..Whose::default() });
+    let asked = runtime::run(|signals| async move {
+        let flow = Flow::new(signals.cancel().clone());
+        let asked = ecr::password(&session, &flow);
+        tokio::select! {
+            asked = asked => Ok(asked),
+            () = signals.cancel().requested() => Ok(Err(stopped())),
+        }
+    });
+    match asked {
+        Ok(Ok((_, password))) => credentials::login(server, ecr::USER, &password),
+        Ok(Err(fault)) => credentials::refused(&fault),
+        Err(_) => credentials::refused(&stopped()),
+    }
+}
+
+fn stopped() -> Fault {
+    Fault::new(FaultKind::Cancelled, "ask ECR for a login", "stopped by a signal")
 }

@@ -8,6 +8,7 @@ use super::networks;
 use super::settings::Settings;
 use crate::os::files;
 use crate::profile::{self, Diagnostic, Environment, LoadOptions, Loaded, Misfit, Places, ProfileError};
+use crate::providers;
 use crate::ui::{Complaint, words};
 
 /// The profile that was asked for, valid.
@@ -34,7 +35,12 @@ pub(super) fn load(target: &Target, settings: &Settings) -> Result<Chosen, Failu
 /// As [`load`], for who makes something of it: what does not fit this machine is told with all else that is wrong.
 pub(super) fn load_to_make(target: &Target, settings: &Settings) -> Result<Chosen, Failure> {
     let misfits = |environment: &Environment| {
-        if target.rehearse { Ok(Vec::new()) } else { networks::misfits(environment, settings) }
+        if target.rehearse {
+            return Ok(Vec::new());
+        }
+        let mut found = providers::misfits(environment);
+        found.extend(networks::misfits(environment, settings)?);
+        Ok(found)
     };
     told(load_with(target, settings, misfits)?, settings)
 }
@@ -53,6 +59,16 @@ pub(super) fn load_quietly(
     settings: &Settings,
 ) -> Result<Result<Chosen, ProfileError>, Failure> {
     load_with(target, settings, |_| Ok(Vec::new()))
+}
+
+/// As [`load_quietly`], for who is asked whether something can be made of it, on whatever machine.
+pub(super) fn load_to_validate(
+    target: &Target,
+    settings: &Settings,
+) -> Result<Result<Chosen, ProfileError>, Failure> {
+    load_with(target, settings, |environment| {
+        Ok(if target.rehearse { Vec::new() } else { providers::misfits(environment) })
+    })
 }
 
 fn load_with(

@@ -11,15 +11,16 @@ use super::profiles;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use super::signals::Signals;
-use super::{follow, kubernetes, logins, sources};
+use super::{follow, kubernetes, logins, merge, sources};
 use crate::addons::Sources;
 use crate::base::{Clock, Fault, Layer, Note, ResourceId, RunId, SystemClock};
+use crate::clouds::aws;
 use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
 use crate::k8s::Remains;
 use crate::os::{FileLock, files};
 use crate::plan::{self, About, Assembly};
-use crate::profile::{Diagnostic, Environment, Misfit, Places};
+use crate::profile::{ClusterSpec, Diagnostic, Environment, Misfit, Places};
 use crate::providers::{self, Local};
 use crate::ui::progress::Json;
 use crate::ui::{Complaint, words};
@@ -127,6 +128,7 @@ impl<'a> Session<'a> {
         let mut assembly = plan::assemble(&environment, &plan_settings, &sources)
             .map_err(|fault| Failure::profile(&fault))?;
         keep_only(&mut assembly, &scope.only)?;
+        assembly.notes.extend(credentials_end(&environment, began, scope.live.timeout.0, settings)?);
         if !scope.only.is_empty() {
             let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();
             let text = format!("{} and what it needs; nothing is pruned", words::list(&parts));
@@ -275,8 +277,9 @@ impl<'a> Session<'a> {
         };
         let on_this_machine = providers::remains(&self.environment, &self.local, &flow);
         let both = async { futures::try_join!(in_the_graph, on_this_machine) };
+        let place = providers::place(&self.environment);
         let (mut remains, local) = Box::pin(both).await?;
-        remains.left.extend(local.into_iter().map(|what| (what, "on this machine".to_string())));
+        remains.left.extend(local.into_iter().map(|what| (what, place.clone())));
         Ok(remains)
     }
 
@@ -306,6 +309,14 @@ impl<'a> Session<'a> {
     /// Lets go of the courtesy lock in the cluster.
     pub(super) async fn close(&self) {
         self.assembly.hub.close(&Flow::new(Cancel::default()).within_limit(GOODBYE)).await;
+    }
+
+    /// Keeps how the cluster is reached, where its provider leaves that to berth: a cluster that takes tokens.
+    pub(super) fn keep_kubeconfig(&self, outcome: &Outcome) -> Result<(), Failure> {
+        let Some(access) = outcome.outputs.cluster_access() else { return Ok(()) };
+        let path = self.local.dirs.kubeconfig(&self.environment.owner);
+        let name = merge::context_name(&self.environment.name);
+        Ok(providers::keep_kubeconfig(&path, access, &name, &self.settings.plugin())?)
     }
 
     /// Removes what berth keeps of the environment's cluster, which is gone.
@@ -357,6 +368,21 @@ impl Listener for Running {
     }
 }
 
+/// What has to be known of the end of cloud credentials before a run of up to `limit`; refuses ended ones.
+fn credentials_end(
+    environment: &Environment,
+    now: Timestamp,
+    limit: Duration,
+    settings: &Settings,
+) -> Result<Option<Note>, Failure> {
+    match &environment.cluster {
+        ClusterSpec::Eks(eks) if !environment.rehearsal => {
+            Ok(aws::Session::new(settings.aws(eks)).expires_before(limit, now)?)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Leaves only the parts that were asked for in the graph, and what they need.
 fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     if parts.is_empty() {
@@ -365,8 +391,9 @@ fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
     for part in parts {
         if !assembly.graph.ids().any(|id| is_part(id, part)) {
             let named = assembly.graph.ids().filter(|id| id.layer() != Layer::Records);
-            let known: Vec<&str> =
+            let mut known: Vec<&str> =
                 named.map(|id| if id.layer() == Layer::Cluster { "cluster" } else { id.as_str() }).collect();
+            known.dedup();
             return Err(Failure::usage(
                 format!("`--only {part}`: the profile has no such part"),
                 format!("it has {}", words::list(&known)),

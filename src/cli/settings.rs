@@ -4,12 +4,16 @@ use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::args::{Global, Output, Progress};
 use crate::addons::{HelmSearch, Means};
 use crate::base::{Fault, FaultKind};
+use crate::clouds::aws::Whose;
 use crate::containers::{EngineKind, EngineSearch};
-use crate::os::files;
-use crate::providers::{Dirs, Local, Proxies, ToolSearch, kind};
+use crate::os::{files, find_on_path};
+use crate::profile::schema::EksCluster;
+use crate::providers::{Dirs, Local, Plugin, Proxies, ToolSearch, kind};
 use crate::ui::progress::Lost;
 use crate::ui::{Paint, Printer};
 
@@ -32,6 +36,10 @@ pub(super) struct Surroundings {
     pub(super) kind: kind::Choices,
     pub(super) docker_config: Option<PathBuf>,
     pub(super) proxies: Proxies,
+    pub(super) exec_info: Option<String>,
+    pub(super) aws_profile: Option<String>,
+    pub(super) aws_credentials_end: Option<Timestamp>,
+    pub(super) program: Option<PathBuf>,
     pub(super) user: String,
     pub(super) host: String,
     pub(super) folder: PathBuf,
@@ -71,6 +79,12 @@ impl Surroundings {
             },
             docker_config: folder("DOCKER_CONFIG"),
             proxies: proxies(&text),
+            exec_info: text("KUBERNETES_EXEC_INFO"),
+            aws_profile: text("AWS_PROFILE"),
+            // The keys themselves are read by AWS's own chain; so is everything else of theirs.
+            aws_credentials_end: text("AWS_ACCESS_KEY_ID")
+                .and_then(|_| text("AWS_CREDENTIAL_EXPIRATION")?.parse().ok()),
+            program: std::env::current_exe().ok(),
             user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(nameless),
             host: text("HOSTNAME")
                 .or_else(|| kernel_name.map(|name| name.trim().to_string()))
@@ -113,6 +127,8 @@ pub(super) struct Settings {
     pub(super) user: String,
     /// This machine's name, for locks.
     pub(super) host: String,
+    /// What kubectl says about itself to a program that it asks for credentials.
+    pub(super) exec_info: Option<String>,
     home: Option<PathBuf>,
     state: Option<PathBuf>,
     cache: Option<PathBuf>,
@@ -122,6 +138,9 @@ pub(super) struct Settings {
     kind: kind::Choices,
     docker_config: Option<PathBuf>,
     proxies: Proxies,
+    aws_profile: Option<String>,
+    aws_credentials_end: Option<Timestamp>,
+    program: Option<PathBuf>,
 }
 
 impl Settings {
@@ -157,6 +176,7 @@ impl Settings {
             verbose: global.verbose,
             user: surroundings.user,
             host: surroundings.host,
+            exec_info: surroundings.exec_info,
             state: state.map(|folder| folder.join("berth")),
             cache: cache.map(|folder| folder.join("berth")),
             home: surroundings.home,
@@ -168,6 +188,9 @@ impl Settings {
             kind: surroundings.kind,
             docker_config,
             proxies: surroundings.proxies,
+            aws_profile: surroundings.aws_profile,
+            aws_credentials_end: surroundings.aws_credentials_end,
+            program: surroundings.program,
         }
     }
 
@@ -206,6 +229,30 @@ impl Settings {
             kind: self.kind.clone(),
             proxies: self.proxies.clone(),
         })
+    }
+
+    /// In whose name AWS is asked about a cluster as `eks` says.
+    pub(super) fn aws(&self, eks: &EksCluster) -> Whose {
+        Whose {
+            region: eks.region.clone(),
+            account: eks.account.clone(),
+            ends: self.aws_credentials_end,
+            ..Whose::default()
+        }
+    }
+
+    /// How programs that read a kubeconfig get tokens from berth: by its name where PATH leads here, with the AWS
+    /// profile of now.
+    pub(super) fn plugin(&self) -> Plugin {
+        let real = |path: PathBuf| std::fs::canonicalize(path).ok();
+        let here = self.program.clone();
+        let on_path = find_on_path("berth", &self.search_path).and_then(real);
+        let program = match here {
+            Some(here) if on_path.is_none() || on_path != real(here.clone()) => here.display().to_string(),
+            _ => "berth".to_string(),
+        };
+        let profile = self.aws_profile.iter().map(|name| ("AWS_PROFILE".to_string(), name.clone()));
+        Plugin { program, variables: profile.collect() }
     }
 
     /// The container engine that was chosen.

@@ -8,6 +8,7 @@ use crate::containers::EngineKind;
 use crate::engine::Outcome;
 use crate::plan;
 use crate::profile::ClusterSpec;
+use crate::registry::ecr;
 
 impl Session<'_> {
     /// Commands that reach what stands, with what each is for.
@@ -26,6 +27,9 @@ impl Session<'_> {
         if let Some(host) = plan::registry_host(&self.environment) {
             let engine = self.local.engine.find().map_or(EngineKind::Docker, |engine| engine.kind());
             line(format!("{} {host}/NAME:TAG", engine.push()), "an image for its pods");
+        }
+        if let Some(host) = outcome.outputs.text(ecr::HOST) {
+            line(self.again("registry login"), &format!("lets docker push to {host}"));
         }
         line(self.again("status"), "how it is");
         line(self.again("down"), "take it away");

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -21,6 +22,18 @@ pub trait Resource: Send + Sync {
     /// Empty when making it is nothing that a plan should show.
     fn outline(&self) -> String {
         String::new()
+    }
+
+    /// Whether it can be looked at though what it needs is not there: it lives beside that, under a name of its own,
+    /// and is asked for by that name. A survey then waits for the outputs that there are, and asks in any case.
+    fn looks_alone(&self) -> bool {
+        false
+    }
+
+    /// The pauses between two looks at it while it is on its way, the shortest and the longest. Of what is far away
+    /// a look costs more than of what is near.
+    fn pauses(&self) -> (Duration, Duration) {
+        (Duration::from_millis(50), Duration::from_secs(5))
     }
 
     /// Looks at the live thing. Reads only; safe at any time.

@@ -122,7 +122,8 @@ enum Standing {
 /// settles everything that waits for nothing running.
 fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &Outputs) -> Standing {
     for need in &node.needs {
-        if let Need::Ready(_) = need {
+        let looks_alone = node.resource.looks_alone();
+        if matches!(need, Need::Ready(_)) && !looks_alone {
             continue;
         }
         let other = need.on();
@@ -130,6 +131,9 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
             continue;
         };
         let Some(seen) = &found[index] else { return Standing::Wait };
+        if looks_alone {
+            continue;
+        }
         let reachable = match need {
             Need::Output { key, .. } => outputs.has(key),
             _ => outputs.has(Outputs::CLUSTER_ACCESS),

@@ -12,10 +12,6 @@ use super::survey::{Look, Survey};
 use super::telling::Telling;
 use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
 
-/// The pauses between two observations.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 /// How the work on a resource ended, when nothing failed.
 pub(super) enum Ended {
     /// It is as it should be, or gone; the word says how that came.
@@ -77,7 +73,7 @@ impl<'a> Work<'a> {
     /// Observes and takes steps until the resource is ready and nothing differs.
     pub(super) async fn raise(&self) -> Result<Ended, Fault> {
         let attempted = format!("bring up {}", self.id());
-        let mut pace = Pace::new();
+        let mut pace = Pace::of(self.node);
         let mut taken: Vec<Vec<Change>> = Vec::new();
         let mut waited = false;
         loop {
@@ -112,7 +108,7 @@ impl<'a> Work<'a> {
                     let took_ms = milliseconds(self.telling.took());
                     *lock(&self.accepted) = Some(self.shared.began.elapsed());
                     self.events.send(EventKind::Accepted { resource: self.id().clone(), took_ms });
-                    pace = Pace::new();
+                    pace = Pace::of(self.node);
                 }
                 (State::Progressing(status), None) => {
                     waited = true;
@@ -161,7 +157,7 @@ impl<'a> Work<'a> {
             (Removal::Itself, _) => {}
         }
         let attempted = format!("remove {}", self.id());
-        let pace = Pace::new();
+        let pace = Pace::of(self.node);
         let mut begun = false;
         loop {
             let seen = self.telling.alive(self.node.resource.observe(&self.cx)).await?;
@@ -197,17 +193,22 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long to wait before looking again: a twelfth of the time since the last step, so that what is
+/// How long to wait before looking again: a tenth of the time since the last step, so that what is
 /// quick is seen quickly and what is slow is not asked all the time.
-struct Pace(Instant);
+struct Pace {
+    since: Instant,
+    shortest: Duration,
+    longest: Duration,
+}
 
 impl Pace {
-    fn new() -> Self {
-        Self(Instant::now())
+    fn of(node: &Node) -> Self {
+        let (shortest, longest) = node.resource.pauses();
+        Self { since: Instant::now(), shortest, longest: longest.max(shortest) }
     }
 
     fn next(&self) -> Duration {
-        (self.0.elapsed() / 12).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+        (self.since.elapsed() / 10).clamp(self.shortest, self.longest)
     }
 }
 

@@ -36,6 +36,8 @@ async fn config(access: &ClusterAccess, attempted: &str) -> Result<Config, Fault
             (Some(encoded(certificate)), Some(encoded(key.reveal()).into()), None)
         }
         Credential::Token(token) => (None, None, Some(token.reveal().clone().into())),
+        // Each request gets one when it is sent.
+        Credential::Tokens(_) => (None, None, None),
     };
     let server = access.server.parse().map_err(|_| invalid(format!("`{}` is no address", access.server)))?;
     let mut config = Config::new(server);

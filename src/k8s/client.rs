@@ -1,13 +1,16 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
 use http::{Method, Request, StatusCode};
 use kube::client::Body;
 use serde_json::Value;
 
+use super::bearer::Bearer;
 use super::object::{Kind, Object};
 use super::told::without_values;
 use super::{fault, held};
-use crate::base::{ClusterAccess, Fault, FaultKind};
+use crate::base::{ClusterAccess, Credential, Fault, FaultKind, SystemClock};
 use crate::flow::{Flow, Limiter, Patience};
 
 /// berth's name as a field manager.
@@ -28,6 +31,8 @@ const PAGE: u32 = 5000;
 #[derive(Clone)]
 pub(super) struct Client {
     inner: kube::Client,
+    /// The tokens, where they end.
+    bearer: Option<Arc<Bearer>>,
     limiter: Limiter,
 }
 
@@ -40,7 +45,11 @@ enum Payload<'a> {
 impl Client {
     pub(super) async fn connect(access: &ClusterAccess) -> Result<Self, Fault> {
         let inner = super::access::connect(access).await?;
-        Ok(Self { inner, limiter: Limiter::new(MOST_IN_FLIGHT) })
+        let bearer = match &access.credential {
+            Credential::Tokens(tokens) => Some(Arc::new(Bearer::new(tokens.clone(), Arc::new(SystemClock)))),
+            _ => None,
+        };
+        Ok(Self { inner, bearer, limiter: Limiter::new(MOST_IN_FLIGHT) })
     }
 
     /// Whether the answer behind `fault` was 404.
@@ -218,6 +227,29 @@ impl Client {
         not_found_as_none(answer)
     }
 
+    /// Asks for a pod to leave its node. What its disruption budget does not allow now is no fault.
+    pub(super) async fn evict(&self, flow: &Flow, pod: &Value) -> Result<Evicted, Fault> {
+        let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
+        let (namespace, name) = (text("namespace"), text("name"));
+        let attempted = format!("evict pod {namespace}/{name}");
+        let path = format!("/api/v1/namespaces/{}/pods/{}/eviction", encoded(namespace), encoded(name));
+        let eviction = serde_json::json!({
+            "apiVersion": "policy/v1", "kind": "Eviction",
+            "metadata": {"namespace": namespace, "name": name},
+            "deleteOptions": {"preconditions": {"uid": text("uid")}},
+        });
+        let payload = Payload::Json("application/json", &eviction);
+        match self.once(flow, &attempted, Method::POST, &path, payload).await {
+            Ok(_) => Ok(Evicted::Going),
+            Err(fault) if Self::says_not_there(&fault) || fault.kind == FaultKind::Conflict => {
+                Ok(Evicted::Going)
+            }
+            // 429 is the answer of a budget; a hiccup is asked again in the next round.
+            Err(fault) if fault.is_retryable() => Ok(Evicted::NotNow(fault.reason)),
+            Err(fault) => Err(fault),
+        }
+    }
+
     async fn write(
         &self,
         flow: &Flow,
@@ -273,8 +305,16 @@ impl Client {
         attempted: &str,
         request: Result<Request<Body>, http::Error>,
     ) -> Result<Vec<u8>, Fault> {
-        let request = request.map_err(|error| Fault::new(FaultKind::Bug, attempted, error.to_string()))?;
+        let mut request =
+            request.map_err(|error| Fault::new(FaultKind::Bug, attempted, error.to_string()))?;
         let _place = self.limiter.enter().await;
+        let pass = match &self.bearer {
+            Some(bearer) => Some((bearer, bearer.pass().await?)),
+            None => None,
+        };
+        if let Some((_, pass)) = &pass {
+            request.headers_mut().insert(AUTHORIZATION, pass.header.clone());
+        }
         let answer = flow.within(ANSWER_LIMIT, attempted, async {
             let response =
                 self.inner.send(request).await.map_err(|error| fault::from_transport(attempted, &error))?;
@@ -288,6 +328,14 @@ impl Client {
             if head.status == StatusCode::NOT_FOUND {
                 fault.reason = format!("{NOT_FOUND}{}", fault.reason);
             }
+            if let Some((bearer, pass)) = &pass
+                && head.status == StatusCode::UNAUTHORIZED
+            {
+                bearer.refused();
+                if pass.used {
+                    fault.kind = FaultKind::Transient;
+                }
+            }
             Err(fault)
         });
         let answer = answer.await;
@@ -297,6 +345,14 @@ impl Client {
         }
         answer
     }
+}
+
+/// What became of asking a pod to leave its node.
+pub(super) enum Evicted {
+    /// It goes, or is gone.
+    Going,
+    /// Not now, for this reason.
+    NotNow(String),
 }
 
 /// Marks the faults of answers 404, which callers that look for a thing take for "not there".

@@ -177,6 +177,11 @@ impl Hub {
         })
     }
 
+    /// Whether somebody opened the connection of this run.
+    pub fn is_connected(&self) -> bool {
+        self.client.get().is_some()
+    }
+
     /// Connects if need be.
     pub async fn connect(&self, access: &ClusterAccess) -> Result<(), Fault> {
         self.client(access).await.map(|_| ())

@@ -7,9 +7,12 @@
 mod access;
 mod adoption;
 mod assess;
+mod bearer;
 mod client;
 mod compare;
 mod discovery;
+mod drain;
+mod emptying;
 mod fault;
 mod findings;
 mod finish;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::registries::{self, REGISTRY};
-use super::sets::{Rendering, TENANTS, render, render_for_removal};
+use super::sets::{Rendering, STORAGE, TENANTS, render, render_for_removal};
 use super::subject::canary_image;
 use crate::addons::{LEFT_OPEN, Sources};
 use crate::base::{Fault, FaultKind, Note, ProviderKind, ResourceId, RunId, Secret, label};
@@ -126,11 +126,21 @@ pub fn assemble(
     notes.extend(pull_note(environment));
     notes.extend(nodes_note(environment));
     let mut graph = Graph::new();
-    let provided = providers::provide(environment, &settings.local, settings.cluster, &hub)?;
+    let session = providers::aws_session(environment);
+    let provided =
+        providers::provide(environment, &settings.local, settings.cluster, session.as_ref(), &hub)?;
     let cluster_id = provided.cluster_id().clone();
     let removal = provided.cluster_removal;
-    let needs = registries::before(&mut graph, environment, settings);
+    let mut needs = registries::before(&mut graph, environment, settings);
+    needs.extend(provided.cluster_behind);
+    registries::beside(&mut graph, environment, settings, session.as_ref());
+    provided.ground.into_iter().for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     graph.add_behind(provided.cluster, removal, needs);
+    provided
+        .door
+        .into_iter()
+        .chain(provided.machines)
+        .for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     let nodes_of_registry = registries::behind(&mut graph, environment, settings, &cluster_id);
     // What lies in a cluster of our own goes with it; what lies in somebody else's is taken out.
     let inner = if removal == Removal::Kept { Removal::Itself } else { Removal::WithContainer };
@@ -138,6 +148,7 @@ pub fn assemble(
     graph.add(Box::new(records), inner);
     let mut needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
+    provided.leaving.into_iter().for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     // What runs containers is started again for them: pods better come behind.
     if let Some(gpus) = providers::gpus(environment, &settings.local, cluster_id.clone()) {
         needs.push(Need::Ready(gpus.id().clone()));
@@ -211,6 +222,7 @@ fn id_of(set: &str) -> ResourceId {
     ResourceId::new(match set.strip_prefix("addon-") {
         Some(addon) => format!("addon/{addon}"),
         None if set == REGISTRY => format!("{REGISTRY}/hosting"),
+        None if set == STORAGE => STORAGE.to_string(),
         None => TENANTS.to_string(),
     })
 }

@@ -18,6 +18,6 @@ pub use assemble::{Assembly, Settings, assemble, fingerprint};
 pub use document::{About, Difference, Plan, Planned, SCHEMA_VERSION, Summary, hindrance, state_words};
 pub use misfits::{has_ranges, misfits, misfits_on};
 pub use ports::mapped_port;
-pub use registries::registry_host;
+pub use registries::{ecr_session, registry_host};
 pub use sets::{Rendering, pulls_with_logins, render, render_addons};
 pub use subject::subject;

@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use super::assemble::Settings;
 use crate::base::ResourceId;
+use crate::clouds::aws::{Session, Whose};
 use crate::engine::{Graph, Need, Outputs, Removal};
 use crate::k8s::{Late, Leaving, Object, ObjectSet, Readiness};
 use crate::profile::schema::LocalRegistry;
 use crate::profile::{ClusterSpec, Environment, RegistrySpec};
+use crate::registry::ecr;
 use crate::registry::local::{self, Claims, Lab, Nodes, Purpose};
 
 /// The name of the set that says in the cluster where its registry is.
@@ -84,6 +86,42 @@ pub(super) fn before(graph: &mut Graph, environment: &Environment, settings: &Se
         local::LocalRegistry::new(declared, &settings.local.engine, lab(environment, settings), &purpose);
     graph.add(Box::new(registry), Removal::Itself);
     if settings.removal { vec![Need::Ready(local::LocalRegistry::resource_id())] } else { Vec::new() }
+}
+
+/// Adds the repositories of a cloud. They stand beside the cluster and need nothing of it, and stay when it goes
+/// unless they are asked for.
+pub(super) fn beside(
+    graph: &mut Graph,
+    environment: &Environment,
+    settings: &Settings,
+    session: Option<&Arc<Session>>,
+) {
+    let Some(RegistrySpec::Ecr(spec)) = &environment.registry else { return };
+    let Some(session) = ecr_session(environment, session) else { return };
+    let (purpose, removal) = match (settings.removal, settings.registries) {
+        (false, _) => (ecr::Purpose::Bring { adopt: settings.adopt }, Removal::Itself),
+        (true, false) => (ecr::Purpose::Keep, Removal::LookedAt),
+        (true, true) => (ecr::Purpose::TakeAway, Removal::Itself),
+    };
+    graph.add(Box::new(ecr::EcrResource::new(environment, spec, session, purpose)), removal);
+}
+
+/// The session with the account and region of the repositories that the environment declares: `shared`, that of its
+/// cluster, where it is the same region.
+pub fn ecr_session(environment: &Environment, shared: Option<&Arc<Session>>) -> Option<Arc<Session>> {
+    let Some(RegistrySpec::Ecr(spec)) = environment.registry.as_ref().filter(|_| !environment.rehearsal)
+    else {
+        return None;
+    };
+    let (cluster, account) = match &environment.cluster {
+        ClusterSpec::Eks(cluster) => (Some(&cluster.region), cluster.account.clone()),
+        _ => (None, None),
+    };
+    let region = spec.region.as_ref().or(cluster)?;
+    match shared.filter(|session| session.region() == region) {
+        Some(shared) => Some(Arc::clone(shared)),
+        None => Some(Session::new(Whose { region: region.clone(), account, ..Whose::default() })),
+    }
 }
 
 /// Adds what the nodes of the cluster know of the registry; also without one, since they may know one that

@@ -24,6 +24,9 @@ pub struct Rendering {
     pub notes: Vec<Note>,
 }
 
+/// The name of the set of what volumes are made by.
+pub(super) const STORAGE: &str = "storage";
+
 /// The name of the set of all tenants.
 pub(super) const TENANTS: &str = "tenants";
 
@@ -70,6 +73,7 @@ fn rendering(
     let platform = providers::platform(environment);
     let mut rendering = addon_sets(environment, &Arc::new(catalog), addons, &platform);
     rendering.sets.extend(registries::hosting_set(environment));
+    rendering.sets.extend(storage_set(environment, &platform));
     let pulling = match logins {
         _ if !pulls_with_logins(environment) => Pulling::Anonymously,
         Some(logins) => Pulling::With(logins),
@@ -145,6 +149,23 @@ fn late(
         Ok(rendered.objects.into_iter().filter(|object| !known.contains(&object.title())).collect())
     };
     Some(Late { key: Outputs::CLUSTER_NETWORK, render: Arc::new(render) })
+}
+
+/// What volumes are made by where a claim names nothing, on platforms that bring no default of their own.
+fn storage_set(environment: &Environment, platform: &Platform) -> Option<ObjectSet> {
+    let class = providers::storage_class(environment)?;
+    Some(ObjectSet {
+        outline: format!("default storage class {}", class.name),
+        name: STORAGE.to_string(),
+        objects: vec![class],
+        late: None,
+        leaving: Leaving::Everything,
+        readiness: readiness(platform),
+        notes: Vec::new(),
+        yields_to: None,
+        offers: None,
+        outputs: |_| Outputs::default(),
+    })
 }
 
 /// The set of all tenants. It is there also when the profile has none: so that the last one that

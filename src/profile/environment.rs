@@ -25,6 +25,8 @@ pub struct Environment {
     pub kubernetes_assumed: bool,
     /// Groups that administer the whole cluster, as RBAC subjects on this provider.
     pub admins: Vec<Group>,
+    /// The ARNs of the IAM roles and users that are members of each mapped group. Only on EKS.
+    pub members: BTreeMap<String, Vec<String>>,
     /// Sets of equal machines, in the order of the profile.
     pub node_groups: Vec<NodeGroup>,
     /// Where images are kept.
@@ -101,6 +103,8 @@ pub struct NodeGroup {
     pub name: String,
     /// The machine type as the provider calls it: `m7i.large`.
     pub machine: String,
+    /// Further types that a machine may be of, of the same kind: what is not to be had of one is made of another.
+    pub other_machines: Vec<String>,
     /// What one machine offers.
     pub resources: MachineResources,
     /// The least number of nodes.

@@ -146,8 +146,8 @@ fn node_group_lines(cluster: &InitCluster) -> &'static str {
     match cluster {
         InitCluster::Eks { .. } => {
             "nodeGroups:\n  \
-             - {name: general, machine: m7i.large, nodes: {min: 2, max: 4}, zones: [a, b]}\n  \
-             # - {name: gpu, machine: g6.xlarge, nodes: {min: 0, max: 2}, disk: 200Gi}\n\n"
+             - {name: general, machine: m7i.large, nodes: 2, zones: [a, b]}\n  \
+             # - {name: gpu, machine: g6.xlarge, nodes: 1, disk: 200Gi}\n\n"
         }
         InitCluster::Gke { .. } => {
             "nodeGroups:\n  \

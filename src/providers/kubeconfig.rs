@@ -1,10 +1,11 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{ClusterAccess, Credential, Fault, FaultKind, Secret};
+use crate::base::{ClusterAccess, Credential, Fault, FaultKind, Secret, Tokens};
 use crate::os::files;
 
 /// The parts of a kubeconfig that kwokctl and kind write: certificates, in files or in the text itself.
@@ -55,7 +56,7 @@ struct NamedUser {
     user: User,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct User {
     #[serde(rename = "client-certificate", default, skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
@@ -65,6 +66,35 @@ struct User {
     key: Option<String>,
     #[serde(rename = "client-key-data", default, skip_serializing_if = "Option::is_none")]
     key_data: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exec: Option<Exec>,
+}
+
+/// The program that gives tokens (Kubernetes, "Client authentication: client-go credential plugins").
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Exec {
+    api_version: String,
+    command: String,
+    args: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    env: Vec<Variable>,
+    interactive_mode: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Variable {
+    name: String,
+    value: String,
+}
+
+/// How programs that read a kubeconfig get tokens from berth.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plugin {
+    /// What they have to start: `berth`, or where it is.
+    pub program: String,
+    /// The variables that it needs, though whoever starts it may have none of them.
+    pub variables: BTreeMap<String, String>,
 }
 
 fn version() -> String {
@@ -125,9 +155,44 @@ impl Kubeconfig {
     }
 }
 
-/// The kubeconfig that gives `access` in the one context `name`, everything in the text itself.
+/// The kubeconfig that gives `access` by its client certificate in the one context `name`, everything in the text
+/// itself.
 pub(super) fn render(access: &ClusterAccess, name: &str) -> Option<String> {
     let Credential::ClientCertificate { certificate, key } = &access.credential else { return None };
+    let user = User {
+        certificate_data: Some(STANDARD.encode(certificate)),
+        key_data: Some(STANDARD.encode(key.reveal())),
+        ..User::default()
+    };
+    written(access, name, user)
+}
+
+/// The kubeconfig that gives `access` in the one context `name`, where its tokens come from `plugin`; `None` where
+/// it has none.
+fn render_with(plugin: &Plugin, access: &ClusterAccess, name: &str) -> Option<String> {
+    let Credential::Tokens(tokens) = &access.credential else { return None };
+    written(access, name, User { exec: Some(exec(tokens, plugin)), ..User::default() })
+}
+
+/// Keeps the private kubeconfig of a cluster that takes tokens at `path`. Nothing is written where there are none,
+/// and nothing that is there already.
+pub fn keep_kubeconfig(
+    path: &Path,
+    access: &ClusterAccess,
+    name: &str,
+    plugin: &Plugin,
+) -> Result<(), Fault> {
+    let Some(text) = render_with(plugin, access, name) else { return Ok(()) };
+    if files::read_if_there(path)?.as_ref() == Some(&text) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        files::make_private_folder(folder)?;
+    }
+    files::write_private(path, text.as_bytes())
+}
+
+fn written(access: &ClusterAccess, name: &str, user: User) -> Option<String> {
     let kubeconfig = Kubeconfig {
         api_version: version(),
         kind: kind(),
@@ -144,17 +209,21 @@ pub(super) fn render(access: &ClusterAccess, name: &str) -> Option<String> {
             name: name.to_string(),
             context: Context { cluster: name.to_string(), user: name.to_string() },
         }],
-        users: vec![NamedUser {
-            name: name.to_string(),
-            user: User {
-                certificate: None,
-                certificate_data: Some(STANDARD.encode(certificate)),
-                key: None,
-                key_data: Some(STANDARD.encode(key.reveal())),
-            },
-        }],
+        users: vec![NamedUser { name: name.to_string(), user }],
     };
     serde_saphyr::to_string(&kubeconfig).ok()
+}
+
+fn exec(tokens: &Tokens, plugin: &Plugin) -> Exec {
+    let variable = |(name, value): (&String, &String)| Variable { name: name.clone(), value: value.clone() };
+    Exec {
+        api_version: "client.authentication.k8s.io/v1".to_string(),
+        command: plugin.program.clone(),
+        args: tokens.arguments(),
+        env: plugin.variables.iter().map(variable).collect(),
+        // Nothing is asked: standard input may be a manifest.
+        interactive_mode: "Never".to_string(),
+    }
 }
 
 fn pem(path: Option<&String>, data: Option<&String>) -> Result<Option<String>, Fault> {
@@ -176,7 +245,11 @@ fn unreadable(source: &str, reason: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::base::{Token, TokenSource};
 
     const BY_KWOKCTL: &str = "\
 apiVersion: v1
@@ -203,6 +276,47 @@ preferences: {}
         let read = Kubeconfig::parse(&ours, "test").expect("read");
         assert_eq!(read.current_context, "berth-lab");
         assert_eq!(read.access(), Ok(access));
+    }
+
+    /// Gives nothing: what is written down is how to get one.
+    struct Named;
+
+    impl TokenSource for Named {
+        fn title(&self) -> &'static str {
+            "tokens for EKS cluster `dev`"
+        }
+
+        fn arguments(&self) -> Vec<String> {
+            ["token", "--cluster", "dev", "--region", "eu-west-1"].map(str::to_string).to_vec()
+        }
+
+        fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Fault>> + Send + '_>> {
+            Box::pin(async { Err(Fault::new(FaultKind::Bug, "write a kubeconfig", "it needs no token")) })
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_takes_tokens_gets_the_program_that_makes_them_and_no_secret() {
+        let access = ClusterAccess {
+            server: "https://ABC.gr7.eu-west-1.eks.amazonaws.com".to_string(),
+            ca: Some("ca".to_string()),
+            credential: Credential::Tokens(Tokens::new(Arc::new(Named))),
+        };
+        let variables = BTreeMap::from([("AWS_PROFILE".to_string(), "work".to_string())]);
+        let plugin = Plugin { program: "berth".to_string(), variables };
+        let text = render_with(&plugin, &access, "berth-dev").expect("rendered");
+        let written: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        assert_eq!(
+            written["users"][0]["user"],
+            serde_json::json!({"exec": {
+                "apiVersion": "client.authentication.k8s.io/v1",
+                "command": "berth",
+                "args": ["token", "--cluster", "dev", "--region", "eu-west-1"],
+                "env": [{"name": "AWS_PROFILE", "value": "work"}],
+                "interactiveMode": "Never",
+            }})
+        );
+        assert_eq!(written["clusters"][0]["cluster"]["server"], access.server);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! **Owns** clusters and their machines: the table of providers, what each platform can do, kwok
-//! clusters, rehearsed nodes, kind clusters, clusters that somebody else made.
-//! **May name** base, os, flow, containers, profile, engine, k8s.
+//! clusters, rehearsed nodes, kind clusters, clusters of EKS, clusters that somebody else made.
+//! **May name** base, os, flow, containers, profile, engine, k8s, clouds.
 //! **Never** knows addons, tenants or the order in which things are built.
 //! **Start reading at** [`provide`], then [`platform()`].
 
+pub mod eks;
 pub mod existing;
 pub mod images;
 pub mod kind;
@@ -18,20 +19,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Fault, FaultKind, Network, ProviderKind, ResourceId, label};
+use crate::base::{Fault, FaultKind, Network, Note, ProviderKind, ResourceId, label};
+use crate::clouds::aws::{Session, Whose};
 use crate::containers::EngineSearch;
 use crate::engine::{Need, Removal, Resource};
 use crate::flow::Flow;
-use crate::k8s::Hub;
-use crate::profile::{ClusterSpec, Environment, NodeGroup};
+use crate::k8s::{Hub, Object};
+use crate::os::files;
+use crate::profile::{ClusterSpec, Environment, Misfit, NodeGroup};
 
 pub use kind::preflight::Proxies;
+pub use kubeconfig::{Plugin, keep_kubeconfig};
 pub use kwok::{Dirs, Mark, environments};
 pub use platform::platform;
 pub use tools::{ToolSearch, Tools};
 
 /// The providers whose clusters this build can make or use. Every declared provider can be rehearsed.
-pub const AVAILABLE: &[ProviderKind] = &[ProviderKind::Kind, ProviderKind::Kwok, ProviderKind::Existing];
+pub const AVAILABLE: &[ProviderKind] =
+    &[ProviderKind::Eks, ProviderKind::Kind, ProviderKind::Kwok, ProviderKind::Existing];
 
 /// How long an engine may take to tell a network ahead of the work.
 const AHEAD: Duration = Duration::from_secs(10);
@@ -64,20 +69,73 @@ pub struct Leave {
 
 /// The cluster of an environment and its machines, ready for the graph.
 pub struct Provided {
-    /// The cluster; it publishes how to reach it.
+    /// What the cluster stands on, made before it.
+    pub ground: Vec<Part>,
+    /// The cluster. Unless there is a door, it publishes how to reach it.
     pub cluster: Box<dyn Resource>,
+    /// What the cluster comes behind besides, and goes before.
+    pub cluster_behind: Vec<Need>,
+    /// Who lets us in, and publishes how to reach the cluster, where that is not the cluster itself.
+    pub door: Option<Part>,
+    /// Machines, and what the platform brings for them, each for itself.
+    pub machines: Vec<Part>,
     /// Its node groups, inside the cluster.
     pub node_groups: Box<dyn Resource>,
     /// How `down` takes the cluster away.
     pub cluster_removal: Removal,
     /// How `down` takes the machines away.
     pub node_groups_removal: Removal,
+    /// What goes once the node groups stand.
+    pub leaving: Vec<Part>,
+}
+
+/// A resource, and how `down` takes it away.
+pub struct Part {
+    /// The resource.
+    pub resource: Box<dyn Resource>,
+    /// How it goes.
+    pub removal: Removal,
+    /// What it comes behind besides what it needs by itself, and goes before.
+    pub behind: Vec<Need>,
+}
+
+impl Part {
+    /// `resource`, which goes by `removal`.
+    pub fn new(resource: impl Resource + 'static, removal: Removal) -> Self {
+        Self { resource: Box::new(resource), removal, behind: Vec::new() }
+    }
+
+    /// The same one, behind these others too.
+    #[must_use]
+    pub fn behind<'a>(mut self, others: impl IntoIterator<Item = &'a ResourceId>) -> Self {
+        self.behind.extend(others.into_iter().cloned().map(Need::Ready));
+        self
+    }
 }
 
 impl Provided {
-    /// The id of the cluster, for what lives inside it.
+    /// A cluster and its node groups, and nothing else.
+    fn bare(
+        cluster: impl Resource + 'static,
+        node_groups: impl Resource + 'static,
+        removals: (Removal, Removal),
+    ) -> Self {
+        Self {
+            ground: Vec::new(),
+            cluster: Box::new(cluster),
+            cluster_behind: Vec::new(),
+            door: None,
+            machines: Vec::new(),
+            node_groups: Box::new(node_groups),
+            cluster_removal: removals.0,
+            node_groups_removal: removals.1,
+            leaving: Vec::new(),
+        }
+    }
+
+    /// The id of what publishes how the cluster is reached, for what lives inside it.
     pub fn cluster_id(&self) -> &ResourceId {
-        self.cluster.id()
+        self.door.as_ref().map_or(self.cluster.id(), |door| door.resource.id())
     }
 }
 
@@ -85,8 +143,18 @@ impl Provided {
 pub fn check(environment: &Environment) -> Result<(), Fault> {
     match &environment.cluster {
         _ if environment.rehearsal => Ok(()),
-        ClusterSpec::Kind(_) | ClusterSpec::Kwok(_) | ClusterSpec::Existing(_) => Ok(()),
-        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => Err(unavailable(environment)),
+        ClusterSpec::Eks(_) | ClusterSpec::Kind(_) | ClusterSpec::Kwok(_) | ClusterSpec::Existing(_) => {
+            Ok(())
+        }
+        ClusterSpec::Gke(_) => Err(unavailable(environment)),
+    }
+}
+
+/// What in the profile of `environment` its provider cannot make, though a rehearsal of it can be made.
+pub fn misfits(environment: &Environment) -> Vec<Misfit> {
+    match &environment.cluster {
+        ClusterSpec::Eks(_) if !environment.rehearsal => eks::unscaled(environment),
+        _ => Vec::new(),
     }
 }
 
@@ -95,6 +163,7 @@ pub fn provide(
     environment: &Environment,
     local: &Local,
     leave: Leave,
+    session: Option<&Arc<Session>>,
     hub: &Arc<Hub>,
 ) -> Result<Provided, Fault> {
     match &environment.cluster {
@@ -103,25 +172,51 @@ pub fn provide(
         ClusterSpec::Kind(spec) => {
             let cluster = kind::ClusterResource::new(environment, spec, local, leave, Arc::clone(hub));
             let node_groups = kind::NodeGroups::new(environment, spec, cluster.id().clone(), Arc::clone(hub));
-            Ok(Provided {
-                cluster: Box::new(cluster),
-                node_groups: Box::new(node_groups),
-                cluster_removal: Removal::Itself,
-                node_groups_removal: Removal::WithContainer,
-            })
+            Ok(Provided::bare(cluster, node_groups, (Removal::Itself, Removal::WithContainer)))
         }
         ClusterSpec::Existing(spec) => {
             let cluster = existing::ClusterResource::new(environment, spec, Arc::clone(hub));
             let node_groups =
                 existing::NodeGroupsCheck::new(environment, cluster.id().clone(), Arc::clone(hub));
-            Ok(Provided {
-                cluster: Box::new(cluster),
-                node_groups: Box::new(node_groups),
-                cluster_removal: Removal::Kept,
-                node_groups_removal: Removal::Kept,
-            })
+            Ok(Provided::bare(cluster, node_groups, (Removal::Kept, Removal::Kept)))
         }
-        ClusterSpec::Eks(_) | ClusterSpec::Gke(_) => Err(unavailable(environment)),
+        ClusterSpec::Eks(spec) => {
+            let session = session.ok_or_else(|| {
+                let attempted = format!("make the cluster of environment {}", environment.name);
+                Fault::new(FaultKind::Bug, attempted, "it has no session with AWS")
+            })?;
+            Ok(eks::provide(environment, spec, leave, session, hub))
+        }
+        ClusterSpec::Gke(_) => Err(unavailable(environment)),
+    }
+}
+
+/// The session with AWS of `environment`, where it is one on AWS; nothing is asked before it is used.
+pub fn aws_session(environment: &Environment) -> Option<Arc<Session>> {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            let (region, account) = (spec.region.clone(), spec.account.clone());
+            Some(Session::new(Whose { region, account, ..Whose::default() }))
+        }
+        _ => None,
+    }
+}
+
+/// What `environment` costs in a month, roughly, where somebody asks a price for it.
+pub fn estimate(environment: &Environment) -> Option<Note> {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::estimate(environment, spec)),
+        _ => None,
+    }
+}
+
+/// The default class of volumes that berth brings to the cluster of `environment`.
+pub fn storage_class(environment: &Environment) -> Option<Object> {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            Some(eks::storage_class(spec, &environment.owner))
+        }
+        _ => None,
     }
 }
 
@@ -139,13 +234,26 @@ pub fn asks_kubernetes(environment: &Environment) -> bool {
     environment.kubernetes_assumed && !environment.rehearsal
 }
 
-/// What of the cluster of `owner` still exists on this machine, in words: nothing after a whole `down`.
+/// What of the cluster of `environment` still exists on this machine or in its account, in words: nothing after a whole `down`.
 pub async fn remains(environment: &Environment, local: &Local, flow: &Flow) -> Result<Vec<String>, Fault> {
     match &environment.cluster {
         ClusterSpec::Kind(_) if !environment.rehearsal => {
             kind::remains(local, &environment.owner, flow).await
         }
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            let (region, account) = (spec.region.clone(), spec.account.clone());
+            let session = Session::new(Whose { region, account, ..Whose::default() });
+            eks::remains(&session, &environment.owner, flow).await
+        }
         _ => kwok::remains(&local.dirs, &environment.owner).await,
+    }
+}
+
+/// Where what still [`remains`] of the cluster of `environment` is, in words.
+pub fn place(environment: &Environment) -> String {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => format!("on AWS, in {}", spec.region),
+        _ => "on this machine".to_string(),
     }
 }
 
@@ -154,6 +262,9 @@ pub async fn remains(environment: &Environment, local: &Local, flow: &Flow) -> R
 pub fn forget(environment: &Environment, local: &Local) -> Result<(), Fault> {
     match &environment.cluster {
         ClusterSpec::Kind(_) if !environment.rehearsal => kind::forget(&local.dirs, &environment.owner),
+        ClusterSpec::Eks(_) if !environment.rehearsal => {
+            files::remove_if_there(&local.dirs.kubeconfig(&environment.owner))
+        }
         _ => Ok(()),
     }
 }
@@ -229,12 +340,7 @@ pub fn gpus(environment: &Environment, local: &Local, inside: ResourceId) -> Opt
 fn played_by_kwok(environment: &Environment, local: &Local, hub: &Arc<Hub>) -> Provided {
     let cluster = kwok::ClusterResource::new(environment, local, Arc::clone(hub));
     let node_groups = nodes::NodeGroups::new(environment, cluster.id().clone(), Arc::clone(hub));
-    Provided {
-        cluster: Box::new(cluster),
-        node_groups: Box::new(node_groups),
-        cluster_removal: Removal::Itself,
-        node_groups_removal: Removal::WithContainer,
-    }
+    Provided::bare(cluster, node_groups, (Removal::Itself, Removal::WithContainer))
 }
 
 fn unavailable(environment: &Environment) -> Fault {
@@ -266,6 +372,7 @@ mod tests {
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             admins: Vec::new(),
+            members: std::collections::BTreeMap::new(),
             node_groups: Vec::new(),
             registry: None,
             mirrors: std::collections::BTreeMap::new(),
@@ -295,13 +402,13 @@ mod tests {
             partial: false,
             prune_crds: false,
         });
-        provide(environment, &local, Leave::default(), &Arc::new(hub))
+        provide(environment, &local, Leave::default(), None, &Arc::new(hub))
     }
 
     #[test]
     fn a_provider_that_is_not_built_in_is_refused_with_the_way_to_rehearse_it() {
         let Err(fault) = provided(&on_gke(false)) else { unreachable!("gke comes later") };
-        assert_eq!(fault.reason, "this build of berth has the providers kind, kwok, existing, not gke");
+        assert_eq!(fault.reason, "this build of berth has the providers eks, kind, kwok, existing, not gke");
         assert!(fault.hint.is_some_and(|hint| hint.contains("berth up prod --rehearse")));
     }
 

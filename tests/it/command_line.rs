@@ -274,6 +274,30 @@ fn a_new_lab_has_what_a_developer_needs_and_is_rehearsed_where_there_is_no_docke
 }
 
 #[test]
+fn a_range_of_nodes_on_eks_is_only_rehearsed() {
+    let berth = Berth::new();
+    let profile = |nodes: &str| {
+        let text = format!(
+            "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: prod\nid: 7f3k2q9d\n\
+             cluster: {{eks: {{region: eu-central-1, version: \"1.36\"}}}}\nnodeGroups:\n  \
+             - {{name: fixed, machine: m7i.large, nodes: 1}}\n  \
+             - {{name: general, machine: m7i.large, nodes: {nodes}}}\n"
+        );
+        berth.profile("prod", &text);
+    };
+    profile("{min: 2, max: 6}");
+    for command in [&["validate", "prod"][..], &["plan", "prod"], &["up", "prod", "--yes"]] {
+        let refused = berth.run(command).expect(3);
+        assert!(refused.stderr.contains("prod.yaml:8:48"), "{}", refused.said());
+        assert!(refused.stderr.contains("nothing scales nodes on eks"), "{}", refused.said());
+        assert!(refused.stderr.contains("write `nodes: 2`"), "{}", refused.said());
+    }
+    berth.run(&["validate", "prod", "--rehearse"]).expect(0);
+    profile("{min: 2, max: 2}");
+    berth.run(&["validate", "prod"]).expect(0);
+}
+
+#[test]
 fn validate_prints_a_profile_that_is_valid_itself() {
     let berth = Berth::new();
     berth.profile("small", SMALL);

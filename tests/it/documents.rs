@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::{Berth, Finished, addon_binaries, run};
+use super::support::{Berth, FakeAws, Finished, addon_binaries, run};
 
 #[test]
 fn the_commands_of_the_readme_work() {
@@ -84,6 +84,14 @@ fn the_commands_of_charts_work() {
 }
 
 #[test]
+fn the_commands_of_eks_work() {
+    let aws = FakeAws::start(60);
+    let in_aws = |berth: Berth, (key, value): (String, String)| berth.with_variable(&key, &value);
+    let berth = aws.environment().into_iter().fold(Berth::new(), in_aws);
+    works_at(&Home(berth), "docs/how-to/eks.md");
+}
+
+#[test]
 fn every_page_is_tested_here_and_its_links_lead_somewhere() {
     let tests = fs::read_to_string(repository().join(file!())).unwrap();
     let real = fs::read_to_string(repository().join("tests/e2e/how_to.rs")).unwrap();
@@ -95,7 +103,9 @@ fn every_page_is_tested_here_and_its_links_lead_somewhere() {
         let call = format!("works(\"{}\")", page.display());
         // What needs a real cluster is typed there.
         let is_real = real.contains(&format!("\"{}\"", page.display()));
-        assert!(is_real || tests.contains(&call), "no test here does {call}");
+        let elsewhere = format!(", \"{}\")", page.display());
+        let is_here = tests.contains(&call) || tests.contains(&elsewhere);
+        assert!(is_real || is_here, "no test here does {call}");
     }
     pages.extend(["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"].map(PathBuf::from));
     for page in pages {
@@ -145,6 +155,14 @@ fn works(page: &str) {
         symlink(addon_binaries().join("helm4"), helm.path().join("helm")).unwrap();
         home = Home(Berth::new().with_path_first(helm.path()));
     }
+    works_at(&home, page);
+}
+
+/// Runs the `sh` blocks of a page in `home`.
+#[track_caller]
+fn works_at(home: &Home, page: &str) {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let blocks = shell_blocks(&text);
     for entry in fs::read_dir(repository().join("profiles")).unwrap() {
         let from = entry.unwrap().path();
         fs::copy(&from, home.0.work().join("profiles").join(from.file_name().unwrap())).unwrap();

@@ -58,7 +58,7 @@ impl Stage {
 
     fn graph_with(&self, tools: ToolSearch) -> Graph {
         let local = Local { tools, ..self.local() };
-        let provided = provide(&self.environment, &local, Leave::default(), &self.hub());
+        let provided = provide(&self.environment, &local, Leave::default(), None, &self.hub());
         let provided = provided.expect("kwok is available");
         let mut graph = Graph::new();
         graph.add(provided.cluster, provided.cluster_removal);
@@ -176,6 +176,7 @@ fn environment(name: &str) -> Environment {
         kubernetes: (1, 36),
         kubernetes_assumed: false,
         admins: Vec::new(),
+        members: std::collections::BTreeMap::new(),
         node_groups: Vec::new(),
         registry: None,
         mirrors: std::collections::BTreeMap::new(),
@@ -303,6 +304,7 @@ fn group(name: &str, min: u32, max: u32, gpus: u32) -> NodeGroup {
     NodeGroup {
         name: name.to_string(),
         machine: "g6.xlarge".to_string(),
+        other_machines: Vec::new(),
         resources: MachineResources {
             cpu: "4".parse().expect("a quantity"),
             memory: "16Gi".parse().expect("a quantity"),

@@ -4,6 +4,7 @@
 //! The product knows nothing of it.
 
 mod addon;
+mod aws;
 mod berth;
 mod control_plane;
 mod engine;
@@ -29,6 +30,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use addon::AddonEnvironment;
+pub use aws::FakeAws;
 pub use berth::{Berth, Finished, Running, run};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
 pub use engine::EngineShim;

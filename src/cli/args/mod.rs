@@ -2,6 +2,7 @@ mod addon;
 mod image;
 mod registry;
 mod scope;
+mod token;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub(super) use addon::{Addon, AddonCommand, AddonImages, AddonList};
 pub(super) use image::{Image, ImageCommand, ImageLoad};
 pub(super) use registry::{Registry, RegistryCommand, RegistryList, RegistryLogin};
 pub(super) use scope::{Part, Time};
+pub(super) use token::Token;
 
 /// Kubernetes platforms from one declarative profile per environment: cluster, node groups,
 /// registry, addons and tenants.
@@ -120,6 +122,11 @@ pub(super) enum Command {
     Registry(Registry),
     /// Show where an environment's private kubeconfig is, or merge it into yours
     Kubeconfig(Kubeconfig),
+    /// Print a token for the API server of an EKS cluster, for kubectl
+    ///
+    /// Kubeconfigs that berth writes call this. It needs no AWS CLI, and no network but what the AWS
+    /// credentials themselves need (single sign-on, a role).
+    Token(Token),
     /// Check the tools, folders and settings that berth needs on this machine
     Doctor(Doctor),
     /// Print the JSON Schema of profiles, for editors
@@ -246,7 +253,8 @@ pub(super) struct Down {
     #[arg(long)]
     pub(super) prune_crds: bool,
     /// Remove the images of registries too. The registry of this machine goes with the last lab that uses it;
-    /// without this flag its images stay, in a volume that is named at the end
+    /// without this flag its images stay, in a volume that is named at the end. So do the repositories of Amazon ECR
+    /// and its pull-through caches
     #[arg(long)]
     pub(super) registries: bool,
 }

@@ -16,7 +16,8 @@ pub(in crate::cli) enum RegistryCommand {
     ///
     /// Names berth's credential helper, docker-credential-berth, for that registry alone in your engine's
     /// configuration (`~/.docker/config.json`, or `config.json` in `DOCKER_CONFIG`), and leaves all else in it as it
-    /// is. No password is written anywhere.
+    /// is. No password is written anywhere: that of Amazon ECR is asked for at each push and pull, in the name of your
+    /// AWS credentials.
     Login(RegistryLogin),
 }
 
@@ -30,4 +31,8 @@ pub(in crate::cli) struct RegistryList {
 pub(in crate::cli) struct RegistryLogin {
     #[command(flatten)]
     pub(in crate::cli) target: Target,
+    /// Print the password of Amazon ECR instead and change nothing, for engines without credential helpers: `berth
+    /// registry login ENV --print-password | docker login --username AWS --password-stdin HOST`
+    #[arg(long)]
+    pub(in crate::cli) print_password: bool,
 }

@@ -13,6 +13,7 @@ mod registry;
 mod render;
 mod schema;
 mod status;
+mod token;
 mod up;
 mod validate;
 mod verify;
@@ -40,6 +41,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Image(arguments) => image::run(&arguments, settings),
         Command::Registry(arguments) => registry::run(&arguments, settings),
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments, settings),
+        Command::Token(arguments) => token::run(&arguments, settings),
         Command::Doctor(arguments) => doctor::run(&arguments, settings),
         Command::Schema(arguments) => schema::run(&arguments, settings),
         Command::Completions(arguments) => completions::run(&arguments, settings),

@@ -6,6 +6,7 @@ use super::super::settings::Settings;
 use super::{print, print_json, unknown};
 use crate::engine::Look;
 use crate::plan::{Plan, hindrance};
+use crate::providers;
 use crate::ui;
 
 /// `berth plan [ENV]`
@@ -18,7 +19,9 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     };
     let session = Session::open(&asked, settings)?;
     let survey = session.look()?;
-    let plan = Plan::of(&survey, session.about.clone(), session.left_out());
+    let estimate = providers::estimate(&session.environment);
+    let notes = session.left_out().into_iter().chain(estimate).collect();
+    let plan = Plan::of(&survey, session.about.clone(), notes);
     match (settings.json(), arguments.markdown) {
         (true, _) => print_json(settings, &plan)?,
         (false, true) => print(settings, &ui::plan::markdown(&plan))?,

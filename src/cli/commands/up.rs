@@ -69,6 +69,7 @@ async fn raise(
     })
     .await?;
     outcome.changed |= has_started;
+    session.keep_kubeconfig(&outcome)?;
     report(session, &outcome)?;
     let notes = survey.resources.iter().flat_map(|seen| &seen.notes);
     for note in notes.filter(|note| note.topic == "provided" && survey.is_clean()) {

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::super::args::Validate;
 use super::super::exit::{Exit, Failure};
-use super::super::profiles::{Chosen, load_quietly, tell_assumed};
+use super::super::profiles::{Chosen, load_to_validate, tell_assumed};
 use super::super::settings::Settings;
 use super::super::yaml;
 use super::{print, print_json};
@@ -13,7 +13,7 @@ use crate::ui::words::{count, list};
 
 /// `berth validate [ENV]`
 pub(super) fn run(arguments: &Validate, settings: &Settings) -> Result<Exit, Failure> {
-    let chosen = match load_quietly(&arguments.target, settings)? {
+    let chosen = match load_to_validate(&arguments.target, settings)? {
         Ok(chosen) => chosen,
         Err(error) => {
             if settings.json() {

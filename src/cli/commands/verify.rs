@@ -5,7 +5,7 @@ use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::{print, print_json, unknown};
-use crate::base::{Change, ChangeKind, Fault, FaultKind, Layer, ResourceId};
+use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
 use crate::engine::{Look, State, Survey};
 use crate::k8s;
 use crate::os::files;
@@ -96,7 +96,7 @@ fn stands(session: &Session<'_>, survey: &Survey) -> Result<(), Failure> {
         return Ok(());
     }
     unknown(survey)?;
-    let cluster = survey.resources.iter().find(|seen| seen.id.layer() == Layer::Cluster);
+    let cluster = survey.resources.iter().find(|seen| seen.id.as_str().starts_with("cluster/"));
     let up = session.again("up");
     let (why, next) = match cluster.map(|seen| (&seen.look, seen.changes.first())) {
         // What `up` would not do either is said with what does it.

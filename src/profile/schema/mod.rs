@@ -28,7 +28,9 @@ pub use local::{
 pub use node_group::{
     Architecture, NodeCount, NodeGroupFile, NodeRange, ResourcesFile, TaintEffect, TaintFile,
 };
-pub use registry::{ArtifactRegistry, EcrRegistry, LocalRegistry, Registry, Repository};
+pub use registry::{
+    ArtifactRegistry, EcrCache, EcrRegistry, EcrRepository, LocalRegistry, Registry, Repository,
+};
 pub use tenant::{
     AllowFrom, LimitsFile, NetworkFile, PodSecurityLevel, Quantities, TenantDefaults, TenantFile,
     TenantGroupsFile, TenantSize,
@@ -140,7 +142,7 @@ pub fn json_schema() -> Value {
     if let Some(root) = schema.as_object_mut() {
         root.insert("anyOf".to_string(), json!([{"required": ["cluster"]}, {"required": ["extends"]}]));
     }
-    for definition in ["NodeGroupFile", "TenantFile", "Repository"] {
+    for definition in ["NodeGroupFile", "TenantFile", "Repository", "EcrRepository"] {
         let properties = schema.pointer_mut(&format!("/$defs/{definition}/properties"));
         if let Some(properties) = properties.and_then(Value::as_object_mut) {
             let remove =

@@ -19,7 +19,11 @@ pub struct NodeGroupFile {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// How many nodes: a number, or `{min, max}`.
+    /// Further machine types that will do, of the same architecture and with the same GPUs, on eks: spot
+    /// machines are easier to get that way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_machines: Vec<String>,
+    /// How many nodes: a number, or `{min, max}`, which on eks only a rehearsal takes.
     #[serde(default)]
     pub nodes: NodeCount,
     /// The zones to spread over: `a` for the zone a of the region, or full names.

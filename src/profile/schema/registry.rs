@@ -39,8 +39,88 @@ pub struct Registry {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct EcrRegistry {
+    /// The AWS region of the repositories. Default: that of the cluster; on `existing` it has to be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// The repositories that berth makes.
-    pub repositories: Vec<Repository>,
+    pub repositories: Vec<EcrRepository>,
+    /// Registries whose images ECR keeps once they were pulled through it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pull_through: Vec<EcrCache>,
+}
+
+/// A repository of Amazon ECR. Images without a tag go after 7 days.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EcrRepository {
+    /// Its name, unique in the account and region: `checkout/api`.
+    pub name: String,
+    /// Whether a tag, once pushed, stays what it is.
+    #[serde(default)]
+    pub immutable: bool,
+    /// Tags that can be moved all the same, with `*` for anything: `latest`, `dev-*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub immutable_except: Vec<String>,
+    /// How many images are kept; all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub keep: Option<u32>,
+    /// Whether each image is looked through for known weaknesses when it is pushed.
+    #[serde(default = "EcrRepository::scans_by_default")]
+    pub scan_on_push: bool,
+    /// The ARN of a KMS key that encrypts the images, without which ECR does by itself. It cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+    /// Tenants whose groups `admin` and `editor` may push and pull, and whose `viewer` may pull.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
+    /// AWS accounts, and ARNs of IAM roles and users, that may pull besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pull: Vec<String>,
+    /// AWS accounts, and ARNs of IAM roles and users, that may push and pull besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub push: Vec<String>,
+}
+
+impl EcrRepository {
+    fn scans_by_default() -> bool {
+        true
+    }
+}
+
+/// A registry whose images are kept in Amazon ECR once they were pulled through it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EcrCache {
+    /// The registry: `public.ecr.aws`, `registry.k8s.io`, `quay.io`; with a `secret` also `docker.io`, `ghcr.io`,
+    /// `registry.gitlab.com`, `cgr.dev` and `NAME.azurecr.io`.
+    pub from: String,
+    /// What the names of the repositories with its images begin with. Default: `quay` for `quay.io`, and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// The ARN of the secret in Secrets Manager that holds the login, whose name begins with
+    /// `ecr-pullthroughcache/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+impl EcrCache {
+    /// What the names of the repositories with its images begin with. Unless they are chosen these are the names
+    /// that AWS's console proposes.
+    pub fn prefix(&self) -> &str {
+        match (self.prefix.as_deref(), self.from.as_str()) {
+            (Some(prefix), _) => prefix,
+            (None, "public.ecr.aws") => "ecr-public",
+            (None, "registry.k8s.io") => "kubernetes",
+            (None, "quay.io") => "quay",
+            (None, "docker.io") => "docker-hub",
+            (None, "ghcr.io") => "github",
+            (None, "registry.gitlab.com") => "gitlab",
+            (None, "cgr.dev") => "chainguard",
+            (None, _) => "azure",
+        }
+    }
 }
 
 /// Repositories of Google Artifact Registry.

@@ -47,6 +47,12 @@ impl<'a> Groups<'a> {
         groups
     }
 
+    /// The ARNs of the members of each group, on EKS.
+    pub fn members(&self, provider: ProviderKind) -> BTreeMap<String, Vec<String>> {
+        let of_eks = self.mapped.iter().filter(|_| provider == ProviderKind::Eks);
+        of_eks.map(|(name, mapping)| (name.clone(), mapping.eks.clone())).collect()
+    }
+
     fn subject(&self, provider: ProviderKind, name: &str) -> Option<String> {
         let mapping = self.mapped.get(name);
         match provider {

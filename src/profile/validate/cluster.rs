@@ -5,7 +5,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::Check;
-use crate::base::ProviderKind;
+use crate::base::{AddressRange, ProviderKind};
 use crate::profile::ClusterSpec;
 use crate::profile::schema::{Cluster, EksCluster, EnvironmentFile, GkeCluster, GkeEndpoint};
 use crate::profile::tree::{Step, shorten};
@@ -149,7 +149,12 @@ fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
     if let Some(cidr) = &fields.network.cidr {
         let path = [eks[0], eks[1], Step::Key("network"), Step::Key("cidr")];
         match parse_cidr(cidr) {
-            Some((_, bits)) if (16..=20).contains(&bits) => {}
+            Some((address, bits)) if (16..=20).contains(&bits) && address.is_ipv4() => {
+                check_block(check, &path, cidr);
+            }
+            Some((address, _)) if address.is_ipv6() => {
+                check.error(&path, format!("`{}` is of IPv6", shorten(cidr)), "write `10.0.0.0/16`");
+            }
             Some((_, bits)) => check.error(
                 &path,
                 format!("a network of /{bits} does not fit"),
@@ -269,6 +274,23 @@ fn check_cidrs(check: &mut Check<'_>, list: &[Step<'_>], cidrs: &[String]) {
             };
             check.error(&path, format!("`{}` is no CIDR", shorten(cidr)), help);
         }
+    }
+}
+
+/// What docker takes on every node of EKS.
+/// <https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>
+const DOCKER: &str = "172.17.0.0/16";
+
+/// A block of addresses that is to be a network on AWS.
+fn check_block(check: &mut Check<'_>, path: &[Step<'_>], cidr: &str) {
+    match (cidr.parse::<AddressRange>(), DOCKER.parse::<AddressRange>()) {
+        (Err(error), _) => check.error(path, error.to_string(), error.hint()),
+        (Ok(block), Ok(docker)) if block.overlaps(&docker) => check.error(
+            path,
+            format!("{block} overlaps {DOCKER}, which nodes use inside"),
+            "use other private addresses: `10.0.0.0/16`",
+        ),
+        _ => {}
     }
 }
 

@@ -5,6 +5,7 @@ mod access;
 mod addons;
 mod capacity;
 mod cluster;
+mod ecr;
 mod kind;
 mod mirrors;
 mod names;
@@ -138,6 +139,7 @@ pub(super) fn validate(mut file: EnvironmentFile, inputs: &Inputs<'_>) -> Valida
         kubernetes,
         kubernetes_assumed: matches!(&file.cluster, Cluster::Existing(fields) if fields.version.is_none()),
         admins,
+        members: groups.members(check.provider),
         node_groups,
         registry,
         mirrors,

@@ -58,6 +58,7 @@ fn node_group(
     check_nodes(check, index, group);
     let resources = resources(check, index, group);
     check_gpus(check, index, group, &resources);
+    check_other_machines(check, index, group, &resources);
     check_labels_and_taints(check, index, group);
     check_disk(check, index, group);
     let zones = zones(check, cluster, index, &group.zones);
@@ -65,6 +66,7 @@ fn node_group(
     let node_group = NodeGroup {
         name: group.name.clone(),
         machine: group.machine.clone().unwrap_or_else(|| STANDARD.to_string()),
+        other_machines: group.other_machines.clone(),
         resources,
         min,
         max,
@@ -198,6 +200,45 @@ fn known_machine(
         check.error(&path, message, near_help(name, check.provider));
     }
     None
+}
+
+/// Further types, as far as the table knows them: the provider itself is asked about the others.
+fn check_other_machines(
+    check: &mut Check<'_>,
+    index: usize,
+    group: &NodeGroupFile,
+    resources: &MachineResources,
+) {
+    let at = [Step::Key("nodeGroups"), Step::Item(index), Step::Key("otherMachines")];
+    if !group.other_machines.is_empty() && check.provider != ProviderKind::Eks {
+        let message = format!("a node group of {} has machines of one type", check.provider);
+        check.error(&at, message, "take `otherMachines` out, or make a second node group");
+        return;
+    }
+    for (other_index, other) in group.other_machines.iter().enumerate() {
+        let path = [at[0], at[1], at[2], Step::Item(other_index)];
+        if group.machine.as_ref() == Some(other) || group.other_machines[..other_index].contains(other) {
+            check.error(&path, format!("the machine type `{}` stands twice", shorten(other)), "take one out");
+        }
+        let Some(known) = machine(other) else { continue };
+        if known.architecture != resources.architecture {
+            let message =
+                format!("`{other}` is {}, the group is {}", known.architecture, resources.architecture);
+            check.error(
+                &path,
+                message,
+                "one image has to fit all machines of a group: make a second node group",
+            );
+        } else if known.gpus != resources.gpus {
+            let message =
+                format!("`{other}` has {} GPUs, the group's machines have {}", known.gpus, resources.gpus);
+            check.error(
+                &path,
+                message,
+                "pods have to fit every machine of a group: make a second node group",
+            );
+        }
+    }
 }
 
 fn example_machine(provider: ProviderKind) -> &'static str {

@@ -1,10 +1,10 @@
 //! Which registry fits which cluster.
 
-use super::{Check, mirrors};
+use super::{Check, ecr, mirrors};
 use crate::base::{ProviderKind, Reference};
 use crate::profile::RegistrySpec;
 use crate::profile::files::Problem;
-use crate::profile::schema::{EnvironmentFile, LocalRegistry, Registry, Repository};
+use crate::profile::schema::{EnvironmentFile, LocalRegistry, Registry};
 use crate::profile::tree::{Step, shorten};
 
 /// The keys that choose a registry.
@@ -15,14 +15,21 @@ pub(super) fn registry(check: &mut Check<'_>, file: &EnvironmentFile) -> Option<
     if refuses_choice(check, registry) {
         return None;
     }
-    let (spec, repositories): (_, &[Repository]) = match registry {
-        Registry { ecr: Some(fields), .. } => (RegistrySpec::Ecr(fields.clone()), &fields.repositories),
+    let spec = match registry {
+        Registry { ecr: Some(fields), .. } => {
+            let listed = fields.repositories.iter().map(|each| (each.name.as_str(), each.keep));
+            repositories(check, "ecr", listed);
+            ecr::check(check, file, fields);
+            RegistrySpec::Ecr(fields.clone())
+        }
         Registry { artifact_registry: Some(fields), .. } => {
-            (RegistrySpec::ArtifactRegistry(fields.clone()), &fields.repositories)
+            let listed = fields.repositories.iter().map(|each| (each.name.as_str(), each.keep));
+            repositories(check, "artifactRegistry", listed);
+            RegistrySpec::ArtifactRegistry(fields.clone())
         }
         Registry { local: Some(fields), .. } => {
             local(check, fields);
-            (RegistrySpec::Local(fields.clone()), &[])
+            RegistrySpec::Local(fields.clone())
         }
         Registry { ecr: None, artifact_registry: None, local: None, .. } => return None,
     };
@@ -43,11 +50,15 @@ pub(super) fn registry(check: &mut Check<'_>, file: &EnvironmentFile) -> Option<
         let message = format!("a cluster on {} cannot use the registry `{kind}`", check.provider);
         check.error_at(place, message, help);
     }
+    Some(spec)
+}
+
+/// The repositories below `kind`, by name and how many images are kept.
+fn repositories<'a>(check: &mut Check<'_>, kind: &str, listed: impl Iterator<Item = (&'a str, Option<u32>)>) {
     let list = [Step::Key("registry"), Step::Key(kind), Step::Key("repositories")];
     let mut seen = std::collections::HashMap::new();
-    for (index, repository) in repositories.iter().enumerate() {
+    for (index, (name, keep)) in listed.enumerate() {
         let path = [list[0], list[1], list[2], Step::Item(index), Step::Key("name")];
-        let name = &repository.name;
         if !is_repository(name) {
             check.error(
                 &path,
@@ -66,12 +77,11 @@ pub(super) fn registry(check: &mut Check<'_>, file: &EnvironmentFile) -> Option<
                 help,
             );
         }
-        if repository.keep == Some(0) {
+        if keep == Some(0) {
             let path = [list[0], list[1], list[2], Step::Item(index), Step::Key("keep")];
             check.error(&path, "`keep: 0` would delete every image", "use 1 or more, or take `keep` out");
         }
     }
-    Some(spec)
 }
 
 /// The registry of this machine.

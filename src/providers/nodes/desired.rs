@@ -72,6 +72,7 @@ fn plain_group(nodes: u32) -> NodeGroup {
     NodeGroup {
         name: "general".to_string(),
         machine: "standard".to_string(),
+        other_machines: Vec::new(),
         resources: MachineResources {
             cpu: quantity("8"),
             memory: quantity("32Gi"),
@@ -250,6 +251,7 @@ pub(super) mod tests {
         NodeGroup {
             name: name.to_string(),
             machine: "g2-standard-8".to_string(),
+            other_machines: Vec::new(),
             resources: MachineResources {
                 cpu: quantity("8"),
                 memory: quantity("32Gi"),
@@ -284,6 +286,7 @@ pub(super) mod tests {
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             admins: Vec::new(),
+            members: std::collections::BTreeMap::new(),
             node_groups,
             registry: None,
             mirrors: BTreeMap::new(),

@@ -3,19 +3,35 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::super::{print, print_json};
-use super::chosen;
+use super::{Place, chosen};
 use crate::base::{Fault, FaultKind};
 use crate::cli::args::RegistryLogin;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::runtime::{self, reading};
 use crate::cli::settings::Settings;
+use crate::clouds::aws::Session;
 use crate::flow::Flow;
 use crate::os::find_on_path;
-use crate::registry::{DockerConfig, Entry, credentials::HELPER, local};
+use crate::registry::{DockerConfig, Entry, credentials::HELPER, ecr, local};
 
 /// `berth registry login [ENV]`
 pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit, Failure> {
-    let (_, port) = chosen(&arguments.target, "log in to the registry", settings)?;
+    let (environment, place) = chosen(&arguments.target, "log in to the registry", settings)?;
+    match place {
+        Place::Local(_) if arguments.print_password => Err(Failure::usage(
+            format!(
+                "`berth registry login {}`: the registry of this machine has no password",
+                environment.name
+            ),
+            "leave `--print-password` out",
+        )),
+        Place::Local(port) => to_local(port, settings),
+        Place::Ecr(_, session) => to_ecr(&session, arguments.print_password, settings),
+    }
+}
+
+/// Lets engines push to the registry of this machine.
+fn to_local(port: u16, settings: &Settings) -> Result<Exit, Failure> {
     let host = local::host(port);
     let wants_login = runtime::run(|signals| async move {
         let flow = Flow::new(signals.cancel().clone());
@@ -28,9 +44,43 @@ pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit
         let attempted = format!("log in to the registry {host}");
         return Err(Fault::new(FaultKind::Invalid, attempted, why).hint(hint).into());
     }
+    name_helper(&host, settings)?;
+    if !settings.json() {
+        settings.printer.talk("podman pushes with `podman push --tls-verify=false`");
+    }
+    Ok(Exit::Done)
+}
+
+/// Lets engines push to ECR. That AWS gives a login is seen first, so that no push fails later for want of it.
+fn to_ecr(session: &Session, prints: bool, settings: &Settings) -> Result<Exit, Failure> {
+    let (host, password) = runtime::run(|signals| async move {
+        let flow = Flow::new(signals.cancel().clone());
+        Ok(Box::pin(reading(&signals, ecr::password(session, &flow))).await??)
+    })?;
+    if !prints {
+        name_helper(&host, settings)?;
+        return Ok(Exit::Done);
+    }
+    settings.printer.talk(&format!(
+        "the password of {} for {host}, of use for 12 hours: pipe it into `docker login --username {} \
+         --password-stdin {host}`",
+        ecr::USER,
+        ecr::USER
+    ));
+    if settings.json() {
+        let value = json!({"registry": host, "username": ecr::USER, "password": password.reveal()});
+        print_json(settings, &value)?;
+    } else {
+        print(settings, password.reveal())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Names the helper for `host` in the configuration of engines, and says so.
+fn name_helper(host: &str, settings: &Settings) -> Result<(), Failure> {
     let helper = helper(settings)?;
     let config = DockerConfig::new(settings.docker_config()?);
-    let entry = config.use_helper(&host)?;
+    let entry = config.use_helper(host)?;
     let path = config.path().display();
     let said = match &entry {
         Entry::Unchanged => format!("`{path}` asks berth for the login of {host} already"),
@@ -44,8 +94,7 @@ pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit
     if settings.json() {
         let value = json!({"registry": host, "config": config.path(), "helper": helper,
             "changed": entry == Entry::Written});
-        print_json(settings, &value)?;
-        return Ok(Exit::Done);
+        return print_json(settings, &value);
     }
     settings.printer.talk(&said);
     settings.printer.talk("push an image, and pods can name it as it was pushed:");
@@ -55,8 +104,7 @@ pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit
             "`down` leaves that line: delete \"{host}\" below `credHelpers` in `{path}` to take it back"
         ));
     }
-    settings.printer.talk("podman pushes with `podman push --tls-verify=false`");
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// The helper program, which engines have to find by its name.

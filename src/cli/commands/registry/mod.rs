@@ -1,11 +1,16 @@
 mod list;
 mod login;
 
+use std::sync::Arc;
+
 use crate::base::{Fault, FaultKind};
 use crate::cli::args::{Registry, RegistryCommand, Target};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::profiles;
 use crate::cli::settings::Settings;
+use crate::clouds::aws::Session;
+use crate::plan;
+use crate::profile::schema::EcrRegistry;
 use crate::profile::{Environment, RegistrySpec};
 
 /// `berth registry …`
@@ -16,8 +21,16 @@ pub(super) fn run(arguments: &Registry, settings: &Settings) -> Result<Exit, Fai
     }
 }
 
-/// The environment that is meant, and the port of its registry on this machine.
-fn chosen(target: &Target, attempted: &str, settings: &Settings) -> Result<(Environment, u16), Failure> {
+/// Where the images of an environment are.
+enum Place {
+    /// In the registry on this machine, at that port.
+    Local(u16),
+    /// In Amazon ECR.
+    Ecr(EcrRegistry, Arc<Session>),
+}
+
+/// The environment that is meant, and where its images are.
+fn chosen(target: &Target, attempted: &str, settings: &Settings) -> Result<(Environment, Place), Failure> {
     let environment = profiles::load(target, settings)?.environment;
     let fault = |why: &str, hint: &str| {
         let attempted = format!("{attempted} of {}", environment.name);
@@ -26,15 +39,20 @@ fn chosen(target: &Target, attempted: &str, settings: &Settings) -> Result<(Envi
     if environment.rehearsal {
         return Err(fault("a rehearsal has no registry", "leave `--rehearse` out"));
     }
-    match &environment.registry {
-        Some(RegistrySpec::Local(local)) => {
-            let port = local.port;
-            Ok((environment, port))
+    let place = match &environment.registry {
+        Some(RegistrySpec::Local(local)) => Place::Local(local.port),
+        Some(RegistrySpec::Ecr(spec)) => {
+            let session = plan::ecr_session(&environment, None);
+            let session = session.ok_or_else(|| fault("it has no region", "add `registry.ecr.region`"))?;
+            Place::Ecr(spec.clone(), session)
         }
-        Some(RegistrySpec::Ecr(_) | RegistrySpec::ArtifactRegistry(_)) => Err(fault(
-            "this build of berth knows registries of this machine alone",
-            "use your cloud's own tools",
-        )),
-        None => Err(fault("its profile declares no registry", "add one: `registry: {local: {}}`")),
-    }
+        Some(RegistrySpec::ArtifactRegistry(_)) => {
+            return Err(fault(
+                "this build of berth knows registries of this machine and of Amazon ECR",
+                "use your cloud's own tools",
+            ));
+        }
+        None => return Err(fault("its profile declares no registry", "add one: `registry: {local: {}}`")),
+    };
+    Ok((environment, place))
 }

@@ -1,0 +1,353 @@
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
+use aws_types::request_id::RequestId;
+
+use crate::base::{Fault, FaultKind};
+
+/// What AWS, or the way to it, answered instead of doing what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// How the rest of berth has to treat it.
+    pub kind: FaultKind,
+    /// AWS's own code: `ResourceInUseException`, `DependencyViolation`. None when AWS did not answer.
+    pub code: Option<String>,
+    /// AWS's own words, or why there was no answer.
+    pub message: String,
+    /// The id under which AWS knows the request.
+    pub request_id: Option<String>,
+    /// What was asked for, as policies name it: `eks:CreateCluster`.
+    pub action: Option<String>,
+}
+
+/// The fault of a call by an SDK: what was attempted, and why AWS refused it.
+pub fn fault<E>(attempted: impl Into<String>, error: &SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    Refusal::of(error).fault(attempted)
+}
+
+impl Refusal {
+    /// The refusal in `error`.
+    pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let action = action_of(std::any::type_name::<E>());
+        let request_id = error.request_id().map(str::to_string);
+        if let Some(credentials) = cause::<CredentialsError>(error) {
+            return Self { action, ..Self::credentials(credentials) };
+        }
+        let unanswered =
+            |kind, message: String| Self { kind, code: None, message, request_id: None, action: None };
+        match error {
+            SdkError::ConstructionFailure(_) => unanswered(FaultKind::Bug, innermost(error)),
+            SdkError::TimeoutError(_) => unanswered(FaultKind::Transient, "no answer in time".to_string()),
+            SdkError::DispatchFailure(_) => unanswered(FaultKind::Transient, unreached(error)),
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let (code, message) = (answer.err().code(), answer.err().message());
+                Self::answered(status, code, message.unwrap_or_default(), request_id, action)
+            }
+            _ => Self {
+                request_id,
+                ..unanswered(FaultKind::Transient, format!("the answer cannot be read: {}", innermost(error)))
+            },
+        }
+    }
+
+    /// The refusal of an answer with `status`.
+    pub(super) fn answered(
+        status: u16,
+        code: Option<&str>,
+        message: &str,
+        request_id: Option<String>,
+        action: Option<String>,
+    ) -> Self {
+        let message = if message.is_empty() { format!("answer {status}") } else { message.to_string() };
+        let kind = kind_of(status, code.unwrap_or_default());
+        Self { kind, code: code.map(str::to_string), message, request_id, action }
+    }
+
+    /// That the credential chain gave nothing.
+    pub(super) fn credentials(error: &CredentialsError) -> Self {
+        let kind = match error {
+            CredentialsError::InvalidConfiguration(_) => FaultKind::Invalid,
+            _ => FaultKind::Denied,
+        };
+        let answer = cause::<ErrorMetadata>(error);
+        let message = match error {
+            CredentialsError::CredentialsNotLoaded(_) if error.source().is_none() => {
+                "no AWS credentials were found".to_string()
+            }
+            CredentialsError::ProviderTimedOut(_) => "AWS credentials were not given in time".to_string(),
+            other => {
+                let why = answer.and_then(ErrorMetadata::message).map(str::to_string);
+                format!("no AWS credentials: {}", why.unwrap_or_else(|| innermost(other)))
+            }
+        };
+        let request_id = answer.and_then(RequestId::request_id).map(str::to_string);
+        Self { kind, code: None, message, request_id, action: None }
+    }
+
+    /// Whether AWS's code is `code`.
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// Whether AWS's words contain `words`, whatever their case.
+    pub fn says(&self, words: &str) -> bool {
+        self.message.to_lowercase().contains(&words.to_lowercase())
+    }
+
+    /// Whether it says that what was asked about is not there. EKS also says so as `ClientException`,
+    /// `CloudFormation` as `ValidationError`.
+    pub fn is_absent(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        matches!(code, "ResourceNotFoundException" | "NoSuchEntity" | "RepositoryNotFoundException")
+            || code.ends_with(".NotFound")
+            || (code == "ClientException" && self.says("no cluster found"))
+            || (code == "ValidationError" && self.says("does not exist"))
+            || matches!(
+                code,
+                "LoadBalancerNotFound" | "TargetGroupNotFound" | "LifecyclePolicyNotFoundException"
+            )
+            || matches!(code, "RepositoryPolicyNotFoundException" | "PullThroughCacheRuleNotFoundException")
+    }
+
+    /// Whether it says that the credentials themselves do not count: AWS does not know them, or no longer.
+    pub fn is_unknown_caller(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| UNKNOWN_CALLER.contains(&code))
+    }
+
+    /// The fault of `attempted`, with what to do about missing rights and credentials.
+    pub fn fault(&self, attempted: impl Into<String>) -> Fault {
+        let mut reason = match &self.code {
+            Some(code) => format!("{code}: {}", self.message.trim_end_matches('.')),
+            None => self.message.clone(),
+        };
+        if let Some(id) = &self.request_id {
+            reason.push_str(&format!(" (request {id})"));
+        }
+        let fault = Fault::new(self.kind, attempted, reason);
+        match self.hint() {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        const LOGIN: &str = "`aws sts get-caller-identity` shows what AWS makes of your credentials; log in again \
+                             (`aws sso login`), or name the profile that has them in AWS_PROFILE";
+        match (self.kind, self.code.as_deref()) {
+            (FaultKind::Denied, None) => Some(LOGIN.to_string()),
+            (FaultKind::Denied, Some("RequestTimeTooSkewed" | "RequestExpired")) => {
+                Some("the clock of this machine is wrong: set it".to_string())
+            }
+            (FaultKind::Denied, Some(_)) if self.is_unknown_caller() => Some(LOGIN.to_string()),
+            (FaultKind::Denied, Some(_)) => self.action.as_ref().map(|action| {
+                format!(
+                    "it needs the right {action}: \
+                     {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}; all rights that \
+                     berth needs are in docs/reference/iam-policy.json"
+                )
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl<E> From<SdkError<E, HttpResponse>> for Refusal
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// Codes of callers that AWS does not know, or no longer.
+const UNKNOWN_CALLER: [&str; 12] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Codes of callers that may not do what they asked for.
+const MISSING_RIGHT: [&str; 9] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "NotAuthorized",
+    "OptInRequired",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SubscriptionRequiredException",
+    "UnauthorizedOperation",
+    "UnauthorizedException",
+];
+
+/// Codes that ask for fewer calls, as the SDKs take them (aws-runtime, `THROTTLING_ERRORS`).
+const THROTTLED: [&str; 12] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+fn kind_of(status: u16, code: &str) -> FaultKind {
+    if status == 429 || THROTTLED.contains(&code) {
+        return FaultKind::Throttled;
+    }
+    if UNKNOWN_CALLER.contains(&code) || MISSING_RIGHT.contains(&code) {
+        return FaultKind::Denied;
+    }
+    // IAM answers 409 while it works at the same thing for somebody else, and a moment later does not.
+    if status >= 500
+        || matches!(code, "RequestTimeout" | "RequestTimeoutException" | "ConcurrentModification")
+    {
+        return FaultKind::Transient;
+    }
+    let any = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
+    if any(&["LimitExceeded", "QuotaExceeded", "Insufficient"]) {
+        return FaultKind::Quota;
+    }
+    if any(&["AlreadyExist", "ResourceInUse", "Conflict", "NotEmpty", ".InUse", ".Duplicate"])
+        || matches!(code, "DependencyViolation" | "OperationInProgressException")
+    {
+        return FaultKind::Conflict;
+    }
+    FaultKind::Invalid
+}
+
+/// `eks:CreateCluster`, from the name of the error type of a call:
+/// `aws_sdk_eks::operation::create_cluster::CreateClusterError`. Only words come of it.
+fn action_of(type_name: &str) -> Option<String> {
+    let service = type_name.strip_prefix("aws_sdk_")?.split("::").next()?;
+    let operation = type_name.rsplit("::").next()?.strip_suffix("Error")?;
+    Some(format!("{service}:{operation}"))
+}
+
+/// The first cause of type `T` behind `error`.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        at = error.source();
+    }
+    None
+}
+
+/// The words of the last cause behind `error`: the outer ones only say that something failed.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    let words = last.to_string();
+    let mut letters = words.chars();
+    let begun = letters.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
+    format!("{begun}{}", letters.as_str().trim_end_matches('.'))
+}
+
+/// Why AWS could not be reached.
+fn unreached(error: &(dyn Error + 'static)) -> String {
+    format!("AWS cannot be reached: {}", innermost(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, code: &str, message: &str) -> Refusal {
+        let id = Some("4d1c9a2e".to_string());
+        Refusal::answered(status, Some(code), message, id, Some("eks:CreateCluster".to_string()))
+    }
+
+    #[test]
+    fn each_code_has_its_kind() {
+        use FaultKind::{Conflict, Denied, Invalid, Quota, Throttled, Transient};
+        for (status, code, kind) in [
+            (400, "ThrottlingException", Throttled),
+            (503, "RequestLimitExceeded", Throttled),
+            (429, "", Throttled),
+            (500, "InternalFailure", Transient),
+            (503, "ServiceUnavailable", Transient),
+            (409, "ConcurrentModification", Transient),
+            (403, "AccessDeniedException", Denied),
+            (403, "UnauthorizedOperation", Denied),
+            (403, "ExpiredToken", Denied),
+            (400, "UnrecognizedClientException", Denied),
+            (401, "AuthFailure", Denied),
+            (400, "ResourceLimitExceededException", Quota),
+            (400, "VpcLimitExceeded", Quota),
+            (400, "InsufficientFreeAddressesInSubnet", Quota),
+            (409, "ResourceInUseException", Conflict),
+            (400, "DependencyViolation", Conflict),
+            (400, "AlreadyExistsException", Conflict),
+            (409, "EntityAlreadyExists", Conflict),
+            (400, "InvalidParameterException", Invalid),
+        ] {
+            assert_eq!(kind_of(status, code), kind, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_missing_right_is_named_with_the_policy_that_gives_it() {
+        let fault = refusal(403, "AccessDeniedException", "User: ann is not authorized.").fault("make it");
+        assert_eq!(fault.kind, FaultKind::Denied);
+        assert_eq!(fault.reason, "AccessDeniedException: User: ann is not authorized (request 4d1c9a2e)");
+        let hint = fault.hint.expect("a hint");
+        assert!(hint.contains("\"Action\": \"eks:CreateCluster\""), "{hint}");
+    }
+
+    #[test]
+    fn credentials_that_do_not_count_are_no_missing_right() {
+        let fault = refusal(403, "ExpiredToken", "The security token has expired").fault("make it");
+        let hint = fault.hint.expect("a hint");
+        assert!(hint.contains("aws sso login") && !hint.contains("Effect"), "{hint}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_known_by_the_words_of_each_service() {
+        for (code, message) in [
+            ("ResourceNotFoundException", "No cluster found for name: dev."),
+            ("ClientException", "No cluster found for name: dev."),
+            ("ValidationError", "Stack with id berth-dev does not exist"),
+            ("InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist"),
+            ("NoSuchEntity", "The role with name x cannot be found."),
+        ] {
+            assert!(refusal(400, code, message).is_absent(), "{code}");
+        }
+        assert!(!refusal(400, "ValidationError", "Template error").is_absent());
+    }
+
+    #[test]
+    fn the_action_is_read_from_the_type_of_a_call() {
+        let name = std::any::type_name::<aws_sdk_eks::operation::create_cluster::CreateClusterError>();
+        assert_eq!(action_of(name).as_deref(), Some("eks:CreateCluster"));
+        assert_eq!(action_of("alloc::string::String"), None);
+    }
+}

@@ -1,0 +1,197 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use jiff::Timestamp;
+use tokio::sync::OnceCell;
+
+use super::client::Aws;
+use super::held::Held;
+use super::http::{self, ATTEMPT_LIMIT, CONNECT_LIMIT};
+use super::identity::Identity;
+use super::refusal::Refusal;
+use super::region::{Partition, has_to_be_enabled};
+use super::token::ClusterTokens;
+use super::told::Told;
+use crate::base::{Clock, Fault, FaultKind, Note, TokenSource};
+use crate::flow::Flow;
+
+/// How often a call is made before its error counts. Adaptive retry is not used: it begins with half a request
+/// in a second, and ten times as slow.
+pub(super) const ATTEMPTS: u32 = 8;
+/// How long an answer that has begun may stand still.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// What to do about credentials that ended.
+const RENEW: &str = "get new ones: what is left is done by the same command";
+
+/// In whose name AWS is asked, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whose {
+    /// The region: `eu-central-1`.
+    pub region: String,
+    /// The only account that may be worked in; any when `None`.
+    pub account: Option<String>,
+    /// The profile of the AWS configuration; what AWS's own chain says when `None` (`AWS_PROFILE`).
+    pub profile: Option<String>,
+    /// A role to take besides.
+    pub role: Option<String>,
+    /// When credentials that stand in the environment end, where that is known: nothing renews those. All others
+    /// are asked for anew before they end.
+    pub ends: Option<Timestamp>,
+}
+
+/// The way to one account and region, opened when it is first needed and shared by all of a run.
+#[derive(Debug)]
+pub struct Session {
+    whose: Whose,
+    opened: OnceCell<Arc<Aws>>,
+}
+
+impl Session {
+    /// A session that asks nothing before [`open`](Self::open).
+    pub fn new(whose: Whose) -> Arc<Self> {
+        Arc::new(Self { whose, opened: OnceCell::new() })
+    }
+
+    /// The region that it works in.
+    pub fn region(&self) -> &str {
+        &self.whose.region
+    }
+
+    /// The clients, once AWS has said who we are; it is asked once. Fails without credentials, with some that
+    /// AWS does not know, and in another account than the pinned one.
+    pub async fn open(&self, flow: &Flow) -> Result<Arc<Aws>, Fault> {
+        let opened = self.opened.get_or_try_init(|| async {
+            let (config, credentials) = self.configured(self.loader()).await?;
+            let identity = self.identified(flow, &config).await?;
+            self.pinned(&identity)?;
+            Ok::<_, Fault>(Arc::new(Aws::new(identity, &self.whose, config, credentials)))
+        });
+        opened.await.cloned()
+    }
+
+    /// The tokens for the API server of `cluster`, without asking AWS who we are. Nothing is called but what the
+    /// credential chain itself needs.
+    pub async fn tokens(&self, cluster: &str, clock: &Arc<dyn Clock>) -> Result<Arc<dyn TokenSource>, Fault> {
+        let (_, credentials) = self.configured(self.loader()).await?;
+        Ok(Arc::new(ClusterTokens::new(cluster, &self.whose, credentials, Arc::clone(clock))))
+    }
+
+    /// What has to be known of the end of the credentials before a run of up to `limit` begins: fails when they
+    /// have ended, and says so when they will before the run does.
+    pub fn expires_before(&self, limit: Duration, now: Timestamp) -> Result<Option<Note>, Fault> {
+        let Some(ends) = self.whose.ends else { return Ok(None) };
+        let shown = ends.strftime("%H:%M UTC");
+        if ends <= now {
+            let reason = format!("the AWS credentials in the environment ended at {shown}");
+            return Err(Fault::new(FaultKind::Denied, self.opening(), reason).hint(RENEW));
+        }
+        let long_enough = now.checked_add(limit).is_ok_and(|end| end <= ends);
+        let left = ends.duration_since(now).as_mins();
+        Ok((!long_enough).then(|| {
+            let text = format!(
+                "the AWS credentials in the environment end at {shown}, in {left} min: what is not done by then \
+                 goes on with new ones and the same command"
+            );
+            Note::new("credentials", text)
+        }))
+    }
+
+    /// The configuration of all clients, with the credentials that the chain gives.
+    async fn configured(
+        &self,
+        loader: ConfigLoader,
+    ) -> Result<(SdkConfig, SharedCredentialsProvider), Fault> {
+        let mut config = loader.load().await;
+        if let Some(role) = &self.whose.role {
+            let taken =
+                AssumeRoleProvider::builder(role).configure(&config).session_name("berth").build().await;
+            config =
+                config.into_builder().credentials_provider(SharedCredentialsProvider::new(taken)).build();
+        }
+        let chain = config.credentials_provider().ok_or_else(|| {
+            Fault::new(FaultKind::Bug, self.opening(), "the AWS configuration has no credential chain")
+        })?;
+        let credentials = SharedCredentialsProvider::new(Held::new(chain, self.whose.profile.clone()));
+        let config = config.into_builder().credentials_provider(credentials.clone()).build();
+        Ok((config, credentials))
+    }
+
+    /// What AWS's own chain is asked with.
+    fn loader(&self) -> ConfigLoader {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .operation_attempt_timeout(ATTEMPT_LIMIT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http::client())
+            .region(Region::new(self.whose.region.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts)
+            .stalled_stream_protection(
+                StalledStreamProtectionConfig::enabled().grace_period(STALL_LIMIT).build(),
+            );
+        if let Ok(name) = AppName::new(concat!("berth-", env!("CARGO_PKG_VERSION"))) {
+            loader = loader.app_name(name);
+        }
+        if let Some(profile) = &self.whose.profile {
+            loader = loader.profile_name(profile);
+        }
+        loader
+    }
+
+    async fn identified(&self, flow: &Flow, config: &SdkConfig) -> Result<Identity, Fault> {
+        let conf = aws_sdk_sts::config::Builder::from(config).interceptor(Told::new(flow)).build();
+        let answer = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send().await;
+        let answer = answer.map_err(|error| self.refused(&Refusal::of(&error)))?;
+        Ok(Identity {
+            account: answer.account.unwrap_or_default(),
+            arn: answer.arn.unwrap_or_default(),
+            partition: Partition::of(&self.whose.region),
+        })
+    }
+
+    /// The fault of a session that AWS refused. A region that is not enabled refuses every caller as unknown.
+    fn refused(&self, refusal: &Refusal) -> Fault {
+        let region = &self.whose.region;
+        let fault = refusal.fault(self.opening());
+        if refusal.is_unknown_caller() && has_to_be_enabled(region) {
+            let enable = format!(
+                "an account has to enable {region} before it can be used: `aws account enable-region --region-name \
+                 {region}`; if it is enabled, log in again (`aws sso login`)"
+            );
+            return fault.hint(enable);
+        }
+        fault
+    }
+
+    fn pinned(&self, identity: &Identity) -> Result<(), Fault> {
+        match &self.whose.account {
+            Some(pinned) if *pinned != identity.account => Err(Fault::new(
+                FaultKind::Denied,
+                self.opening(),
+                format!(
+                    "these credentials belong to account {}, and the profile says {pinned}: {}",
+                    identity.account, identity.arn
+                ),
+            )
+            .hint("name the AWS profile of that account in AWS_PROFILE, or correct `cluster.eks.account`")
+            .in_profile("cluster.eks.account")),
+            _ => Ok(()),
+        }
+    }
+
+    fn opening(&self) -> String {
+        format!("log in to AWS in {}", self.whose.region)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_eks::Client;
+use aws_sdk_eks::types::{AccessScope, AccessScopeType};
+
+use super::difference::{Act, CALLER, Entry};
+use super::wanted::Rights;
+use crate::base::Fault;
+use crate::clouds::aws::{Refusal, fault};
+
+/// The policy of administrators.
+/// Source: <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>.
+pub(super) fn admin_policy(partition: &str) -> String {
+    format!("arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy")
+}
+
+/// Who has an entry, by ARN. `None`: there is no such cluster, or it is not there yet.
+pub(super) async fn principals(eks: &Client, cluster: &str) -> Result<Option<Vec<String>>, Fault> {
+    let mut all = Vec::new();
+    let mut pages = eks.list_access_entries().cluster_name(cluster).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        match page {
+            Ok(page) => all.extend(page.access_entries().iter().cloned()),
+            Err(error)
+                if Refusal::of(&error).is_absent() || Refusal::of(&error).is("InvalidRequestException") =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(fault(format!("list the access entries of {cluster}"), &error)),
+        }
+    }
+    Ok(Some(all))
+}
+
+/// The entry of `arn`; its policies are asked for where it is ours or `wanted`.
+pub(super) async fn describe(
+    eks: &Client,
+    cluster: &str,
+    arn: &str,
+    admin_policy: &str,
+    asks_policies: impl Fn(&Entry) -> bool,
+) -> Result<Option<Entry>, Fault> {
+    let attempted = format!("look at the access of {arn} to {cluster}");
+    let answer = eks.describe_access_entry().cluster_name(cluster).principal_arn(arn).send().await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) if Refusal::of(&error).is_absent() => {
+            return Ok(None);
+        }
+        Err(error) => return Err(fault(attempted, &error)),
+    };
+    let Some(found) = answer.access_entry() else { return Ok(None) };
+    let mut entry = Entry {
+        groups: found.kubernetes_groups().iter().cloned().collect(),
+        tags: found.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        ..Entry::default()
+    };
+    if !asks_policies(&entry) {
+        return Ok(Some(entry));
+    }
+    let answer = eks.list_associated_access_policies().cluster_name(cluster).principal_arn(arn).send().await;
+    let answer = answer.map_err(|error| fault(attempted, &error))?;
+    for policy in answer.associated_access_policies() {
+        let is_whole = policy
+            .access_scope()
+            .and_then(|scope| scope.r#type())
+            .is_some_and(|kind| *kind == AccessScopeType::Cluster);
+        match policy.policy_arn() {
+            Some(arn) if arn == admin_policy && is_whole => entry.admin = true,
+            Some(arn) => {
+                entry.policies.insert(arn.to_string());
+            }
+            None => {}
+        }
+    }
+    Ok(Some(entry))
+}
+
+/// What acts are made with.
+pub(super) struct Acting<'a> {
+    pub eks: &'a Client,
+    pub cluster: &'a str,
+    pub tags: &'a BTreeMap<String, String>,
+    pub admin_policy: String,
+}
+
+impl Acting<'_> {
+    /// Makes one act. Safe to repeat.
+    ///
+    /// If this dies between the calls for a new entry, the entry stands with our mark and without its policy, and the
+    /// next run adds that.
+    pub async fn act(&self, act: &Act) -> Result<(), Fault> {
+        match act {
+            Act::Create { arn, rights } => self.create(arn, rights).await,
+            Act::SetGroups { arn, groups } => self.set_groups(arn, groups).await,
+            Act::Mark { arn } => self.mark(arn).await,
+            Act::Allow { arn } => self.allow(arn).await,
+            Act::Forbid { arn, policy } => {
+                self.forbid(arn, policy.as_deref().unwrap_or(&self.admin_policy)).await
+            }
+            Act::Remove { arn } => self.remove(arn).await,
+        }
+    }
+
+    async fn create(&self, arn: &str, rights: &Rights) -> Result<(), Fault> {
+        let mut tags: std::collections::HashMap<String, String> = self.tags.clone().into_iter().collect();
+        if rights.caller {
+            tags.insert(CALLER.to_string(), "true".to_string());
+        }
+        let request = self.eks.create_access_entry().cluster_name(self.cluster).principal_arn(arn);
+        let groups: Vec<String> = rights.groups.iter().cloned().collect();
+        let request = request.set_kubernetes_groups((!groups.is_empty()).then_some(groups));
+        match request.r#type("STANDARD").set_tags(Some(tags)).send().await {
+            Ok(_) => {}
+            Err(error) if Refusal::of(&error).is("ResourceInUseException") => {}
+            Err(error) => return Err(fault(format!("give {arn} access to {}", self.cluster), &error)),
+        }
+        if rights.admin { self.allow(arn).await } else { Ok(()) }
+    }
+
+    async fn set_groups(&self, arn: &str, groups: &BTreeSet<String>) -> Result<(), Fault> {
+        let request = self.eks.update_access_entry().cluster_name(self.cluster).principal_arn(arn);
+        let sent = request.set_kubernetes_groups(Some(groups.iter().cloned().collect())).send().await;
+        sent.map(|_| ())
+            .map_err(|error| fault(format!("change the access of {arn} to {}", self.cluster), &error))
+    }
+
+    async fn allow(&self, arn: &str) -> Result<(), Fault> {
+        let request = self.eks.associate_access_policy().cluster_name(self.cluster).principal_arn(arn);
+        let scope = AccessScope::builder().r#type(AccessScopeType::Cluster).build();
+        let sent = request.policy_arn(&self.admin_policy).access_scope(scope).send().await;
+        sent.map(|_| ()).map_err(|error| fault(format!("have {arn} administer {}", self.cluster), &error))
+    }
+
+    async fn forbid(&self, arn: &str, policy: &str) -> Result<(), Fault> {
+        let request = self.eks.disassociate_access_policy().cluster_name(self.cluster).principal_arn(arn);
+        match request.policy_arn(policy).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if Refusal::of(&error).is_absent() => Ok(()),
+            Err(error) => Err(fault(format!("take rights of {arn} in {} back", self.cluster), &error)),
+        }
+    }
+
+    async fn mark(&self, arn: &str) -> Result<(), Fault> {
+        let attempted = format!("mark the access of {arn} to {}", self.cluster);
+        let request = self.eks.describe_access_entry().cluster_name(self.cluster).principal_arn(arn);
+        let found = request.send().await.map_err(|error| fault(attempted.clone(), &error))?;
+        let own = found.access_entry().and_then(|entry| entry.access_entry_arn()).unwrap_or_default();
+        let tags = self.tags.clone().into_iter().collect();
+        let sent = self.eks.tag_resource().resource_arn(own).set_tags(Some(tags)).send().await;
+        sent.map(|_| ()).map_err(|error| fault(attempted, &error))
+    }
+
+    async fn remove(&self, arn: &str) -> Result<(), Fault> {
+        let request = self.eks.delete_access_entry().cluster_name(self.cluster).principal_arn(arn);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if Refusal::of(&error).is_absent() => Ok(()),
+            Err(error) => Err(fault(format!("take the access of {arn} to {} away", self.cluster), &error)),
+        }
+    }
+}

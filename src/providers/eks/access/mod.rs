@@ -1,0 +1,9 @@
+//! Who may log in to the cluster: access entries, and the way in for berth itself.
+
+mod calls;
+mod difference;
+mod reach;
+mod resource;
+mod wanted;
+
+pub use resource::AccessResource;

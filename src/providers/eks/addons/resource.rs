@@ -1,0 +1,308 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::calls::{self, Described, Shape, Status, Versions};
+use super::difference::diff;
+use super::wanted::{Wanted, wanted};
+use crate::base::{Change, ChangeKind, Fault, Note, Owner, ResourceId, label};
+use crate::clouds::aws::Session;
+use crate::engine::{Cx, Need, Resource, Seen, State, Step};
+use crate::k8s::{Hub, Live as LiveObject, known_kind};
+use crate::profile::Environment;
+use crate::profile::schema::EksCluster;
+use crate::providers::eks::cluster::{ENDPOINT, VERSION};
+use crate::providers::eks::{Around, client, outputs};
+
+/// What all addons of an environment share.
+struct Inner {
+    session: Arc<Session>,
+    hub: Arc<Hub>,
+    cluster: String,
+    owner: Owner,
+    tags: BTreeMap<String, String>,
+    /// Whether pods may come to nodes with taints, for want of others.
+    any_node: bool,
+    /// What EKS offers, by the cluster's Kubernetes, asked once in a run.
+    versions: OnceCell<BTreeMap<String, Versions>>,
+}
+
+/// An addon that EKS brings.
+pub struct AddonResource {
+    id: ResourceId,
+    needs: Vec<Need>,
+    wanted: Wanted,
+    inner: Arc<Inner>,
+}
+
+impl AddonResource {
+    /// The addons of EKS in the cluster `cluster` of `environment`, each with roles of the network `network`. What
+    /// needs a node asks the API server, behind `door`.
+    pub fn all(
+        environment: &Environment,
+        spec: &EksCluster,
+        around: &Around,
+        session: &Arc<Session>,
+        hub: &Arc<Hub>,
+    ) -> Vec<Self> {
+        let owner = &environment.owner;
+        let inner = Arc::new(Inner {
+            session: Arc::clone(session),
+            hub: Arc::clone(hub),
+            cluster: environment.name.clone(),
+            owner: owner.clone(),
+            tags: BTreeMap::from([
+                (label::OWNER.to_string(), owner.id.clone()),
+                (label::ENVIRONMENT.to_string(), owner.environment.clone()),
+            ]),
+            any_node: environment.node_groups.iter().all(is_tainted),
+            versions: OnceCell::new(),
+        });
+        let has_nodes = spec.auto_mode || !environment.node_groups.is_empty();
+        let resource = |wanted: Wanted| {
+            let mut needs = vec![Need::Ready(around.cluster.clone())];
+            if let Some(role) = wanted.role {
+                let key = outputs::pod_role_key(role);
+                needs.push(Need::Output { from: around.network.clone(), key });
+            }
+            if wanted.needs_node {
+                needs.push(Need::Ready(around.door.clone()));
+            }
+            let id = ResourceId::new(format!("eks-addon/{}", wanted.name));
+            Self { id, needs, wanted, inner: Arc::clone(&inner) }
+        };
+        let of_use = |wanted: &Wanted| has_nodes || !wanted.needs_node || !wanted.in_profile;
+        wanted(environment, spec).into_iter().filter(of_use).map(resource).collect()
+    }
+
+    fn subject(&self) -> String {
+        format!("EKS addon {}", self.wanted.name)
+    }
+
+    async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
+        let inner = &self.inner;
+        if !cx.outputs.has(ENDPOINT) {
+            // There is no cluster that could have it.
+            return Ok(self.absent(None, cx));
+        }
+        let eks = client(&inner.session, &cx.flow).await?;
+        let described = calls::describe(&eks, &inner.cluster, self.wanted.name).await?;
+        let Some(found) = described else {
+            if !self.wanted.in_profile {
+                return Ok(Seen::new(State::Absent));
+            }
+            let version = self.versions(cx).await?.default.clone();
+            let mut seen = self.absent(Some(version), cx);
+            if let Some(why) = self.waits_for(cx).await? {
+                seen.state = State::Progressing(why);
+                seen.step = None;
+            }
+            return Ok(seen);
+        };
+        if found.status == Status::Deleting {
+            return Ok(Seen::new(State::Progressing("DELETING".to_string())));
+        }
+        let is_ours = found.tags.get(label::OWNER) == Some(&inner.owner.id);
+        if !self.wanted.in_profile {
+            return Ok(if is_ours { self.leaving() } else { Seen::new(State::Absent) });
+        }
+        if !is_ours {
+            return Ok(self.foreign(&found));
+        }
+        if found.status == Status::Failed {
+            let why = found.told();
+            let change = Change::new(ChangeKind::Replace, self.subject()).because(why.clone());
+            return Ok(Seen::new(State::Broken(why)).to_change(vec![change], self.step(Act::Remove)));
+        }
+        self.standing(&found, cx).await
+    }
+
+    fn absent(&self, version: Option<String>, cx: &Cx) -> Seen {
+        let mut seen = Seen::new(State::Absent);
+        if !self.wanted.in_profile {
+            return seen;
+        }
+        let mut change = Change::new(ChangeKind::Create, self.subject());
+        if let Some(version) = &version {
+            change = change.because(version.clone());
+        }
+        seen.changes = vec![change];
+        let role = self.role(cx);
+        seen.step = version.map(|version| self.step(Act::Create { version, role })).map(boxed);
+        seen
+    }
+
+    /// One that the profile has no more.
+    fn leaving(&self) -> Seen {
+        let change = Change::new(ChangeKind::Delete, self.subject()).because("no longer in the profile");
+        Seen::new(State::Ready).to_change(vec![change], self.step(Act::Remove))
+    }
+
+    fn foreign(&self, found: &Described) -> Seen {
+        if self.inner.hub.settings().adopt {
+            let change = Change::new(ChangeKind::Adopt, self.subject()).because("somebody else made it");
+            let act = Act::Mark { arn: found.arn.clone() };
+            return Seen::new(State::Ready).to_change(vec![change], self.step(act));
+        }
+        let reason =
+            "somebody else made it; take it over with `--adopt`, or remove it with `aws eks delete-addon`";
+        let mut seen = Seen::new(State::Absent);
+        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen
+    }
+
+    async fn standing(&self, found: &Described, cx: &Cx) -> Result<Seen, Fault> {
+        let versions = self.versions(cx).await?;
+        let difference = diff(&self.wanted, &found.live, &versions.default, &versions.offered);
+        let is_active = found.status == Status::Active;
+        let state = if is_active { State::Ready } else { State::Progressing(found.told()) };
+        let mut seen = Seen::new(state);
+        seen.notes = difference.notes;
+        if is_active {
+            let warning = |issue: &String| Note::new("warning", format!("{}: {issue}", self.subject()));
+            seen.notes.extend(found.issues.iter().map(warning));
+        }
+        if difference.fields.is_empty() {
+            return Ok(seen);
+        }
+        let change = Change::new(ChangeKind::Update, self.subject()).fields(difference.fields);
+        // EKS refuses a change of what is being changed.
+        if matches!(found.word.as_str(), "CREATING" | "UPDATING") {
+            seen.changes = vec![change];
+            return Ok(seen);
+        }
+        let act = Act::Update { version: difference.version, role: self.role(cx) };
+        Ok(seen.to_change(vec![change], self.step(act)))
+    }
+
+    async fn versions(&self, cx: &Cx) -> Result<&Versions, Fault> {
+        static NONE: Versions = Versions { default: String::new(), offered: Vec::new() };
+        let minor = cx.outputs.text(VERSION).unwrap_or_default();
+        let asked = self.inner.versions.get_or_try_init(|| async {
+            calls::versions(&client(&self.inner.session, &cx.flow).await?, minor).await
+        });
+        Ok(asked.await?.get(self.wanted.name).unwrap_or(&NONE))
+    }
+
+    fn role(&self, cx: &Cx) -> Option<String> {
+        let role = self.wanted.role?;
+        cx.outputs.text(outputs::pod_role_key(role)).map(str::to_string)
+    }
+
+    /// What is still to come before it is of use.
+    async fn waits_for(&self, cx: &Cx) -> Result<Option<String>, Fault> {
+        let Some(access) = cx.outputs.cluster_access().filter(|_| self.wanted.needs_node) else {
+            return Ok(None);
+        };
+        self.inner.hub.connect(access).await?;
+        let kind = known_kind("v1", "Node").expect("nodes are built in");
+        let nodes = self.inner.hub.list_all(&kind, &cx.flow).await?;
+        let takes_pods = |node: &LiveObject| {
+            node.why_node_is_not_ready().is_none() && (self.inner.any_node || !repels(&node.body))
+        };
+        let is_there = nodes.iter().any(takes_pods);
+        Ok((!is_there).then(|| "waiting for the first node that is Ready".to_string()))
+    }
+
+    fn step(&self, act: Act) -> AddonStep {
+        AddonStep { inner: Arc::clone(&self.inner), wanted: self.wanted.clone(), act }
+    }
+}
+
+fn boxed(step: AddonStep) -> Box<dyn Step> {
+    Box::new(step)
+}
+
+fn is_tainted(group: &crate::profile::NodeGroup) -> bool {
+    let repels = |effect: &str| effect != "PreferNoSchedule";
+    group.resources.gpus > 0 || group.taints.iter().any(|taint| repels(&taint.effect))
+}
+
+/// Whether a node keeps pods without tolerations away.
+fn repels(node: &Value) -> bool {
+    let taints = node["spec"]["taints"].as_array();
+    taints.into_iter().flatten().any(|taint| taint["effect"] != "PreferNoSchedule")
+}
+
+impl Resource for AddonResource {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        self.needs.clone()
+    }
+
+    fn outline(&self) -> String {
+        if self.wanted.in_profile { self.subject() } else { String::new() }
+    }
+
+    fn looks_alone(&self) -> bool {
+        true
+    }
+
+    fn pauses(&self) -> (Duration, Duration) {
+        crate::providers::eks::PAUSES
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        self.look(cx).boxed()
+    }
+
+    fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            let inner = &self.inner;
+            let eks = client(&inner.session, &cx.flow).await?;
+            calls::delete(&eks, &inner.cluster, self.wanted.name).await
+        }
+        .boxed()
+    }
+}
+
+enum Act {
+    Create { version: String, role: Option<String> },
+    Update { version: Option<String>, role: Option<String> },
+    Mark { arn: String },
+    Remove,
+}
+
+/// Makes, changes or removes the addon. Each is one call, and what comes of it is seen by the next look.
+struct AddonStep {
+    inner: Arc<Inner>,
+    wanted: Wanted,
+    act: Act,
+}
+
+impl Step for AddonStep {
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        async move {
+            let Self { inner, wanted, act } = *self;
+            let eks = client(&inner.session, &cx.flow).await?;
+            let shape = |version, role| Shape {
+                cluster: &inner.cluster,
+                wanted: &wanted,
+                version,
+                role,
+                tags: &inner.tags,
+            };
+            match act {
+                Act::Create { version, role } => {
+                    let version = Some(version).filter(|version| !version.is_empty());
+                    calls::create(&eks, &shape(version, role)).await
+                }
+                Act::Update { version, role } => calls::update(&eks, &shape(version, role)).await,
+                Act::Mark { arn } => calls::mark(&eks, &arn, &inner.tags).await,
+                Act::Remove => calls::delete(&eks, &inner.cluster, wanted.name).await,
+            }
+        }
+        .boxed()
+    }
+}

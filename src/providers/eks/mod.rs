@@ -1,0 +1,27 @@
+//! Clusters of Amazon EKS: network and roles in one `CloudFormation` stack, everything else by the EKS API.
+//! **Start reading at** [`Names`], what everything is called; [`outputs`], what one part tells the others; then
+//! [`template`], what the stack is made of; then `provide`, where all parts meet.
+
+mod access;
+mod addons;
+mod cluster;
+mod cost;
+mod lookup;
+mod names;
+pub mod network;
+mod node_groups;
+pub mod outputs;
+mod provide;
+pub mod stack;
+mod sweep;
+pub mod template;
+mod updates;
+
+pub use cost::estimate;
+pub use lookup::ask_access;
+pub use names::{Names, PodRole, Site};
+pub use node_groups::unscaled;
+pub(in crate::providers) use provide::provide;
+pub use provide::storage_class;
+use provide::{Around, PAUSES, client};
+pub use sweep::remains;

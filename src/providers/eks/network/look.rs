@@ -1,0 +1,347 @@
+use std::collections::BTreeMap;
+
+use super::blockers;
+use super::resource::{NetworkResource, Stranger, site};
+use super::room;
+use super::step::Act;
+use super::wanted::{Planned, addresses, planned};
+use crate::base::{Change, ChangeKind, Fault, FaultKind, FieldChange, Note};
+use crate::clouds::aws::Aws;
+use crate::engine::{Outputs, Seen, State};
+use crate::flow::Flow;
+use crate::providers::eks::stack::{
+    Calls, Failure, LiveResource, LiveStack, Phase, changes, failure, left, made, progress,
+};
+use crate::providers::eks::template::{CONTENT, Template, ZONES, Zone, read};
+
+/// How often a stack that stopped is let go on in one run, when what stopped it may pass.
+const MOST_CONTINUED: u32 = 3;
+/// How often the deletion of a stack is begun in one run.
+const MOST_DELETED: u32 = 4;
+
+/// One look at a stack that is there.
+pub(super) struct Look<'a> {
+    pub(super) resource: &'a NetworkResource,
+    pub(super) aws: &'a Aws,
+    pub(super) flow: &'a Flow,
+    pub(super) calls: Calls,
+    pub(super) stack: LiveStack,
+}
+
+impl Look<'_> {
+    /// A stack that shall be as the profile says.
+    pub(super) async fn standing(&self) -> Result<Seen, Fault> {
+        let subject = self.subject();
+        match self.stack.phase() {
+            Phase::Moving | Phase::Unknown => {
+                let resources = self.calls.resources().await?;
+                let outputs = self.published(&made(&resources)).await?;
+                let mut seen = Seen::new(State::Progressing(progress(&self.stack, &resources)));
+                seen.outputs = outputs;
+                Ok(seen)
+            }
+            Phase::Leaving => Ok(Seen::new(State::Progressing(format!("{subject} is being deleted")))),
+            Phase::Gone => self.resource.to_make(self.aws, self.flow, State::Absent, None).await,
+            Phase::Empty | Phase::TakenBack | Phase::HalfGone => self.dead_end().await,
+            Phase::HalfTakenBack => self.half_taken_back().await,
+            Phase::Stopped => self.stopped().await,
+            Phase::Whole => self.whole().await,
+        }
+    }
+
+    /// A stack that is whole by its own template.
+    async fn whole(&self) -> Result<Seen, Fault> {
+        let (planned, live) = self.planned().await?;
+        if let Some(conflict) = self.moved_elsewhere(live.as_ref()) {
+            return Ok(conflict);
+        }
+        let mut seen = Seen::new(State::Ready);
+        seen.outputs = self.published(&self.stack.outputs).await?;
+        seen.notes = self.notes().await?;
+        seen.notes.extend(room::note(&planned.blueprint, &self.resource.inner.environment));
+        let changes = changes(&live.unwrap_or_default(), &planned.template);
+        if !changes.is_empty() {
+            let act = Act::Update(self.resource.inner.wanted(&planned));
+            return Ok(seen.to_change(changes, self.resource.to(act)));
+        }
+        let protected = self.resource.inner.environment.protected;
+        if self.stack.protected != protected {
+            let field = FieldChange {
+                path: "terminationProtection".to_string(),
+                from: Some(self.stack.protected.to_string()),
+                to: Some(protected.to_string()),
+            };
+            let change = Change::new(ChangeKind::Update, self.subject()).fields(vec![field]);
+            return Ok(seen.to_change(vec![change], self.resource.to(Act::Protect(protected))));
+        }
+        Ok(seen)
+    }
+
+    /// A stack that stopped at something that failed: it goes on by an update, also one without a change.
+    async fn stopped(&self) -> Result<Seen, Fault> {
+        let why = failure(&self.calls.events().await?);
+        let moves = self.resource.inner.run().moves;
+        if moves > 0 && !may_pass(why.as_ref(), moves) {
+            return Err(self.failed(why.as_ref()));
+        }
+        let (planned, live) = self.planned().await?;
+        if let Some(conflict) = self.moved_elsewhere(live.as_ref()) {
+            return Ok(conflict);
+        }
+        let reason = self.reason(why.as_ref());
+        let mut seen = Seen::new(State::Broken(reason.clone()));
+        seen.outputs = self.published(&made(&self.calls.resources().await?)).await?;
+        let mut changes = changes(&live.unwrap_or_default(), &planned.template);
+        changes
+            .push(Change::new(ChangeKind::Update, self.subject()).because(format!("it stopped: {reason}")));
+        Ok(seen.to_change(changes, self.resource.to(Act::Update(self.resource.inner.wanted(&planned)))))
+    }
+
+    /// A stack that can only be deleted: it is, and made anew, unless the cluster stands in it.
+    async fn dead_end(&self) -> Result<Seen, Fault> {
+        let inner = &self.resource.inner;
+        let why = failure(&self.calls.events().await?);
+        let reason = self.reason(why.as_ref());
+        if inner.run().deletions >= MOST_DELETED {
+            return Err(self.failed(why.as_ref()));
+        }
+        if inner.cluster_stands(self.aws, self.flow).await? {
+            let name = &inner.environment.name;
+            let text = format!(
+                "{reason}; the cluster `{name}` stands in what is left of it: `berth down {name}` removes both"
+            );
+            return Ok(Seen::new(State::Broken(text)));
+        }
+        let clear = Act::Clear { protected: self.stack.protected };
+        let state = State::Broken(reason.clone());
+        let mut seen = self.resource.to_make(self.aws, self.flow, state, Some(clear)).await?;
+        if let Some(first) = seen.changes.first_mut() {
+            first.reason = Some(format!("what is left of the last one is removed first: {reason}"));
+        }
+        Ok(seen)
+    }
+
+    /// An update that somebody else took back, half: it has to be taken back whole before anything else.
+    async fn half_taken_back(&self) -> Result<Seen, Fault> {
+        let why = failure(&self.calls.events().await?);
+        let taken_back = self.resource.inner.run().taken_back;
+        if taken_back > 1 {
+            return Err(self.failed(why.as_ref()));
+        }
+        let reason = self.reason(why.as_ref());
+        let resources = self.calls.resources().await?;
+        // What cannot be taken back is left as it is, the second time: the update that follows mends it.
+        let skipped = if taken_back == 0 { Vec::new() } else { not_taken_back(&resources) };
+        let change = Change::new(ChangeKind::Update, self.subject())
+            .because(format!("an update of it was taken back, and not to the end: {reason}"));
+        let mut seen = Seen::new(State::Broken(reason));
+        seen.outputs = self.published(&made(&resources)).await?;
+        Ok(seen.to_change(vec![change], self.resource.to(Act::TakeBack(skipped))))
+    }
+
+    /// A stack that shall go.
+    pub(super) async fn going(&self) -> Result<Seen, Fault> {
+        let mut seen = match self.stack.phase() {
+            Phase::Gone => return Ok(Seen::new(State::Absent)),
+            Phase::Leaving => {
+                let resources = self.calls.resources().await?;
+                let left = resources.iter().filter(|resource| resource.status != "DELETE_COMPLETE").count();
+                return Ok(Seen::new(State::Progressing(format!("{left} of {} left", resources.len()))));
+            }
+            Phase::HalfGone => {
+                let why = failure(&self.calls.events().await?);
+                if self.resource.inner.run().deletions >= MOST_DELETED {
+                    return Err(self.blocked(why.as_ref()).await);
+                }
+                Seen::new(State::Progressing(format!("not all went: {}", self.reason(why.as_ref()))))
+            }
+            // Deleting one that is on its way elsewhere is refused: what it is at ends by itself.
+            Phase::Moving => {
+                Seen::new(State::Progressing(progress(&self.stack, &self.calls.resources().await?)))
+            }
+            _ => Seen::new(State::Ready),
+        };
+        seen.more_to_remove = true;
+        // What is swept up before it goes is found by what it tells.
+        let left = match self.stack.phase() {
+            Phase::Whole => self.stack.outputs.clone(),
+            _ => left(&self.calls.resources().await?),
+        };
+        seen.outputs = self.published(&left).await.unwrap_or_default();
+        Ok(seen)
+    }
+
+    /// That it cannot be removed, with what is in the way.
+    async fn blocked(&self, why: Option<&Failure>) -> Fault {
+        let fault = self.failed(why);
+        let vpc = match self.calls.resources().await {
+            Ok(resources) => left(&resources).remove("Vpc"),
+            Err(_) => None,
+        };
+        let Some(vpc) = vpc else { return fault };
+        match blockers::in_the_way(self.aws, self.flow, &vpc).await {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    }
+
+    /// A stack of our name without our mark.
+    pub(super) async fn of_somebody_else(&self, stranger: &Stranger) -> Result<Seen, Fault> {
+        let inner = &self.resource.inner;
+        let settled = matches!(self.stack.phase(), Phase::Whole | Phase::Stopped);
+        if inner.adopt && stranger.adoptable && settled && !inner.leave.removes {
+            let (planned, live) = self.planned().await?;
+            if let Some(conflict) = self.moved_elsewhere(live.as_ref()) {
+                return Ok(conflict);
+            }
+            let mut changes = changes(&live.unwrap_or_default(), &planned.template);
+            let adopted = Change::new(ChangeKind::Adopt, self.subject()).because(stranger.whose.clone());
+            changes.insert(0, adopted);
+            let act = Act::Update(inner.wanted(&planned));
+            return Ok(Seen::new(State::Ready).to_change(changes, self.resource.to(act)));
+        }
+        let way = if stranger.adoptable {
+            "take it over with `--adopt`, or give the environment another `name`"
+        } else {
+            "give the environment another `name`"
+        };
+        let reason = format!("a stack of this name is there, and {}; {way}", stranger.whose);
+        // Nothing of ours is there: there is nothing to take away.
+        let mut seen = Seen::new(State::Absent);
+        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        if !inner.leave.makes {
+            let stays = format!("{}: {}; it is left as it is", self.subject(), stranger.whose);
+            seen.notes.push(Note::new("kept", stays));
+        }
+        Ok(seen)
+    }
+
+    /// The stack that the profile asks for, and the template that it stands by.
+    async fn planned(&self) -> Result<(Planned, Option<Template>), Fault> {
+        if let Some(planned) = self.as_told().await? {
+            let live = planned.template.clone();
+            return Ok((planned, Some(live)));
+        }
+        let live = self.template().await?;
+        let standing = self.zones(live.as_ref());
+        Ok((self.planned_in(&standing).await?, live))
+    }
+
+    /// The stack that the profile asks for, where its outputs tell that it stands by that very template: then the
+    /// template itself is not asked for, which is a request of every look. Of one that somebody else edited without
+    /// its outputs nothing is seen before the profile changes.
+    async fn as_told(&self) -> Result<Option<Planned>, Fault> {
+        let told = &self.stack.outputs;
+        let (Phase::Whole, Some(content)) = (self.stack.phase(), told.get(CONTENT)) else { return Ok(None) };
+        let standing = told.get(ZONES).map(|text| read(text)).unwrap_or_default();
+        let owns = self.resource.inner.spec.network.subnets.is_empty();
+        if owns == standing.is_empty() {
+            return Ok(None);
+        }
+        let planned = self.planned_in(&standing).await?;
+        Ok((planned.template.content() == Some(content.as_str())).then_some(planned))
+    }
+
+    /// The stack that the profile asks for where these zones stand.
+    async fn planned_in(&self, standing: &[Zone]) -> Result<Planned, Fault> {
+        let inner = &self.resource.inner;
+        planned(&inner.environment, &inner.spec, site(self.aws), standing, self.aws, self.flow).await
+    }
+
+    /// The template, read once for each state of the stack.
+    async fn template(&self) -> Result<Option<Template>, Fault> {
+        let LiveStack { id, changed, status, .. } = &self.stack;
+        let key = format!("{id} {changed} {status}");
+        if let Some((known, template)) = &self.resource.inner.run().template
+            && *known == key
+        {
+            return Ok(Some(template.clone()));
+        }
+        let template = self.calls.template().await?;
+        self.resource.inner.run().template = template.clone().map(|template| (key, template));
+        Ok(template)
+    }
+
+    fn zones(&self, live: Option<&Template>) -> Vec<Zone> {
+        match (live, addresses(&self.resource.inner.spec)) {
+            (Some(live), Ok(addresses)) => live.zones(&addresses),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is made so far, for the others.
+    async fn published(&self, made: &BTreeMap<String, String>) -> Result<Outputs, Fault> {
+        let (planned, live) = self.planned().await?;
+        let standing = self.zones(live.as_ref());
+        let mut published = planned.blueprint.published(&standing, made);
+        if let Some(borrowed) = self.resource.inner.borrowed(self.aws, self.flow).await? {
+            published.vpc = Some(borrowed.vpc.clone());
+            published.private.clone_from(&borrowed.subnets);
+        }
+        Ok(published.outputs())
+    }
+
+    async fn notes(&self) -> Result<Vec<Note>, Fault> {
+        let borrowed = self.resource.inner.borrowed(self.aws, self.flow).await?;
+        Ok(borrowed.map(|borrowed| borrowed.notes.clone()).unwrap_or_default())
+    }
+
+    /// A network stays where it is: what the profile changed of that cannot be made of one that stands.
+    fn moved_elsewhere(&self, live: Option<&Template>) -> Option<Seen> {
+        let spec = &self.resource.inner.spec;
+        let was = live.and_then(Template::cidr);
+        let owns = spec.network.subnets.is_empty();
+        let is = if owns { addresses(spec).ok().map(|addresses| addresses.to_string()) } else { None };
+        // Of a stack that stopped before anything was made nothing has to stay.
+        let (was, is) = match (was, is) {
+            (was, is) if was == is => return None,
+            (None, Some(_)) if live.is_none_or(|live| live.resources().is_empty()) => return None,
+            (was, is) => (was, is),
+        };
+        let named = |cidr: Option<String>| cidr.unwrap_or_else(|| "subnets of somebody else".to_string());
+        let reason = format!(
+            "it stands in {}, and the profile says {}: a cluster never changes its network; put \
+             `cluster.eks.network` back, or make an environment of another `name` beside it",
+            named(was),
+            named(is)
+        );
+        let mut seen = Seen::new(State::Ready);
+        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        Some(seen)
+    }
+
+    fn subject(&self) -> String {
+        format!("stack `{}`", self.resource.inner.names.stack())
+    }
+
+    fn reason(&self, why: Option<&Failure>) -> String {
+        if let Some(Failure { what, reason }) = why {
+            return format!("{what}: {reason}");
+        }
+        let said = self.stack.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("{} is {}{said}", self.subject(), self.stack.status)
+    }
+
+    fn failed(&self, why: Option<&Failure>) -> Fault {
+        let verb = if self.resource.inner.leave.removes { "remove" } else { "bring up" };
+        let kind = why.map_or(FaultKind::Invalid, Failure::kind);
+        // What did not pass in all this time is not tried again at once.
+        let kind = if kind == FaultKind::Transient { FaultKind::Invalid } else { kind };
+        let fault = Fault::new(kind, format!("{verb} {}", self.subject()), self.reason(why));
+        match why.and_then(Failure::hint) {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        }
+    }
+}
+
+/// Whether what stopped a stack may be over by now, after so many attempts of this run.
+fn may_pass(why: Option<&Failure>, moves: u32) -> bool {
+    moves < MOST_CONTINUED && why.is_some_and(|why| why.kind() == FaultKind::Transient)
+}
+
+/// What could not be taken back.
+fn not_taken_back(resources: &[LiveResource]) -> Vec<String> {
+    let failed = resources.iter().filter(|resource| resource.status == "UPDATE_FAILED");
+    failed.map(|resource| resource.logical.clone()).collect()
+}

@@ -1,0 +1,159 @@
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::base::{Change, ChangeKind, Fault, Note};
+use crate::clouds::aws::{Aws, Element, Params, Service};
+use crate::flow::Flow;
+use crate::profile::schema::Nat;
+use crate::providers::eks::template::{Blueprint, NetworkPlan};
+
+/// Quotas that a network counts against, by their codes.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+const VPCS: Quota = Quota { service: "vpc", code: "L-F678F1CE", what: "VPCs" };
+const ADDRESSES: Quota = Quota { service: "ec2", code: "L-0263D0A3", what: "elastic IP addresses" };
+
+/// What is in the way of a network that is to be made.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What it cannot be made with.
+    pub conflicts: Vec<Change>,
+    /// What should be known.
+    pub notes: Vec<Note>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Quota {
+    service: &'static str,
+    code: &'static str,
+    what: &'static str,
+}
+
+/// Asks the account whether there is room for what `blueprint` is made of.
+pub async fn check(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Findings, Fault> {
+    let (network, logs) =
+        futures::join!(network(blueprint, aws, flow), logs_in_the_way(blueprint, aws, flow));
+    let mut findings = network?;
+    findings.conflicts.extend(logs);
+    Ok(findings)
+}
+
+/// A log group of the name that EKS gives it: one that berth did not make keeps logs that somebody may want.
+async fn logs_in_the_way(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Option<Change> {
+    blueprint.log_days?;
+    let name = blueprint.names.log_group();
+    let input = json!({"logGroupNamePrefix": name});
+    // Where it may not be asked, the stack itself will tell.
+    let answer = aws.json(Service::Logs).call(flow, "DescribeLogGroups", &input).await.ok()?;
+    let groups = answer["logGroups"].as_array()?;
+    groups.iter().find(|group| group["logGroupName"] == name.as_str())?;
+    let reason = format!(
+        "it is there already, of an earlier cluster of this name; `aws logs delete-log-group --region {} \
+         --log-group-name {name}` removes it with the logs in it",
+        aws.region()
+    );
+    Some(Change::new(ChangeKind::Conflict, format!("log group {name}")).because(reason))
+}
+
+async fn network(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Findings, Fault> {
+    let Some(plan) = &blueprint.network else { return Ok(Findings::default()) };
+    let ec2 = aws.query(Service::Ec2);
+    let params = Params::new();
+    let (vpcs, addresses, limits) = futures::join!(
+        ec2.all(flow, "DescribeVpcs", &params, "vpcSet"),
+        ec2.call(flow, "DescribeAddresses", &params),
+        join_all([VPCS, ADDRESSES].map(|quota| limit(quota, aws, flow))),
+    );
+    let vpcs = vpcs.map_err(|refusal| refusal.fault("list the VPCs of the account"))?;
+    let addresses = addresses.map_err(|refusal| refusal.fault("list the addresses of the account"))?;
+    let used = [vpcs.len(), addresses.list("addressesSet").count()];
+    let needed = [1, gateways(plan)];
+    let mut findings = Findings::default();
+    for (index, quota) in [VPCS, ADDRESSES].into_iter().enumerate() {
+        let room = Room { used: used[index], needed: needed[index], limit: limits[index] };
+        findings.conflicts.extend(room.conflict(quota, aws.region()));
+    }
+    findings.notes.extend(overlaps(plan, &vpcs));
+    findings.notes.extend(no_way_out(plan));
+    Ok(findings)
+}
+
+/// How many NAT gateways, each with an address, `plan` has.
+fn gateways(plan: &NetworkPlan) -> usize {
+    match plan.nat {
+        Nat::None => 0,
+        Nat::Single => 1,
+        Nat::PerZone => plan.zones.len(),
+    }
+}
+
+/// The limit of the account; `None` where it may not be asked or AWS does not say: then the call itself will tell.
+async fn limit(quota: Quota, aws: &Aws, flow: &Flow) -> Option<usize> {
+    let input = json!({"ServiceCode": quota.service, "QuotaCode": quota.code});
+    let answer = aws.json(Service::Quotas).call(flow, "GetServiceQuota", &input).await.ok()?;
+    let value = answer["Quota"]["Value"].as_f64()?;
+    // Quotas are whole numbers that AWS writes as `5.0`.
+    format!("{:.0}", value.max(0.0)).parse().ok()
+}
+
+struct Room {
+    used: usize,
+    needed: usize,
+    limit: Option<usize>,
+}
+
+impl Room {
+    fn conflict(&self, quota: Quota, region: &str) -> Option<Change> {
+        let Quota { service, code, what } = quota;
+        let limit = self.limit.filter(|limit| self.used + self.needed > *limit)?;
+        let reason = format!(
+            "the account has {} of {limit} in {region}, and {} more are needed; have it raised: `aws \
+             service-quotas request-service-quota-increase --region {region} --service-code {service} --quota-code \
+             {code} --desired-value {}`",
+            self.used,
+            self.needed,
+            self.used + self.needed
+        );
+        Some(Change::new(ChangeKind::Conflict, format!("quota of {what}")).because(reason))
+    }
+}
+
+/// Networks with the same addresses can never be connected to each other.
+fn overlaps(plan: &NetworkPlan, vpcs: &[Element]) -> Option<Note> {
+    let overlapping: Vec<String> = vpcs
+        .iter()
+        .filter_map(|vpc| {
+            let blocks = vpc.list("cidrBlockAssociationSet").filter_map(|block| block.text("cidrBlock"));
+            let cidr = blocks.chain(vpc.text("cidrBlock")).find(|cidr| plan.addresses.overlaps(cidr))?;
+            Some(format!("{} ({cidr})", vpc.text("vpcId")?))
+        })
+        .collect();
+    let text = format!(
+        "the addresses {} overlap those of {}: the two networks can never be connected; another \
+         `cluster.eks.network.cidr` keeps that open",
+        plan.addresses,
+        overlapping.join(", ")
+    );
+    (!overlapping.is_empty()).then(|| Note::new("warning", text))
+}
+
+/// Without a gateway nodes reach AWS only by endpoints, and berth makes that of S3 alone.
+fn no_way_out(plan: &NetworkPlan) -> Option<Note> {
+    let text = "with `nat: none` nodes reach neither EKS nor a registry until endpoints for ec2, ecr.api, ecr.dkr, \
+                eks, eks-auth and sts are added to the network";
+    (plan.nat == Nat::None).then(|| Note::new("warning", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_in_the_way_only_when_it_is_known_and_too_small() {
+        let conflict =
+            |used, needed, limit| Room { used, needed, limit }.conflict(ADDRESSES, "eu-central-1").is_some();
+        assert!(!conflict(2, 3, Some(5)));
+        assert!(conflict(3, 3, Some(5)));
+        assert!(!conflict(9, 9, None));
+        assert!(conflict(0, 1, Some(0)));
+    }
+}

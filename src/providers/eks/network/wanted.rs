@@ -1,0 +1,88 @@
+use std::collections::BTreeMap;
+
+use crate::base::{Fault, FaultKind};
+use crate::clouds::aws::{Aws, Params, Service};
+use crate::flow::Flow;
+use crate::profile::Environment;
+use crate::profile::schema::EksCluster;
+use crate::providers::eks::names::Site;
+use crate::providers::eks::template::{
+    Addresses, Blueprint, LARGEST, NetworkPlan, Offered, Template, Zone, choose,
+};
+
+/// The stack that a profile asks for.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What it is made of.
+    pub blueprint: Blueprint,
+    /// Its template.
+    pub template: Template,
+    /// The template as JSON.
+    pub text: String,
+}
+
+/// The zones that node groups ask for, by group.
+pub fn asked_for(environment: &Environment) -> BTreeMap<&str, Vec<&str>> {
+    let groups = environment.node_groups.iter();
+    groups.map(|group| (group.name.as_str(), group.zones.iter().map(String::as_str).collect())).collect()
+}
+
+/// The zones that the account has in the region.
+pub async fn offered(aws: &Aws, flow: &Flow) -> Result<Vec<Offered>, Fault> {
+    let params = Params::new().filter("zone-type", ["availability-zone"]).filter("state", ["available"]);
+    let call = aws.query(Service::Ec2);
+    let answer = call.call(flow, "DescribeAvailabilityZones", &params).await;
+    let answer = answer.map_err(|refusal| refusal.fault(format!("list the zones of {}", aws.region())))?;
+    let zones = answer.list("availabilityZoneInfo").filter_map(|zone| {
+        Some(Offered { name: zone.text("zoneName")?.to_string(), id: zone.text("zoneId")?.to_string() })
+    });
+    Ok(zones.collect())
+}
+
+/// The addresses of the network that berth makes for `spec`.
+pub fn addresses(spec: &EksCluster) -> Result<Addresses, Fault> {
+    let text = spec.network.cidr.as_deref().unwrap_or(Addresses::DEFAULT);
+    Addresses::parse(text).map_err(|error| {
+        Fault::new(FaultKind::Invalid, "lay out the network", error.to_string())
+            .hint(format!("write a CIDR from /16 to /20, for example `{}`", Addresses::DEFAULT))
+            .in_profile("cluster.eks.network.cidr")
+    })
+}
+
+/// The stack of `environment` at `site`, where `standing` zones stand; `offered` is asked when others are needed.
+pub async fn planned(
+    environment: &Environment,
+    spec: &EksCluster,
+    site: Site,
+    standing: &[Zone],
+    aws: &Aws,
+    flow: &Flow,
+) -> Result<Planned, Fault> {
+    let network = if spec.network.subnets.is_empty() {
+        let wanted = asked_for(environment);
+        let stands = |name: &str| standing.iter().any(|zone| zone.name == name);
+        let is_enough = !standing.is_empty() && wanted.values().flatten().all(|name| stands(name));
+        let offered = if is_enough { Vec::new() } else { offered(aws, flow).await? };
+        let zones = choose(&offered, standing, &wanted).map_err(|error| {
+            let fault = Fault::new(FaultKind::Invalid, "choose the zones of the network", error.to_string());
+            fault.hint(error.hint(&offered))
+        })?;
+        Some(NetworkPlan { addresses: addresses(spec)?, zones, nat: spec.network.nat })
+    } else {
+        None
+    };
+    let blueprint = Blueprint::new(environment, spec, site, network);
+    let template = blueprint.template();
+    let text = template.to_value(&blueprint.description()).to_string();
+    if text.len() > LARGEST {
+        let reason = format!(
+            "its template would have {} bytes, and CloudFormation takes {LARGEST}: there are {} node groups",
+            text.len(),
+            environment.node_groups.len()
+        );
+        return Err(Fault::new(FaultKind::Invalid, "lay out the stack", reason)
+            .hint("merge some of `nodeGroups`, or make a second environment")
+            .in_profile("nodeGroups"));
+    }
+    Ok(Planned { blueprint, template, text })
+}

@@ -1,0 +1,103 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::outputs::{self, LaunchTemplate, PlacedSubnet};
+use super::machines::Machines;
+use crate::base::{Owner, label};
+use crate::engine::Outputs;
+use crate::profile::{Environment, NodeGroup, Taint};
+use crate::providers::nodes::taints;
+
+/// A node group as the profile wants it, as far as that is known: what its network has not told yet is open.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wanted {
+    /// The name in the profile. The group of AWS has it too, or it is a replacement of that one.
+    pub name: String,
+    /// Machine types, the best first.
+    pub machines: Vec<String>,
+    pub spot: bool,
+    pub min: u32,
+    pub max: u32,
+    pub labels: BTreeMap<String, String>,
+    pub taints: BTreeSet<Taint>,
+    pub tags: BTreeMap<String, String>,
+    /// The Kubernetes, where the profile names it.
+    pub version: Option<(u32, u32)>,
+    /// Full names of zones; all, when there are none.
+    pub zones: BTreeSet<String>,
+    /// What the network told.
+    pub place: Option<Place>,
+}
+
+/// Where the machines of a group live, and as what.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Place {
+    /// All private subnets.
+    pub subnets: Vec<PlacedSubnet>,
+    /// The ARN of the role of the nodes.
+    pub role: String,
+    /// What machines are made from.
+    pub template: LaunchTemplate,
+}
+
+impl Wanted {
+    pub fn of(environment: &Environment, group: &NodeGroup, names_version: bool, outputs: &Outputs) -> Self {
+        let mut labels = group.labels.clone();
+        labels.insert(label::NODE_GROUP.to_string(), group.name.clone());
+        if group.resources.gpus > 0 {
+            labels.insert("nvidia.com/gpu.present".to_string(), "true".to_string());
+        }
+        let machines = std::iter::once(&group.machine).chain(&group.other_machines);
+        Self {
+            name: group.name.clone(),
+            machines: machines.cloned().collect(),
+            spot: group.spot,
+            min: group.min,
+            // EKS takes no group that can have no node at all.
+            max: group.max.max(1),
+            labels,
+            taints: taints(group).into_iter().collect(),
+            tags: tags(&environment.owner, &group.name),
+            version: names_version.then_some(environment.kubernetes),
+            zones: group.zones.iter().cloned().collect(),
+            place: place(outputs, &group.name),
+        }
+    }
+
+    /// The subnets for machines of these types: in the zones of the profile, and of those in the ones that offer
+    /// every type.
+    pub fn subnets(&self, machines: &Machines) -> Vec<String> {
+        let Some(place) = &self.place else { return Vec::new() };
+        let of_profile = |subnet: &&PlacedSubnet| self.zones.is_empty() || self.zones.contains(&subnet.zone);
+        let offered = |subnet: &&PlacedSubnet| machines.are_offered(&self.machines, &subnet.zone);
+        let subnets = place.subnets.iter().filter(of_profile).filter(offered);
+        subnets.map(|subnet| subnet.id.clone()).collect()
+    }
+
+    /// For a plan: `2 to 6 m7i.large, spot`.
+    pub fn outline(&self) -> String {
+        let count =
+            if self.min == self.max { self.min.to_string() } else { format!("{} to {}", self.min, self.max) };
+        let spot = if self.spot { ", spot" } else { "" };
+        format!("{count} {}{spot}", self.machines.join(" or "))
+    }
+}
+
+fn tags(owner: &Owner, group: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (label::OWNER.to_string(), owner.id.clone()),
+        (label::ENVIRONMENT.to_string(), owner.environment.clone()),
+        (label::NODE_GROUP.to_string(), group.to_string()),
+    ])
+}
+
+fn place(outputs: &Outputs, group: &str) -> Option<Place> {
+    let subnets = outputs::subnets(outputs, outputs::SUBNETS_PRIVATE);
+    if subnets.is_empty() {
+        return None;
+    }
+    Some(Place {
+        subnets,
+        role: outputs.text(outputs::ROLE_NODE)?.to_string(),
+        template: outputs::launch_template(outputs, group)?,
+    })
+}

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::access::AccessResource;
+use super::addons::AddonResource;
+use super::cluster::ClusterResource;
+use super::network::NetworkResource;
+use super::node_groups::{self, NodeGroupsWatch};
+use super::sweep::{Sweeps, SweptNetwork};
+use crate::base::{Fault, Owner, ResourceId, label};
+use crate::clouds::aws::Session;
+use crate::engine::{Need, Removal, Resource};
+use crate::flow::Flow;
+use crate::k8s::{Hub, Object};
+use crate::profile::Environment;
+use crate::profile::schema::EksCluster;
+use crate::providers::{Leave, Part, Provided};
+
+/// The pauses between two looks at something of AWS.
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// What the parts of an environment on EKS are called, for those that need each other.
+#[derive(Debug, Clone)]
+pub(super) struct Around {
+    /// The stack of network and roles.
+    pub network: ResourceId,
+    /// The control plane.
+    pub cluster: ResourceId,
+    /// The way in.
+    pub door: ResourceId,
+}
+
+impl Around {
+    fn of(environment: &Environment) -> Self {
+        let id = |kind: &str| ResourceId::new(format!("{kind}/eks/{}", environment.name));
+        Self {
+            network: NetworkResource::id_of(&environment.name),
+            cluster: id("cluster"),
+            door: id("access"),
+        }
+    }
+}
+
+/// A client of EKS.
+pub(super) async fn client(session: &Session, flow: &Flow) -> Result<aws_sdk_eks::Client, Fault> {
+    Ok(session.open(flow).await?.eks(flow))
+}
+
+/// The parts of `environment` on EKS.
+pub(in crate::providers) fn provide(
+    environment: &Environment,
+    spec: &EksCluster,
+    leave: Leave,
+    session: &Arc<Session>,
+    hub: &Arc<Hub>,
+) -> Provided {
+    let around = Around::of(environment);
+    let adopt = hub.settings().adopt;
+    let network = NetworkResource::new(environment, spec, Arc::clone(session), leave, adopt);
+    let cluster = ClusterResource::new(environment, spec, around.network.clone(), Arc::clone(session), hub);
+    let access =
+        AccessResource::new(environment, spec, around.cluster.clone(), Arc::clone(session), Arc::clone(hub));
+    let addons = AddonResource::all(environment, spec, &around, session, hub);
+    let (groups, others) = node_groups::all(environment, spec, &around, session, hub);
+    let watch = NodeGroupsWatch::new(environment, &around, Arc::clone(hub));
+    let addons = addons.into_iter().map(|addon| Part::new(addon, Removal::WithContainer));
+    let mut parts = Provided {
+        ground: Vec::new(),
+        cluster: Box::new(cluster),
+        cluster_behind: Vec::new(),
+        door: Some(Part::new(access, Removal::WithContainer)),
+        machines: Vec::new(),
+        node_groups: Box::new(watch),
+        cluster_removal: Removal::Itself,
+        node_groups_removal: Removal::WithContainer,
+        leaving: Vec::new(),
+    };
+    if leave.removes {
+        // In the order of `up`, of which `down` is the reverse.
+        let machines = groups.iter().map(Resource::id).chain([others.id()]).cloned().collect();
+        let sweeps = Sweeps::new(environment, &spec.region, &around, machines, session, hub);
+        let network = SweptNetwork::new(network, &sweeps);
+        let Sweeps { made, interfaces, left, logs, .. } = sweeps;
+        let (before_cluster, before_nodes) = (left.id().clone(), interfaces.id().clone());
+        let groups =
+            groups.into_iter().map(|group| Part::new(group, Removal::Itself).behind([&before_nodes]));
+        parts.ground.push(Part::new(logs, Removal::Itself));
+        let network =
+            Part::new(network, Removal::Itself).behind(parts.ground.iter().map(|part| part.resource.id()));
+        parts.ground.push(network);
+        parts.ground.push(Part::new(left, Removal::Itself));
+        parts.cluster_behind.push(Need::Ready(before_cluster));
+        parts.machines = groups.chain(addons).collect();
+        parts.machines.insert(0, Part::new(interfaces, Removal::Itself));
+        parts.leaving.push(Part::new(others, Removal::Itself).behind([&before_nodes]));
+        parts.leaving.push(Part::new(made, Removal::Itself));
+    } else {
+        let groups = groups.into_iter().map(|group| Part::new(group, Removal::Itself));
+        parts.ground.push(Part::new(network, Removal::Itself));
+        parts.machines = groups.chain(addons).collect();
+        parts.leaving.push(Part::new(others, Removal::Itself));
+    }
+    parts
+}
+
+/// The class of volumes that a claim gets that names none: EKS makes none that is the default since Kubernetes 1.30.
+/// Source: <https://docs.aws.amazon.com/eks/latest/userguide/create-storage-class.html> for Auto Mode.
+///
+/// # Panics
+/// Never: storage classes are among the kinds that are built in.
+pub fn storage_class(spec: &EksCluster, owner: &Owner) -> Object {
+    let provisioner = if spec.auto_mode { "ebs.csi.eks.amazonaws.com" } else { "ebs.csi.aws.com" };
+    let body = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": "gp3",
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": provisioner,
+        // By these a volume is known as ours once nothing else is there that could tell.
+        "parameters": {
+            "type": "gp3",
+            "encrypted": "true",
+            "tagSpecification_1": format!("{}={}", label::OWNER, owner.id),
+            "tagSpecification_2": format!("{}={}", label::ENVIRONMENT, owner.environment),
+        },
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "allowVolumeExpansion": true,
+        "reclaimPolicy": "Delete",
+    });
+    Object::new(body).expect("storage classes are built in")
+}

@@ -1,0 +1,186 @@
+use serde_json::Value;
+
+use super::policy;
+use super::wanted::{Tags, Wanted};
+use crate::base::FieldChange;
+
+/// A repository as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Live {
+    pub tags: Tags,
+    pub scan: bool,
+    /// How it is encrypted.
+    pub encryption: Encryption,
+    pub lifecycle: Option<Value>,
+    pub policy: Option<Value>,
+}
+
+/// How a repository is encrypted, which never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// By ECR itself.
+    Own,
+    /// With a KMS key, whose ARN this is.
+    Key(String),
+}
+
+/// What to change in a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// What differs, for people.
+    pub fields: Vec<FieldChange>,
+    /// What is to be written for that.
+    pub writes: Vec<Write>,
+    /// What differs and can never be changed, with what to do.
+    pub refused: Option<String>,
+}
+
+/// One part of a repository that is written by a call of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    Tags,
+    Scan,
+    Lifecycle,
+    Policy,
+}
+
+/// What differs between a repository and what the profile wants of it.
+pub(super) fn diff(wanted: &Wanted, live: &Live) -> Difference {
+    let mut found = Difference { refused: refused(wanted, &live.encryption), ..Difference::default() };
+    let mut note = |write, path: &str, from: Option<String>, to: Option<String>| {
+        found.fields.push(FieldChange { path: path.to_string(), from, to });
+        found.writes.push(write);
+    };
+    if wanted.tags != live.tags {
+        note(Write::Tags, "tags", Some(live.tags.in_words()), Some(wanted.tags.in_words()));
+    }
+    if wanted.scan != live.scan {
+        note(Write::Scan, "scanOnPush", Some(live.scan.to_string()), Some(wanted.scan.to_string()));
+    }
+    if live.lifecycle.as_ref() != Some(&wanted.lifecycle) {
+        let words = |policy: &Value| policy::lifecycle_in_words(policy);
+        let (from, to) = (live.lifecycle.as_ref().map(words), words(&wanted.lifecycle));
+        // Words may be the same where the rules are not.
+        let from = if from.as_ref() == Some(&to) { Some("other rules".to_string()) } else { from };
+        note(Write::Lifecycle, "lifecycle", from, Some(to));
+    }
+    let same = |one: &Value, other: &Value| policy::normal(one) == policy::normal(other);
+    let is_as_wanted = match (&wanted.policy, &live.policy) {
+        (Some(wanted), Some(live)) => same(wanted, live),
+        // Where the profile says nothing, what somebody else wrote is theirs.
+        (None, Some(live)) => !policy::is_ours(live),
+        (Some(_), None) => false,
+        (None, None) => true,
+    };
+    if !is_as_wanted {
+        let from = live.policy.as_ref().map(policy::rights_in_words);
+        let to = wanted.policy.as_ref().map(policy::rights_in_words);
+        let from = if from == to { from.map(|_| "others".to_string()) } else { from };
+        note(Write::Policy, "policy", from, to);
+    }
+    found
+}
+
+/// Why a repository that is encrypted like this can never be as `wanted`, with what to do.
+pub(super) fn refused(wanted: &Wanted, live: &Encryption) -> Option<String> {
+    let (is, wants, write) = match (live, &wanted.key) {
+        (Encryption::Own, None) => return None,
+        (Encryption::Key(live), Some(wanted)) if live == wanted => return None,
+        (Encryption::Own, Some(wanted)) => {
+            ("by ECR itself".to_string(), format!("`{wanted}`"), "take `kmsKey` out".to_string())
+        }
+        (Encryption::Key(live), None) => {
+            (format!("with `{live}`"), "ECR's own way".to_string(), format!("write `kmsKey: {live}`"))
+        }
+        (Encryption::Key(live), Some(wanted)) => {
+            (format!("with `{live}`"), format!("`{wanted}`"), format!("write `kmsKey: {live}`"))
+        }
+    };
+    Some(format!(
+        "it is encrypted {is}, the profile wants {wants}, and ECR never changes that; {write}, or choose another name"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn wanted() -> Wanted {
+        Wanted {
+            name: "checkout/api".to_string(),
+            tags: Tags { mutability: "IMMUTABLE".to_string(), except: BTreeSet::new() },
+            scan: true,
+            key: None,
+            lifecycle: policy::lifecycle(Some(30)),
+            policy: None,
+        }
+    }
+
+    fn live() -> Live {
+        let Wanted { tags, scan, lifecycle, policy, .. } = wanted();
+        Live { tags, scan, encryption: Encryption::Own, lifecycle: Some(lifecycle), policy }
+    }
+
+    fn rights(who: &str) -> Option<Value> {
+        policy::rights(&BTreeSet::from([who.to_string()]), &BTreeSet::new())
+    }
+
+    #[test]
+    fn what_is_as_wanted_needs_nothing() {
+        assert_eq!(diff(&wanted(), &live()), Difference::default());
+    }
+
+    #[test]
+    fn each_part_that_differs_is_told_and_written() {
+        let mut live = live();
+        live.tags = Tags { mutability: "MUTABLE".to_string(), except: BTreeSet::new() };
+        live.scan = false;
+        live.lifecycle = None;
+        let mut wanted = wanted();
+        wanted.policy = rights("123456789012");
+        let found = diff(&wanted, &live);
+        assert_eq!(found.writes, [Write::Tags, Write::Scan, Write::Lifecycle, Write::Policy]);
+        let told: Vec<String> = found
+            .fields
+            .iter()
+            .map(|field| {
+                let shown = |text: &Option<String>| text.clone().unwrap_or_default();
+                format!("{}: {} -> {}", field.path, shown(&field.from), shown(&field.to))
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "tags: MUTABLE -> IMMUTABLE",
+                "scanOnPush: false -> true",
+                "lifecycle:  -> untagged after 7 days, any beyond 30",
+                "policy:  -> 1 may pull"
+            ]
+        );
+        assert_eq!(found.refused, None);
+    }
+
+    #[test]
+    fn a_policy_of_somebody_else_stays_where_the_profile_says_nothing_of_it() {
+        let mut live = live();
+        live.policy = Some(serde_json::json!({"Statement": [{"Sid": "theirs", "Effect": "Allow"}]}));
+        assert_eq!(diff(&wanted(), &live).writes, []);
+        live.policy = rights("123456789012");
+        assert_eq!(diff(&wanted(), &live).writes, [Write::Policy]);
+    }
+
+    #[test]
+    fn another_encryption_is_refused_with_what_to_do() {
+        let mut live = live();
+        live.encryption = Encryption::Key("arn:aws:kms:eu-central-1:123456789012:key/1".to_string());
+        let refused = diff(&wanted(), &live).refused.expect("refused");
+        assert!(refused.contains("write `kmsKey: arn:aws:kms:eu-central-1:123456789012:key/1`"), "{refused}");
+        let mut wanted = wanted();
+        wanted.key = Some("arn:aws:kms:eu-central-1:123456789012:key/1".to_string());
+        assert_eq!(diff(&wanted, &live).refused, None);
+        live.encryption = Encryption::Own;
+        assert!(diff(&wanted, &live).refused.is_some());
+    }
+}

@@ -1,0 +1,112 @@
+"""The life of a cluster: upgrades, Auto Mode, what a deleted one leaves behind. Each test has a control plane of its own."""
+import subprocess
+import unittest
+
+from botocore.exceptions import ClientError
+
+from ..kube import Kube
+from ..services.eks.state import Eks
+from .stage import Stage, until
+
+
+class Upgrades(unittest.TestCase):
+    """A cluster without nodes."""
+
+    def test_the_version_moves_by_one_minor_while_the_insights_let_it(self):
+        stage = Stage(speed=240)
+        self.addCleanup(stage.close)
+        _, subnets = stage.network()
+        eks = stage.client("eks")
+        asked = {"name": "old", "roleArn": stage.roles()[0], "version": "1.33", "resourcesVpcConfig": {"subnetIds": subnets}, "deletionProtection": True}
+        eks.create_cluster(**asked)
+        with self.assertRaisesRegex(ClientError, "currently being created"):
+            eks.delete_cluster(name="old")
+        until(lambda: eks.describe_cluster(name="old")["cluster"]["status"] == "ACTIVE")
+        with self.assertRaisesRegex(ClientError, "from 1.33 to 1.35"):
+            eks.update_cluster_version(name="old", version="1.35")
+        stage.world.scenario.merge({"eksInsights": [{"name": "Deprecated APIs", "status": "ERROR"}]})
+        with self.assertRaisesRegex(ClientError, "Deprecated APIs"):
+            eks.update_cluster_version(name="old", version="1.34")
+        eks.update_cluster_version(name="old", version="1.34", force=True)
+        self.assertEqual(eks.describe_cluster(name="old")["cluster"]["status"], "UPDATING")
+        until(lambda: eks.describe_cluster(name="old")["cluster"]["status"] == "ACTIVE")
+        self.assertEqual(eks.describe_cluster(name="old")["cluster"]["version"], "1.34")
+        # Without a node nothing runs that is no DaemonSet.
+        for addon in ("coredns", "kube-proxy"):
+            eks.create_addon(clusterName="old", addonName=addon)
+
+        def shown(addon):
+            return eks.describe_addon(clusterName="old", addonName=addon)["addon"]
+        until(lambda: (shown("coredns")["status"], shown("kube-proxy")["status"]) == ("DEGRADED", "ACTIVE"))
+        self.assertEqual(shown("coredns")["health"]["issues"][0]["code"], "InsufficientNumberOfReplicas")
+        # Its mode has no API: access entries are refused.
+        with self.assertRaisesRegex(ClientError, "authentication mode must be set"):
+            eks.list_access_entries(clusterName="old")
+        with self.assertRaisesRegex(ClientError, "deletion protection"):
+            eks.delete_cluster(name="old")
+        eks.update_cluster_config(name="old", deletionProtection=False)
+        until(lambda: not eks.describe_cluster(name="old")["cluster"]["deletionProtection"])
+        until(lambda: eks.describe_cluster(name="old")["cluster"]["status"] == "ACTIVE")
+        eks.delete_cluster(name="old")
+        until(lambda: not eks.list_clusters()["clusters"])
+        self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
+
+
+class Leftovers(unittest.TestCase):
+    """What a cluster that is deleted leaves behind, and that its programs do not outlive it."""
+
+    def test_leaked_interfaces_hold_the_group_of_the_cluster(self):
+        stage = Stage(speed=120)
+        self.addCleanup(stage.close)
+        _, subnets = stage.network()
+        role, node_role = stage.roles()
+        eks = stage.client("eks")
+        stage.world.scenario.merge({"eksLeakedInterfaces": 1})
+        eks.create_cluster(name="leaky", roleArn=role, resourcesVpcConfig={"subnetIds": subnets, "endpointPrivateAccess": True},
+                           accessConfig={"authenticationMode": "API"})
+        until(lambda: eks.describe_cluster(name="leaky")["cluster"]["status"] == "ACTIVE")
+        # The creator asked for no add-ons: the self-managed ones come, and the nodes get ready.
+        eks.create_nodegroup(clusterName="leaky", nodegroupName="ng", nodeRole=node_role, subnets=subnets, scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1})
+        until(lambda: eks.describe_nodegroup(clusterName="leaky", nodegroupName="ng")["nodegroup"]["status"] == "ACTIVE")
+        folder = stage.world.state(Eks).clusters["leaky"].control_plane.folder
+        eks.delete_nodegroup(clusterName="leaky", nodegroupName="ng")
+        until(lambda: not eks.list_nodegroups(clusterName="leaky")["nodegroups"])
+        eks.delete_cluster(name="leaky")
+        self.assertEqual(eks.describe_cluster(name="leaky")["cluster"]["status"], "DELETING")
+        until(lambda: not eks.list_clusters()["clusters"])
+        until(lambda: not folder.exists())
+        self.assertNotIn(str(folder), subprocess.run(["ps", "-eo", "args", "-ww"], capture_output=True, text=True).stdout)
+        left = stage.client("ec2").describe_network_interfaces()["NetworkInterfaces"]
+        self.assertEqual([(each["Status"], each["Description"][:10]) for each in left], [("available", "aws-K8S-i-")])
+        groups = stage.client("ec2").describe_security_groups(Filters=[{"Name": "tag:kubernetes.io/cluster/leaky", "Values": ["owned"]}])["SecurityGroups"]
+        self.assertTrue(groups[0]["GroupName"].startswith("eks-cluster-sg-leaky-"))
+        self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
+
+    def test_pods_that_find_no_node_get_one_in_auto_mode(self):
+        stage = Stage(speed=120)
+        self.addCleanup(stage.close)
+        _, subnets = stage.network()
+        role = stage.role("auto", "eks.amazonaws.com", *(f"AmazonEKS{name}Policy" for name in ("Cluster", "Compute", "BlockStorage", "LoadBalancing", "Networking")))
+        node_role = stage.role("auto-node", "ec2.amazonaws.com", "AmazonEKSWorkerNodeMinimalPolicy")
+        eks = stage.client("eks")
+        eks.create_cluster(name="auto", roleArn=role, resourcesVpcConfig={"subnetIds": subnets, "endpointPrivateAccess": True}, bootstrapSelfManagedAddons=False,
+                           accessConfig={"authenticationMode": "API"}, storageConfig={"blockStorage": {"enabled": True}},
+                           computeConfig={"enabled": True, "nodePools": ["general-purpose"], "nodeRoleArn": node_role},
+                           kubernetesNetworkConfig={"elasticLoadBalancing": {"enabled": True}})
+        until(lambda: eks.describe_cluster(name="auto")["cluster"]["status"] == "ACTIVE")
+        kube = Kube(stage.world.state(Eks).clusters["auto"].control_plane)
+        self.addCleanup(kube.close)
+        path = "/apis/apps/v1/namespaces/default/deployments/app"
+        kube.apply(path, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"}, "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "app"}}, "template": {"metadata": {"labels": {"app": "app"}}, "spec": {
+                "containers": [{"name": "app", "image": "app", "resources": {"requests": {"cpu": "1500m"}}}]}}}})
+        until(lambda: kube.find(path)["status"].get("availableReplicas") == 2)
+        self.assertEqual(len(kube.list("/api/v1/nodes?labelSelector=eks.amazonaws.com/compute-type%3Dauto")), 2)
+        eks.delete_cluster(name="auto")
+        until(lambda: not eks.list_clusters()["clusters"])
+        self.assertEqual([each for each in stage.client("ec2").describe_network_interfaces()["NetworkInterfaces"]], [])
+        self.assertEqual([each for each in stage.world.record.violations if each["side"] != "request"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,574 @@
+//! Network and roles of an EKS environment, against the stand-in for AWS: made, changed, continued where it stopped,
+//! deleted, and kept apart from what is not ours.
+//!
+//! AWS's own chain of credentials reads the environment of a process, so each run is a process of its own: this
+//! program, asked for the one test that is the player.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use berth::base::{Change, Clock, Fault, Note, ResourceId, SystemClock};
+use berth::clouds::aws::{Session, Whose};
+use berth::engine::{
+    Cx, Events, Graph, Look, Need, Removal, Resource, Run, Seen, State, converge, remove, survey,
+};
+use berth::flow::{Cancel, Flow};
+use berth::profile::{ClusterSpec, Found, LoadOptions, load};
+use berth::providers::Leave;
+use berth::providers::eks::network::NetworkResource;
+use berth::providers::eks::outputs;
+use berth::providers::eks::stack::Calls;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::support::FakeAws;
+
+const SCRIPT: &str = "BERTH_TEST_EKS_NETWORK";
+const MARK: &str = "played: ";
+const REGION: &str = "eu-central-1";
+
+const PROFILE: &str = "apiVersion: berth.dev/v1alpha1
+kind: Environment
+name: dev
+id: 7f3k2q9d
+cluster:
+  eks: {account: \"123456789012\", region: eu-central-1, version: \"1.36\", network: {nat: single}}
+nodeGroups:
+  - {name: general, machine: m7i.large, nodes: 2}
+";
+
+/// Plays what the environment of this process asks for; nothing when it asks for nothing.
+#[test]
+fn player() {
+    let Ok(script) = std::env::var(SCRIPT) else { return };
+    let script: Value = serde_json::from_str(&script).expect("a script");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    println!("\n{MARK}{}", runtime.block_on(play(&script)));
+}
+
+async fn play(script: &Value) -> Value {
+    let verb = script["verb"].as_str().expect("a verb");
+    let options = LoadOptions { home: "/home/ada".into(), known_addons: Vec::new() };
+    let loaded = load(&Found::file(script["profile"].as_str().expect("a path").as_ref()), &options);
+    let environment = loaded.expect("a valid profile").environment;
+    let ClusterSpec::Eks(spec) = &environment.cluster else { unreachable!("it is on eks") };
+    let whose = Whose { region: spec.region.clone(), account: spec.account.clone(), ..Whose::default() };
+    let leave = Leave { makes: matches!(verb, "up" | "plan"), removes: verb == "down", recreate: false };
+    let adopt = script["adopt"] == true;
+    let session = Session::new(whose);
+    let resource = NetworkResource::new(&environment, spec, Arc::clone(&session), leave, adopt);
+    let mut graph = Graph::new();
+    let network = resource.id().clone();
+    graph.add(Box::new(resource), Removal::Itself);
+    let witness = Arc::new(Mutex::new(String::new()));
+    if script["witness"] == true {
+        let (id, seen) = (ResourceId::new("witness"), Arc::clone(&witness));
+        graph.add(Box::new(Witness { id, network, session, seen }), Removal::LookedAt);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let flow = Flow::new(Cancel::default()).within_limit(Duration::from_secs(120));
+    let seen = survey(&graph, &flow, &clock).await;
+    let first = seen.resources.first().expect("the network");
+    let mut played = json!({
+        "look": match &first.look {
+            Look::Seen(state) => format!("{state:?}"),
+            Look::Failed(fault) => told(fault),
+            other => format!("{other:?}"),
+        },
+        "changes": first.changes.iter().map(change).collect::<Vec<_>>(),
+        "notes": first.notes.iter().map(|Note { topic, text }| format!("{topic}: {text}")).collect::<Vec<_>>(),
+    });
+    if verb == "plan" {
+        return played;
+    }
+    let events = Events::new(Arc::clone(&clock), Vec::new());
+    let run = Run { flow, clock, events, grace: Duration::from_secs(60) };
+    let outcome = match verb {
+        "up" => converge(&graph, &run).await,
+        _ => remove(&graph, &seen, &run).await,
+    };
+    played["witness"] = witness.lock().expect("no panic").as_str().into();
+    played["changed"] = outcome.changed.into();
+    played["done"] = outcome.done.len().into();
+    played["failed"] = outcome.failed.iter().map(|(_, fault)| told(fault)).collect();
+    played["outputs"] = outcome.outputs.texts().map(|(key, value)| json!([key, value])).collect();
+    played
+}
+
+/// Stands for the cluster: begins once it has what that one needs, and notes how the stack is then.
+struct Witness {
+    id: ResourceId,
+    network: ResourceId,
+    session: Arc<Session>,
+    seen: Arc<Mutex<String>>,
+}
+
+impl Resource for Witness {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let output = |key| Need::Output { from: self.network.clone(), key };
+        vec![output(outputs::SUBNETS_PRIVATE), output(outputs::ROLE_CLUSTER)]
+    }
+
+    fn outline(&self) -> String {
+        String::new()
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
+        Box::pin(async move {
+            let aws = self.session.open(&cx.flow).await?;
+            let stack = Calls::new(&aws, &cx.flow, "berth-dev").stack().await?;
+            *self.seen.lock().expect("no panic") = stack.map(|stack| stack.status).unwrap_or_default();
+            Ok(Seen::new(State::Ready))
+        })
+    }
+
+    fn delete<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn told(fault: &Fault) -> String {
+    format!("{:?}: {fault}; {}", fault.kind, fault.hint.as_deref().unwrap_or_default())
+}
+
+fn change(change: &Change) -> String {
+    format!("{:?} {}: {}", change.kind, change.subject, change.reason.as_deref().unwrap_or_default())
+}
+
+/// A stand-in and a profile.
+struct Scene {
+    aws: FakeAws,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { aws: FakeAws::start(60), folder: tempfile::tempdir().expect("a folder") };
+        scene.profile(PROFILE);
+        scene
+    }
+
+    fn profile(&self, text: &str) {
+        fs::write(self.folder.path().join("dev.yaml"), text).expect("written");
+    }
+
+    fn command(&self, verb: &str, adopt: bool) -> Command {
+        self.asked(json!({"verb": verb, "adopt": adopt}))
+    }
+
+    fn asked(&self, mut script: Value) -> Command {
+        script["profile"] = self.folder.path().join("dev.yaml").to_str().expect("UTF-8").into();
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command
+            .args(["--exact", "eks_network::player", "--nocapture", "--test-threads=1"])
+            .env(SCRIPT, script.to_string())
+            .envs(self.aws.environment());
+        command
+    }
+
+    fn play(&self, verb: &str) -> Value {
+        self.played(self.command(verb, false))
+    }
+
+    fn played(&self, mut command: Command) -> Value {
+        let finished = command.output().expect("this program starts");
+        let said = String::from_utf8_lossy(&finished.stdout).into_owned();
+        let line = said.lines().find_map(|line| line.strip_prefix(MARK));
+        let line = line.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&finished.stderr)));
+        serde_json::from_str(line).expect("JSON")
+    }
+
+    /// Brings it up, which has to go well.
+    fn up(&self) -> Value {
+        let played = self.play("up");
+        assert_eq!(played["failed"], json!([]), "{played:#}");
+        assert_eq!(played["done"], 1, "{played:#}");
+        played
+    }
+
+    fn status(&self) -> String {
+        let found = self.aws.cli(REGION, &["cloudformation", "describe-stacks", "--stack-name", "berth-dev"]);
+        found["Stacks"][0]["StackStatus"].as_str().unwrap_or_default().to_string()
+    }
+
+    /// The actions of all calls that change something since the entry `since` of the log.
+    fn changing(&self, since: u64) -> Vec<String> {
+        let (calls, _) = self.aws.calls(since);
+        let mutating = calls.iter().filter(|call| call["mutating"] == true);
+        mutating.map(|call| call["action"].as_str().unwrap_or_default().to_string()).collect()
+    }
+
+    fn end(&self) {
+        assert_eq!(self.aws.violations(), json!([]));
+    }
+}
+
+fn output<'a>(played: &'a Value, key: &str) -> &'a str {
+    let pairs = played["outputs"].as_array().expect("outputs");
+    let pair = pairs.iter().find(|pair| pair[0] == key).unwrap_or_else(|| panic!("no {key}: {played:#}"));
+    pair[1].as_str().expect("text")
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value.as_array().expect("a list").iter().map(|text| text.as_str().expect("text")).collect()
+}
+
+#[test]
+fn a_network_is_made_is_left_alone_and_goes_without_a_trace() {
+    let scene = Scene::new();
+    let before = scene.aws.inventory();
+    let plan = scene.play("plan");
+    assert_eq!(plan["look"], "Absent");
+    assert!(texts(&plan["changes"]).contains(&"Create VPC 10.0.0.0/16: "), "{plan:#}");
+    assert_eq!(scene.changing(0), Vec::<String>::new(), "a plan changes nothing");
+    let made = scene.up();
+    assert!(output(&made, "eks.vpc").starts_with("vpc-"));
+    assert_eq!(output(&made, "eks.subnets.private").split(',').count(), 3);
+    assert_eq!(output(&made, "eks.role.node"), "arn:aws:iam::123456789012:role/berth-dev-eu-central-1-node");
+    assert!(output(&made, "eks.launch-template.general").ends_with("=1"));
+    let (_, since) = scene.aws.calls(0);
+    let again = scene.up();
+    assert_eq!((&again["changed"], &again["changes"]), (&json!(false), &json!([])));
+    let (calls, _) = scene.aws.calls(since);
+    let asked: Vec<&str> = calls.iter().filter_map(|call| call["action"].as_str()).collect();
+    assert_eq!(asked, ["GetCallerIdentity", "DescribeStacks"]);
+    let gone = scene.play("down");
+    assert_eq!((&gone["failed"], &gone["done"]), (&json!([]), &json!(1)), "{gone:#}");
+    assert_eq!(scene.aws.inventory(), before);
+    scene.end();
+}
+
+#[test]
+fn a_cluster_can_begin_long_before_the_stack_is_whole() {
+    let scene = Scene::new();
+    let played = scene.played(scene.asked(json!({"verb": "up", "witness": true})));
+    assert_eq!((&played["failed"], &played["done"]), (&json!([]), &json!(2)), "{played:#}");
+    assert_eq!(played["witness"], "CREATE_IN_PROGRESS");
+    scene.end();
+}
+
+#[test]
+fn a_run_that_was_killed_at_a_call_is_taken_up_by_the_next() {
+    for when in ["before", "after"] {
+        for (verb, action) in [("up", "CreateStack"), ("down", "DeleteStack")] {
+            let scene = Scene::new();
+            if verb == "down" {
+                scene.up();
+            }
+            let hold = scene.aws.post("holds", &json!({"action": action, "nth": 1, "when": when}));
+            let mut killed = scene.command(verb, false).stdout(Stdio::null()).spawn().expect("it starts");
+            let held = scene.aws.get(&format!("holds/{}?wait=30", hold["id"]));
+            assert_eq!(held["state"], "held", "{held:#}");
+            killed.kill().expect("killed");
+            killed.wait().expect("gone");
+            scene.up();
+            let down = scene.play("down");
+            assert_eq!(down["failed"], json!([]), "{down:#}");
+            let ours = |one: &&Value| !one["tags"]["berth.dev/owner"].is_null();
+            let left = scene.aws.inventory().iter().filter(ours).count();
+            assert_eq!(left, 0, "{when} {action}");
+            scene.end();
+        }
+    }
+}
+
+#[test]
+fn a_right_that_is_missing_is_named() {
+    let scene = Scene::new();
+    scene.aws.scenario(&json!({"deny": ["iam:CreateRole"]}));
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.starts_with("Denied") && failed.contains("\"Action\": \"iam:CreateRole\""), "{failed}");
+    scene.aws.scenario(&json!({"deny": []}));
+    scene.up();
+    scene.end();
+}
+
+#[test]
+fn logs_of_an_earlier_cluster_are_not_taken_over() {
+    let scene = Scene::new();
+    scene.aws.cli(REGION, &["logs", "create-log-group", "--log-group-name", "/aws/eks/dev/cluster"]);
+    scene.profile(&PROFILE.replace("network: {nat: single}", "logging: [api]"));
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.contains("aws logs delete-log-group"), "{failed}");
+    scene.aws.cli(REGION, &["logs", "delete-log-group", "--log-group-name", "/aws/eks/dev/cluster"]);
+    assert_eq!(output(&scene.up(), "eks.log-group"), "/aws/eks/dev/cluster");
+    scene.end();
+}
+
+#[test]
+fn what_the_profile_changes_is_planned_resource_by_resource_and_made_in_place() {
+    let scene = Scene::new();
+    let made = scene.up();
+    scene.profile(
+        &PROFILE.replace("nat: single", "nat: per-zone").replace("nodes: 2}", "nodes: 2, disk: 200Gi}"),
+    );
+    let plan = scene.play("plan");
+    let changes = texts(&plan["changes"]);
+    for expected in [
+        "Create NAT gateway `NatGatewayB`: ",
+        "Create address `NatAddressC`: ",
+        "Update route `PrivateRouteB`: ",
+    ] {
+        assert!(changes.contains(&expected), "{changes:#?}");
+    }
+    assert!(changes.iter().any(|change| change.starts_with("Update launch template")), "{changes:#?}");
+    assert!(!changes.iter().any(|change| change.contains("NatGatewayA")), "{changes:#?}");
+    let changed = scene.up();
+    assert_eq!(output(&made, "eks.subnets.private"), output(&changed, "eks.subnets.private"));
+    assert!(output(&changed, "eks.launch-template.general").ends_with("=2"));
+    scene.profile(&PROFILE.replace("nat: single", "nat: none"));
+    let plan = scene.play("plan");
+    let gone = texts(&plan["changes"]).into_iter().filter(|change| change.starts_with("Delete NAT gateway"));
+    assert_eq!(gone.count(), 3, "{plan:#}");
+    scene.up();
+    assert_eq!(scene.play("plan")["changes"], json!([]));
+    scene.profile(&PROFILE.replace("nat: single", "nat: none, cidr: 10.9.0.0/16"));
+    let moved = scene.play("up");
+    let failed = texts(&moved["failed"])[0].to_string();
+    assert!(
+        failed.starts_with("Conflict") && failed.contains("a cluster never changes its network"),
+        "{failed}"
+    );
+    scene.end();
+}
+
+#[test]
+fn a_stack_that_stopped_goes_on_from_there_and_tells_the_first_reason() {
+    let scene = Scene::new();
+    scene.aws.stuck("NatGatewayA", "create", "The maximum number of addresses has been reached", 1);
+    let stopped = scene.play("up");
+    let failed = texts(&stopped["failed"])[0].to_string();
+    assert!(failed.starts_with("Quota"), "{failed}");
+    assert!(
+        failed.contains("NAT gateway `NatGatewayA`: The maximum number of addresses has been reached"),
+        "{failed}"
+    );
+    // What others began to use is still there.
+    let vpc = output(&stopped, "eks.vpc").to_string();
+    assert_eq!(output(&stopped, "eks.subnets.private").split(',').count(), 3);
+    assert_eq!(scene.status(), "CREATE_FAILED");
+    let plan = scene.play("plan");
+    assert!(plan["look"].as_str().is_some_and(|look| look.starts_with("Broken")), "{plan:#}");
+    let (_, since) = scene.aws.calls(0);
+    let whole = scene.up();
+    assert_eq!(output(&whole, "eks.vpc"), vpc);
+    assert_eq!(scene.changing(since), ["UpdateStack"]);
+    scene.end();
+}
+
+#[test]
+fn an_update_that_stopped_goes_on_in_the_same_run_when_the_reason_may_pass() {
+    let scene = Scene::new();
+    scene.up();
+    scene.aws.stuck("NatGatewayB", "create", "Rate exceeded", 1);
+    scene.profile(&PROFILE.replace("nat: single", "nat: per-zone"));
+    let (_, since) = scene.aws.calls(0);
+    scene.up();
+    assert_eq!(scene.changing(since), ["UpdateStack", "UpdateStack"]);
+    scene.end();
+}
+
+#[test]
+fn a_stack_that_somebody_took_back_is_cleared_away_and_made_anew() {
+    let scene = Scene::new();
+    scene.aws.stuck("Vpc", "create", "no such luck", 1);
+    let template =
+        r#"{"Resources": {"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}}}"#;
+    let tags = ["Key=berth.dev/owner,Value=7f3k2q9d", "Key=berth.dev/environment,Value=dev"];
+    let create = [
+        "cloudformation",
+        "create-stack",
+        "--stack-name",
+        "berth-dev",
+        "--template-body",
+        template,
+        "--tags",
+    ];
+    scene.aws.cli(REGION, &[&create[..], &tags[..]].concat());
+    scene.settled("ROLLBACK_COMPLETE");
+    let plan = scene.play("plan");
+    let first = texts(&plan["changes"])[0].to_string();
+    assert!(
+        first.contains("what is left of the last one is removed first: VPC `Vpc`: no such luck"),
+        "{first}"
+    );
+    scene.up();
+    assert_eq!(scene.status(), "CREATE_COMPLETE");
+    scene.end();
+}
+
+#[test]
+fn an_update_that_somebody_took_back_half_is_taken_back_whole_and_made_again() {
+    let scene = Scene::new();
+    scene.up();
+    let found = scene.aws.cli(REGION, &["cloudformation", "get-template", "--stack-name", "berth-dev"]);
+    let mut template = found["TemplateBody"].clone();
+    template["Resources"]["Vpc"]["Properties"]["EnableDnsHostnames"] = false.into();
+    scene.aws.scenario(&json!({"stuckResources": [
+        {"logicalId": "Vpc", "on": "update", "reason": "it cannot be changed", "times": 1},
+        {"logicalId": "Vpc", "on": "rollback", "reason": "it cannot be changed back", "times": 2},
+    ]}));
+    scene.aws.cli(
+        REGION,
+        &[
+            "cloudformation",
+            "update-stack",
+            "--stack-name",
+            "berth-dev",
+            "--capabilities",
+            "CAPABILITY_NAMED_IAM",
+            "--template-body",
+            &template.to_string(),
+        ],
+    );
+    scene.settled("UPDATE_ROLLBACK_FAILED");
+    scene.up();
+    assert_eq!(scene.play("plan")["changes"], json!([]));
+    scene.end();
+}
+
+#[test]
+fn a_deletion_that_stuck_is_begun_again_and_one_that_stays_stuck_tells_why() {
+    let scene = Scene::new();
+    scene.up();
+    scene.aws.stuck("Vpc", "delete", "The vpc 'vpc-1' has dependencies and cannot be deleted", 1);
+    let gone = scene.play("down");
+    assert_eq!((&gone["failed"], &gone["done"]), (&json!([]), &json!(1)), "{gone:#}");
+    scene.up();
+    scene.aws.stuck("Vpc", "delete", "The vpc 'vpc-1' has dependencies and cannot be deleted", 99);
+    let stuck = scene.play("down");
+    let failed = texts(&stuck["failed"])[0].to_string();
+    assert!(failed.contains("VPC `Vpc`: The vpc 'vpc-1' has dependencies and cannot be deleted"), "{failed}");
+    // The other way is open as well: what is left is cleared away, and all is made anew.
+    scene.aws.stuck("Nothing", "delete", "", 1);
+    assert_eq!(scene.status(), "DELETE_FAILED");
+    scene.up();
+    scene.end();
+}
+
+#[test]
+fn a_stack_of_somebody_else_is_neither_changed_nor_deleted() {
+    let scene = Scene::new();
+    let template =
+        r#"{"Resources": {"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}}}"#;
+    let create = ["cloudformation", "create-stack", "--stack-name", "berth-dev", "--template-body", template];
+    scene.aws.cli(REGION, &create);
+    scene.settled("CREATE_COMPLETE");
+    let (_, since) = scene.aws.calls(0);
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.starts_with("Conflict") && failed.contains("berth did not make it"), "{failed}");
+    let forced = scene.played(scene.command("up", true));
+    assert_eq!(texts(&forced["failed"]).len(), 1, "{forced:#}");
+    let down = scene.play("down");
+    assert!(texts(&down["notes"])[0].starts_with("kept: stack `berth-dev`"), "{down:#}");
+    assert_eq!(scene.changing(since), Vec::<String>::new());
+    scene.end();
+}
+
+#[test]
+fn an_environment_whose_id_was_lost_is_taken_over_only_when_asked() {
+    let scene = Scene::new();
+    scene.up();
+    scene.profile(&PROFILE.replace("7f3k2q9d", "other1234"));
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.contains("with the id `7f3k2q9d`; take it over with `--adopt`"), "{failed}");
+    let adopted = scene.played(scene.command("up", true));
+    assert_eq!(adopted["failed"], json!([]), "{adopted:#}");
+    assert_eq!(scene.play("plan")["changes"], json!([]));
+    scene.end();
+}
+
+#[test]
+fn a_protected_environment_has_a_stack_that_aws_does_not_delete() {
+    let scene = Scene::new();
+    scene.profile(&PROFILE.replace("id: 7f3k2q9d", "id: 7f3k2q9d\nprotected: true"));
+    scene.up();
+    let found = scene.aws.cli(REGION, &["cloudformation", "describe-stacks", "--stack-name", "berth-dev"]);
+    assert_eq!(found["Stacks"][0]["EnableTerminationProtection"], true);
+    scene.profile(PROFILE);
+    let plan = scene.play("plan");
+    assert_eq!(texts(&plan["changes"]), ["Update stack `berth-dev`: "]);
+    // Whoever takes it away lifts the protection first.
+    let gone = scene.play("down");
+    assert_eq!(gone["failed"], json!([]), "{gone:#}");
+    scene.end();
+}
+
+#[test]
+fn a_full_quota_is_told_before_anything_is_made() {
+    let scene = Scene::new();
+    scene.aws.scenario(&json!({"quotas": {"L-0263D0A3": 0}}));
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.contains("quota of elastic IP addresses") && failed.contains("has 0 of 0"), "{failed}");
+    assert_eq!(scene.changing(0), Vec::<String>::new());
+    scene.end();
+}
+
+#[test]
+fn a_network_that_is_there_is_checked_and_used() {
+    let scene = Scene::new();
+    let subnet = |zone: &str, cidr: &str| {
+        let properties = json!({"VpcId": {"Ref": "Vpc"}, "AvailabilityZone": zone, "CidrBlock": cidr});
+        json!({"Type": "AWS::EC2::Subnet", "Properties": properties})
+    };
+    let template = json!({"Resources": {
+        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.7.0.0/16"}},
+        "First": subnet("eu-central-1a", "10.7.0.0/24"),
+        "Second": subnet("eu-central-1b", "10.7.1.0/24"),
+    }});
+    let create = [
+        "cloudformation",
+        "create-stack",
+        "--stack-name",
+        "theirs",
+        "--template-body",
+        &template.to_string(),
+    ];
+    scene.aws.cli(REGION, &create);
+    scene.aws.cli(REGION, &["cloudformation", "wait", "stack-create-complete", "--stack-name", "theirs"]);
+    let id = |logical: &str| {
+        let describe =
+            ["cloudformation", "describe-stack-resource", "--stack-name", "theirs", "--logical-resource-id"];
+        let found = scene.aws.cli(REGION, &[&describe[..], &[logical]].concat());
+        found["StackResourceDetail"]["PhysicalResourceId"].as_str().expect("an id").to_string()
+    };
+    let (vpc, first, second) = (id("Vpc"), id("First"), id("Second"));
+    let with = |subnets: &str| {
+        PROFILE.replace("network: {nat: single}", &format!("network: {{subnets: [{subnets}]}}"))
+    };
+    scene.profile(&with(&first));
+    let up = scene.play("up");
+    let failed = texts(&up["failed"])[0].to_string();
+    assert!(failed.contains("they are all in eu-central-1a"), "{failed}");
+    scene.profile(&with(&format!("{first}, {second}")));
+    let made = scene.up();
+    assert_eq!(output(&made, "eks.vpc"), vpc);
+    assert_eq!(output(&made, "eks.subnets.private"), format!("eu-central-1a={first},eu-central-1b={second}"));
+    assert!(texts(&made["notes"])[0].contains("load balancers will not find one"), "{made:#}");
+    scene.end();
+}
+
+impl Scene {
+    /// Waits until the stack has this status.
+    fn settled(&self, status: &str) {
+        let mut last = String::new();
+        for _ in 0..60 {
+            last = self.status();
+            if last == status {
+                return;
+            }
+        }
+        panic!("the stack is {last}, not {status}");
+    }
+}
