@@ -306,9 +306,12 @@ impl Engine {
         if finished.succeeded() {
             return Ok(Some(finished.stdout));
         }
-        // One that has no such folder knows nothing, and so does one that has gone meanwhile.
+        // One that has no such folder knows nothing, and so does one that has gone meanwhile or is about to: Docker
+        // has errors of its own for a container whose files it is deleting.
         let said = finished.stderr.to_lowercase();
-        if ["could not find", "no such", "not found", "not exist"].iter().any(|words| said.contains(words)) {
+        let is_missing =
+            ["could not find", "no such", "not found", "not exist"].iter().any(|words| said.contains(words));
+        if is_missing || self.inspect(&[&container.id]).await?.iter().all(Container::is_going) {
             return Ok(Some(String::new()));
         }
         Err(self.failed(&attempted, &finished))

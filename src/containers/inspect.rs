@@ -134,6 +134,12 @@ impl Container {
     pub fn runs(&self) -> bool {
         self.state == ContainerState::Running
     }
+
+    /// Whether its engine is removing it, or tried to: it never runs again.
+    pub(super) fn is_going(&self) -> bool {
+        let going = ["removing", "dead"];
+        matches!(&self.state, ContainerState::Stopped { word, .. } if going.contains(&word.as_str()))
+    }
 }
 
 /// The texts of an object by key, such as labels.

@@ -122,4 +122,23 @@ mod tests {
         assert_eq!(lab.other(&theirs).as_deref(), Some("`lab` of another profile (id `zzzzzzzz`)"));
         assert_eq!(lab.other(&user("next", Some(owner("7f3k2q9d")))).as_deref(), Some("`next`"));
     }
+
+    #[tokio::test]
+    async fn a_node_whose_engine_is_removing_it_knows_nothing_and_one_that_cannot_be_read_is_a_fault() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // As Docker 20.10 says it of a container that another process removes.
+        let said = "Error response from daemon: RWLayer of container 1f is unexpectedly nil";
+        for (status, knows) in [("removing", true), ("dead", true), ("running", false), ("exited", false)] {
+            let node = format!(
+                r#"[{{"Id": "1f", "Name": "/dev-control-plane", "State": {{"Status": "{status}"}}, "Config":
+                {{"Labels": {{"io.x-k8s.kind.cluster": "dev", "io.x-k8s.kind.role": "control-plane"}}}}}}]"#
+            );
+            let script = format!(
+                "case \"$1\" in ps) echo 1f ;; container) echo '{node}' ;; *) echo '{said}' >&2; exit 1 ;; esac"
+            );
+            let engine = Engine::played(EngineKind::Docker, folder.path(), &script);
+            let texts = known(&engine).await.map(|known| known.into_iter().map(|(_, text)| text).collect());
+            assert_eq!(texts.ok(), knows.then(|| vec![Some(String::new())]), "{status}");
+        }
+    }
 }
