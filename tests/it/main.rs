@@ -41,6 +41,8 @@ mod labs_with_gpus;
 mod laws;
 mod laws_addons;
 mod laws_addons_alone;
+mod laws_eks_kills;
+mod laws_eks_together;
 mod laws_kills;
 mod laws_ours;
 mod laws_rehearsal;

@@ -1,8 +1,10 @@
 //! The stage of environments on EKS: the stand-in for AWS and the real binary on machines that know it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Berth, FakeAws, Finished, Running, eventually, kubectl, run};
@@ -126,6 +128,16 @@ impl EksStage {
         self.run("down", &LIMIT)
     }
 
+    /// `berth down dev --registries --yes`: all of it goes.
+    pub fn down_whole(&self) -> Finished {
+        self.run("down", &[&["--registries"], &LIMIT[..]].concat())
+    }
+
+    /// `berth up dev --yes` on another machine.
+    pub fn up_on(&self, berth: &Berth) -> Finished {
+        run_on(berth, "up", &LIMIT)
+    }
+
     /// `berth down dev --yes` on another machine.
     pub fn down_on(&self, berth: &Berth) -> Finished {
         run_on(berth, "down", &LIMIT)
@@ -133,7 +145,34 @@ impl EksStage {
 
     /// Starts `berth COMMAND dev --yes` and returns at once; dropped, it is killed.
     pub fn start(&self, command: &str) -> Running {
-        start_on(&self.berth, command)
+        start_on(&self.berth, command, &[])
+    }
+
+    /// Runs `berth COMMAND dev … --yes` until its `nth` changing call to AWS, at which it is killed: before the call does
+    /// anything, or after it did and nobody was told. Without a code it was killed; otherwise it came to its end.
+    pub fn killed_at(&self, command: &str, more: &[&str], nth: usize, moment: Moment) -> Finished {
+        let hold = self.hold(nth, moment);
+        let mut running = start_on(&self.berth, command, more);
+        loop {
+            if hold.is_held() {
+                running.signal(Signal::KILL);
+                let ended = running.finish();
+                hold.is_over();
+                return ended;
+            }
+            if running.has_ended() {
+                hold.remove();
+                return running.finish();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Lets the stand-in hold the `nth` changing call from now.
+    pub fn hold(&self, nth: usize, moment: Moment) -> Hold<'_> {
+        let when = if moment == Moment::Before { "before" } else { "after" };
+        let hold = self.aws.post("holds", &json!({"nth": nth, "when": when}));
+        Hold { aws: &self.aws, id: hold["id"].as_u64().expect("a number") }
     }
 
     /// The number of the last entry in the log of the stand-in.
@@ -208,6 +247,52 @@ impl EksStage {
         self.aws.inventory().iter().map(title).collect()
     }
 
+    /// How many things there are by kind and name. Whatever AWS makes up on its own is left out of the names, so two
+    /// environments of one profile compare equal.
+    pub fn named(&self) -> BTreeMap<String, usize> {
+        let mut named = BTreeMap::new();
+        for thing in self.aws.inventory() {
+            let names = [&thing["tags"]["aws:cloudformation:logical-id"], &thing["name"], &thing["id"]];
+            let name = names.iter().find_map(|name| name.as_str()).unwrap_or_default();
+            let kind = thing["kind"].as_str().unwrap_or_default();
+            *named.entry(format!("{kind} {}", without_made_up(name))).or_default() += 1;
+        }
+        named
+    }
+
+    /// Passes when what exists becomes `wanted`: what lives in a cluster makes and removes things a little later.
+    ///
+    /// # Panics
+    /// After a minute, naming what is too much and what is missing.
+    #[track_caller]
+    pub fn expect_named(&self, wanted: &BTreeMap<String, usize>, when: &str) {
+        let end = Instant::now() + Duration::from_mins(1);
+        let mut named = self.named();
+        while named != *wanted && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(100));
+            named = self.named();
+        }
+        let differs = |name: &&String| named.get(*name) != wanted.get(*name);
+        let names: BTreeSet<&String> = named.keys().chain(wanted.keys()).filter(differs).collect();
+        let told = |name: &&String| {
+            let count = |of: &BTreeMap<String, usize>| of.get(*name).copied().unwrap_or_default();
+            format!("{name}: {} instead of {}", count(&named), count(wanted))
+        };
+        assert!(names.is_empty(), "{when}: {:#?}", names.iter().map(told).collect::<Vec<_>>());
+    }
+
+    /// Passes when what exists is what is `wanted`, and a further `up` changes nothing of it.
+    ///
+    /// # Panics
+    /// Naming what is not so.
+    #[track_caller]
+    pub fn expect_settled(&self, wanted: &BTreeMap<String, usize>, when: &str) {
+        self.expect_named(wanted, when);
+        let before = self.last();
+        self.up().expect(0);
+        assert_eq!(self.changes(before), Vec::<String>::new(), "{when}: a further `up` changed something");
+    }
+
     /// Passes when nothing is left but `kept`, by the ends of their ids, and every call was one that AWS knows.
     ///
     /// # Panics
@@ -230,14 +315,59 @@ impl EksStage {
     }
 }
 
+/// When a call is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing of it has happened.
+    Before,
+    /// It has taken effect, and its caller does not know.
+    After,
+}
+
+/// A call that the stand-in holds, or will.
+pub struct Hold<'a> {
+    aws: &'a FakeAws,
+    id: u64,
+}
+
+impl Hold<'_> {
+    /// Whether the call is being held.
+    pub fn is_held(&self) -> bool {
+        self.state() == "held"
+    }
+
+    /// Waits until the call is being held.
+    pub fn wait(&self) {
+        eventually_so("a call is held", 120, || self.is_held());
+    }
+
+    /// Lets the call go on.
+    pub fn release(&self) {
+        self.aws.post(&format!("holds/{}/release", self.id), &json!({}));
+    }
+
+    /// Waits until the stand-in knows that its caller is gone.
+    fn is_over(&self) {
+        eventually_so("its caller is known to be gone", 30, || self.state() == "gone");
+    }
+
+    fn remove(&self) {
+        self.aws.post(&format!("holds/{}/drop", self.id), &json!({}));
+    }
+
+    fn state(&self) -> Value {
+        self.aws.get(&format!("holds/{}", self.id))["state"].take()
+    }
+}
+
 /// Runs `berth COMMAND dev …` on a machine.
 pub fn run_on(berth: &Berth, command: &str, more: &[&str]) -> Finished {
     berth.run(&[&[command, ENVIRONMENT], more].concat())
 }
 
-/// Starts `berth COMMAND dev --yes` on a machine.
-pub fn start_on(berth: &Berth, command: &str) -> Running {
-    berth.start(&[&[command, ENVIRONMENT], &LIMIT[..]].concat())
+/// Starts `berth COMMAND dev … --yes` on a machine.
+pub fn start_on(berth: &Berth, command: &str, more: &[&str]) -> Running {
+    berth.start(&[&[command, ENVIRONMENT], more, &LIMIT[..]].concat())
 }
 
 /// Waits until it is so.
@@ -256,6 +386,17 @@ pub fn one_line(text: &str) -> String {
 /// The kind and id of an entry of the inventory.
 pub fn title(thing: &Value) -> String {
     format!("{} {}", thing["kind"].as_str().unwrap_or_default(), thing["id"].as_str().unwrap_or_default())
+}
+
+/// The name without what AWS makes up: its words of hexadecimal digits.
+fn without_made_up(name: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in name.split('-') {
+        let is_made_up = word.chars().all(|letter| letter.is_ascii_hexdigit())
+            && (word.len() >= 8 || (word.len() == 4 && words.last() == Some(&"*")));
+        words.push(if is_made_up { "*" } else { word });
+    }
+    words.join("-")
 }
 
 fn action(call: &Value) -> String {

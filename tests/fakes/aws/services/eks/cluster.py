@@ -217,7 +217,8 @@ class Cluster:
             if entry.type == "STANDARD":
                 yield {"kind": "eks:access-entry", "id": f"{self.name}/{entry.principal}", "arn": entry.arn, "tags": dict(entry.tags)}
         for association in self.associations.values():
-            yield {"kind": "eks:pod-identity-association", "id": association.id, "arn": association.arn, "tags": dict(association.tags)}
+            yield {"kind": "eks:pod-identity-association", "id": association.id, "name": f"{self.name}/{association.namespace}/{association.account}",
+                   "arn": association.arn, "tags": dict(association.tags)}
 
 
 def _logging(setups):
