@@ -6,6 +6,7 @@ mod access;
 mod addons;
 mod cluster;
 mod cost;
+mod lately;
 mod lookup;
 mod names;
 pub mod network;

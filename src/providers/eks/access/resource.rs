@@ -20,6 +20,7 @@ use crate::k8s::Hub;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
 use crate::providers::eks::cluster::{AUTHORITY, ENDPOINT};
+use crate::providers::eks::lately::Lately;
 use crate::providers::eks::{client, outputs};
 
 /// How long an API server may not have heard of a new entry, or may not be found by its name.
@@ -40,6 +41,8 @@ pub struct AccessResource {
     hub: Arc<Hub>,
     /// Since when the API server does not let us in.
     locked_out: Mutex<Option<Instant>>,
+    /// The entries that this run made.
+    lately: Lately,
 }
 
 impl AccessResource {
@@ -61,6 +64,7 @@ impl AccessResource {
             session,
             hub,
             locked_out: Mutex::default(),
+            lately: Lately::default(),
         }
     }
 
@@ -86,6 +90,10 @@ impl AccessResource {
         let partition = identity.partition.name();
         let wanted = with_caller(self.wanted.clone(), &caller);
         let live = self.entries(&eks, &principals, &wanted, &admin_policy(partition)).await?;
+        if let Some(arn) = wanted.keys().find(|arn| !live.contains_key(*arn) && self.lately.may_hide(arn)) {
+            let state = State::Progressing(format!("EKS does not show the access of {arn} yet"));
+            return Ok(Seen::new(state));
+        }
         let found = diff(&wanted, &live, &self.owner, self.hub.settings().adopt);
         let is_ours = |entry: &Entry| entry.is_of(&self.owner);
         let is_begun = live.values().any(is_ours);
@@ -116,6 +124,7 @@ impl AccessResource {
                 owner: self.owner.clone(),
                 admin_policy,
                 acts,
+                lately: self.lately.clone(),
             }));
         }
         seen
@@ -246,6 +255,7 @@ struct Let {
     owner: Owner,
     admin_policy: String,
     acts: Vec<Act>,
+    lately: Lately,
 }
 
 impl Step for Let {
@@ -269,6 +279,11 @@ impl Step for Let {
             for act in &self.acts {
                 cx.flow.check("give access to the cluster")?;
                 acting.act(act).await?;
+                match act {
+                    Act::Create { arn, .. } => self.lately.made(arn),
+                    Act::Remove { arn } => self.lately.removed(arn),
+                    _ => {}
+                }
             }
             Ok(())
         }

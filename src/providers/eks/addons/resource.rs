@@ -17,6 +17,7 @@ use crate::k8s::{Hub, Live as LiveObject, known_kind};
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
 use crate::providers::eks::cluster::{ENDPOINT, VERSION};
+use crate::providers::eks::lately::Lately;
 use crate::providers::eks::{Around, client, outputs};
 
 /// What all addons of an environment share.
@@ -38,6 +39,8 @@ pub struct AddonResource {
     needs: Vec<Need>,
     wanted: Wanted,
     inner: Arc<Inner>,
+    /// Whether this run made it.
+    lately: Lately,
 }
 
 impl AddonResource {
@@ -74,7 +77,7 @@ impl AddonResource {
                 needs.push(Need::Ready(around.door.clone()));
             }
             let id = ResourceId::new(format!("eks-addon/{}", wanted.name));
-            Self { id, needs, wanted, inner: Arc::clone(&inner) }
+            Self { id, needs, wanted, inner: Arc::clone(&inner), lately: Lately::default() }
         };
         let of_use = |wanted: &Wanted| has_nodes || !wanted.needs_node || !wanted.in_profile;
         wanted(environment, spec).into_iter().filter(of_use).map(resource).collect()
@@ -95,6 +98,9 @@ impl AddonResource {
         let Some(found) = described else {
             if !self.wanted.in_profile {
                 return Ok(Seen::new(State::Absent));
+            }
+            if self.lately.may_hide(self.wanted.name) {
+                return Ok(Seen::new(State::Progressing("made, and EKS does not show it yet".to_string())));
             }
             let version = self.versions(cx).await?.default.clone();
             let mut seen = self.absent(Some(version), cx);
@@ -210,7 +216,12 @@ impl AddonResource {
     }
 
     fn step(&self, act: Act) -> AddonStep {
-        AddonStep { inner: Arc::clone(&self.inner), wanted: self.wanted.clone(), act }
+        AddonStep {
+            inner: Arc::clone(&self.inner),
+            wanted: self.wanted.clone(),
+            lately: self.lately.clone(),
+            act,
+        }
     }
 }
 
@@ -275,6 +286,7 @@ enum Act {
 struct AddonStep {
     inner: Arc<Inner>,
     wanted: Wanted,
+    lately: Lately,
     act: Act,
 }
 
@@ -284,7 +296,7 @@ impl Step for AddonStep {
         Self: 'a,
     {
         async move {
-            let Self { inner, wanted, act } = *self;
+            let Self { inner, wanted, lately, act } = *self;
             let eks = client(&inner.session, &cx.flow).await?;
             let shape = |version, role| Shape {
                 cluster: &inner.cluster,
@@ -296,11 +308,16 @@ impl Step for AddonStep {
             match act {
                 Act::Create { version, role } => {
                     let version = Some(version).filter(|version| !version.is_empty());
-                    calls::create(&eks, &shape(version, role)).await
+                    calls::create(&eks, &shape(version, role)).await?;
+                    lately.made(wanted.name);
+                    Ok(())
                 }
                 Act::Update { version, role } => calls::update(&eks, &shape(version, role)).await,
                 Act::Mark { arn } => calls::mark(&eks, &arn, &inner.tags).await,
-                Act::Remove => calls::delete(&eks, &inner.cluster, wanted.name).await,
+                Act::Remove => {
+                    lately.removed(wanted.name);
+                    calls::delete(&eks, &inner.cluster, wanted.name).await
+                }
             }
         }
         .boxed()

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +18,7 @@ use crate::flow::{Flow, Patience};
 use crate::k8s::Hub;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
+use crate::providers::eks::lately::Lately;
 use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{client, outputs};
 
@@ -27,9 +28,6 @@ pub(in crate::providers::eks) const ENDPOINT: &str = "eks.cluster.endpoint";
 pub(in crate::providers::eks) const AUTHORITY: &str = "eks.cluster.ca";
 /// The key of the Kubernetes that it runs: `1.36`.
 pub(in crate::providers::eks) const VERSION: &str = "eks.cluster.version";
-
-/// How long EKS may answer that there is no cluster after it was made.
-const LAG: Duration = Duration::from_mins(1);
 
 /// How often a cluster that EKS refused for a role that it has not heard of is asked for again: two minutes in all.
 const UNTIL_HEARD: Patience =
@@ -48,8 +46,8 @@ struct Inner {
     wanted: Wanted,
     owner: Owner,
     adopt: bool,
-    /// When this run made it.
-    made: Mutex<Option<Instant>>,
+    /// Whether this run made it.
+    lately: Lately,
     /// What this run changed last.
     last: LastUpdate,
 }
@@ -71,7 +69,7 @@ impl ClusterResource {
                 wanted: Wanted::of(environment, spec),
                 owner: environment.owner.clone(),
                 adopt: hub.settings().adopt,
-                made: Mutex::default(),
+                lately: Lately::default(),
                 last: LastUpdate::default(),
             }),
         }
@@ -112,8 +110,7 @@ impl ClusterResource {
     }
 
     fn absent(&self, cx: &Cx) -> Seen {
-        let made = *self.inner.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.is_some_and(|made| made.elapsed() < LAG) {
+        if self.inner.lately.may_hide(&self.inner.wanted.name) {
             return Seen::new(State::Progressing("made, and EKS does not list it yet".to_string()));
         }
         let change = Change::new(ChangeKind::Create, self.subject()).because(self.inner.wanted.outline());
@@ -341,7 +338,7 @@ impl Step for Make {
                     ))
                 })?;
             }
-            *inner.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            inner.lately.made(&inner.wanted.name);
             Ok(())
         }
         .boxed()
@@ -391,7 +388,7 @@ impl Step for Unmake {
         Self: 'a,
     {
         async move {
-            *self.inner.made.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.inner.lately.removed(&self.inner.wanted.name);
             self.inner.remove(&cx.flow).await
         }
         .boxed()

@@ -15,6 +15,7 @@ use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::profile::Environment;
 use crate::providers::eks::cluster::ENDPOINT;
+use crate::providers::eks::lately::Lately;
 use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{Around, PAUSES, client};
 
@@ -67,6 +68,7 @@ impl OtherGroups {
         let step = GroupStep {
             inner: Arc::clone(&self.inner),
             changed: Arc::clone(&self.changed),
+            lately: Lately::default(),
             last: LastUpdate::default(),
             act: Act::Retire(next.name.clone()),
         };

@@ -20,6 +20,7 @@ use crate::k8s::Hub;
 use crate::profile::schema::EksCluster;
 use crate::profile::{Environment, NodeGroup};
 use crate::providers::eks::cluster::ENDPOINT;
+use crate::providers::eks::lately::Lately;
 use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{Around, PAUSES, client, outputs};
 
@@ -83,6 +84,8 @@ pub struct NodeGroupResource {
     inner: Arc<Inner>,
     /// Whether this run changed something about it: then lists of before say nothing.
     changed: Arc<AtomicBool>,
+    /// What this run made of it.
+    lately: Lately,
     last: LastUpdate,
     looks: AtomicU32,
 }
@@ -95,6 +98,7 @@ impl NodeGroupResource {
             group: group.clone(),
             inner: Arc::clone(inner),
             changed: Arc::default(),
+            lately: Lately::default(),
             last: LastUpdate::default(),
             looks: AtomicU32::new(0),
         }
@@ -122,6 +126,9 @@ impl NodeGroupResource {
         match judge(&wanted, &lives) {
             Verdict::Make(_) if !lives.is_empty() => {
                 Ok(Seen::new(State::Progressing(format!("{}: {}", lives[0].name, lives[0].told()))))
+            }
+            Verdict::Make(name) | Verdict::Replace(name, _) if self.lately.may_hide(&name) => {
+                Ok(Seen::new(State::Progressing(format!("{name}: made, and EKS does not show it yet"))))
             }
             Verdict::Make(name) => self.to_make(&wanted, name, cx).await,
             Verdict::Replace(name, fields) => {
@@ -295,6 +302,7 @@ impl NodeGroupResource {
         GroupStep {
             inner: Arc::clone(&self.inner),
             changed: Arc::clone(&self.changed),
+            lately: self.lately.clone(),
             last: self.last.clone(),
             act,
         }
@@ -373,6 +381,7 @@ pub(super) enum Act {
 pub(super) struct GroupStep {
     pub inner: Arc<Inner>,
     pub changed: Arc<AtomicBool>,
+    pub lately: Lately,
     pub last: LastUpdate,
     pub act: Act,
 }
@@ -383,7 +392,7 @@ impl Step for GroupStep {
         Self: 'a,
     {
         async move {
-            let Self { inner, changed, last, act } = *self;
+            let Self { inner, changed, lately, last, act } = *self;
             changed.store(true, Ordering::Relaxed);
             let eks = &client(&inner.session, &cx.flow).await?;
             let cluster = &inner.cluster;
@@ -391,7 +400,9 @@ impl Step for GroupStep {
                 Act::Make { name, wanted, ami_type, subnets } => {
                     let making = Making { cluster, name: &name, wanted: &wanted, ami_type, subnets };
                     let attempted = format!("make node group {name}");
-                    cx.flow.retry(UNTIL_HEARD, &attempted, || calls::create(eks, &making)).await
+                    cx.flow.retry(UNTIL_HEARD, &attempted, || calls::create(eks, &making)).await?;
+                    lately.made(&name);
+                    Ok(())
                 }
                 Act::Update(change) => {
                     let (live, wanted, update) = *change;
@@ -403,7 +414,10 @@ impl Step for GroupStep {
                     super::nodes::drain_group(&inner.hub, &name, &cx.flow).await?;
                     calls::delete(eks, cluster, &name).await
                 }
-                Act::Remove(name) => calls::delete(eks, cluster, &name).await,
+                Act::Remove(name) => {
+                    lately.removed(&name);
+                    calls::delete(eks, cluster, &name).await
+                }
             }
         }
         .boxed()
