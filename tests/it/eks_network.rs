@@ -304,6 +304,20 @@ fn logs_of_an_earlier_cluster_are_not_taken_over() {
 }
 
 #[test]
+fn logs_that_were_written_stay_when_no_more_are_written_and_writing_can_begin_again() {
+    let scene = Scene::new();
+    let logging = PROFILE.replace("network: {nat: single}", "logging: [api]");
+    scene.profile(&logging);
+    scene.up();
+    for profile in [PROFILE, &logging] {
+        scene.profile(profile);
+        assert_eq!(scene.play("plan")["changes"], json!([]));
+        assert_eq!(output(&scene.up(), "eks.log-group"), "/aws/eks/dev/cluster");
+    }
+    scene.end();
+}
+
+#[test]
 fn what_the_profile_changes_is_planned_resource_by_resource_and_made_in_place() {
     let scene = Scene::new();
     let made = scene.up();

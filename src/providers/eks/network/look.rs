@@ -4,7 +4,7 @@ use super::blockers;
 use super::resource::{NetworkResource, Stranger, site};
 use super::room;
 use super::step::Act;
-use super::wanted::{Planned, addresses, planned};
+use super::wanted::{Planned, Standing, addresses, planned};
 use crate::base::{Change, ChangeKind, Fault, FaultKind, FieldChange, Note};
 use crate::clouds::aws::Aws;
 use crate::engine::{Outputs, Seen, State};
@@ -12,7 +12,7 @@ use crate::flow::Flow;
 use crate::providers::eks::stack::{
     Calls, Failure, LiveResource, LiveStack, Phase, changes, failure, left, made, progress,
 };
-use crate::providers::eks::template::{CONTENT, Template, ZONES, Zone, read};
+use crate::providers::eks::template::{CONTENT, LOG_GROUP, Template, ZONES, Zone, read};
 
 /// How often a stack that stopped is let go on in one run, when what stopped it may pass.
 const MOST_CONTINUED: u32 = 3;
@@ -223,7 +223,10 @@ impl Look<'_> {
             return Ok((planned, Some(live)));
         }
         let live = self.template().await?;
-        let standing = self.zones(live.as_ref());
+        let standing = Standing {
+            zones: self.zones(live.as_ref()),
+            logs: live.as_ref().is_some_and(|live| live.resources().contains_key(LOG_GROUP)),
+        };
         Ok((self.planned_in(&standing).await?, live))
     }
 
@@ -233,17 +236,18 @@ impl Look<'_> {
     async fn as_told(&self) -> Result<Option<Planned>, Fault> {
         let told = &self.stack.outputs;
         let (Phase::Whole, Some(content)) = (self.stack.phase(), told.get(CONTENT)) else { return Ok(None) };
-        let standing = told.get(ZONES).map(|text| read(text)).unwrap_or_default();
+        let zones = told.get(ZONES).map(|text| read(text)).unwrap_or_default();
         let owns = self.resource.inner.spec.network.subnets.is_empty();
-        if owns == standing.is_empty() {
+        if owns == zones.is_empty() {
             return Ok(None);
         }
+        let standing = Standing { zones, logs: told.contains_key(LOG_GROUP) };
         let planned = self.planned_in(&standing).await?;
         Ok((planned.template.content() == Some(content.as_str())).then_some(planned))
     }
 
-    /// The stack that the profile asks for where these zones stand.
-    async fn planned_in(&self, standing: &[Zone]) -> Result<Planned, Fault> {
+    /// The stack that the profile asks for where this is standing.
+    async fn planned_in(&self, standing: &Standing) -> Result<Planned, Fault> {
         let inner = &self.resource.inner;
         planned(&inner.environment, &inner.spec, site(self.aws), standing, self.aws, self.flow).await
     }

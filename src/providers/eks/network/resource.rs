@@ -11,7 +11,7 @@ use super::preflight;
 use super::room;
 use super::step::{Act, Move};
 use super::subnets::{self, Borrowed};
-use super::wanted::{Planned, planned};
+use super::wanted::{Planned, Standing, planned};
 use crate::base::{Fault, Note, ResourceId, label};
 use crate::clouds::aws::{Aws, Refusal, Session};
 use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
@@ -19,6 +19,7 @@ use crate::flow::Flow;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
 use crate::providers::Leave;
+use crate::providers::eks::lately::Lately;
 use crate::providers::eks::names::{Names, Site};
 use crate::providers::eks::stack::{Calls, LiveStack, Phase, Wanted};
 use crate::providers::eks::template::Template;
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     pub(super) leave: Leave,
     pub(super) adopt: bool,
     run: Mutex<ThisRun>,
+    /// Whether this run made it.
+    pub(super) lately: Lately,
     /// The network of somebody else, looked at once in a run.
     borrowed: OnceCell<Borrowed>,
 }
@@ -75,9 +78,16 @@ impl Inner {
         let mut run = self.run();
         run.settled = None;
         match act {
-            Act::Create(_) | Act::Update(_) => run.moves += 1,
+            Act::Create(_) => {
+                run.moves += 1;
+                self.lately.made(&self.names.stack());
+            }
+            Act::Update(_) => run.moves += 1,
             Act::TakeBack(_) => run.taken_back += 1,
-            Act::Clear { .. } => run.deletions += 1,
+            Act::Clear { .. } => {
+                run.deletions += 1;
+                self.lately.removed(&self.names.stack());
+            }
             Act::Protect(_) => {}
         }
     }
@@ -106,6 +116,7 @@ impl NetworkResource {
                 leave,
                 adopt,
                 run: Mutex::default(),
+                lately: Lately::default(),
                 borrowed: OnceCell::new(),
             }),
         }
@@ -131,6 +142,8 @@ impl NetworkResource {
         let Some(stack) = calls.stack().await? else {
             return if inner.leave.removes {
                 Ok(Seen::new(State::Absent))
+            } else if inner.lately.may_hide(&inner.names.stack()) {
+                Ok(Seen::new(State::Progressing("made, and CloudFormation does not show it yet".to_string())))
             } else {
                 self.to_make(&aws, flow, State::Absent, None).await
             };
@@ -157,7 +170,8 @@ impl NetworkResource {
     ) -> Result<Seen, Fault> {
         let borrowed = self.inner.borrowed(aws, flow).await?;
         let site = site(aws);
-        let planned = planned(&self.inner.environment, &self.inner.spec, site, &[], aws, flow).await?;
+        let planned =
+            planned(&self.inner.environment, &self.inner.spec, site, &Standing::default(), aws, flow).await?;
         let mut changes = creation(&planned.blueprint);
         let mut notes = borrowed.map(|borrowed| borrowed.notes.clone()).unwrap_or_default();
         notes.extend(room::note(&planned.blueprint, &self.inner.environment));

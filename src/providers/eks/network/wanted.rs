@@ -21,6 +21,15 @@ pub struct Planned {
     pub text: String,
 }
 
+/// What of a stack that stands decides how it goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The zones of its network.
+    pub zones: Vec<Zone>,
+    /// Whether it has the log group of the control plane.
+    pub logs: bool,
+}
+
 /// The zones that node groups ask for, by group.
 pub fn asked_for(environment: &Environment) -> BTreeMap<&str, Vec<&str>> {
     let groups = environment.node_groups.iter();
@@ -49,21 +58,22 @@ pub fn addresses(spec: &EksCluster) -> Result<Addresses, Fault> {
     })
 }
 
-/// The stack of `environment` at `site`, where `standing` zones stand; `offered` is asked when others are needed.
+/// The stack of `environment` at `site`, where this is `standing`; `offered` is asked when other zones are needed.
 pub async fn planned(
     environment: &Environment,
     spec: &EksCluster,
     site: Site,
-    standing: &[Zone],
+    standing: &Standing,
     aws: &Aws,
     flow: &Flow,
 ) -> Result<Planned, Fault> {
     let network = if spec.network.subnets.is_empty() {
         let wanted = asked_for(environment);
-        let stands = |name: &str| standing.iter().any(|zone| zone.name == name);
-        let is_enough = !standing.is_empty() && wanted.values().flatten().all(|name| stands(name));
+        let zones = &standing.zones;
+        let stands = |name: &str| zones.iter().any(|zone| zone.name == name);
+        let is_enough = !zones.is_empty() && wanted.values().flatten().all(|name| stands(name));
         let offered = if is_enough { Vec::new() } else { offered(aws, flow).await? };
-        let zones = choose(&offered, standing, &wanted).map_err(|error| {
+        let zones = choose(&offered, zones, &wanted).map_err(|error| {
             let fault = Fault::new(FaultKind::Invalid, "choose the zones of the network", error.to_string());
             fault.hint(error.hint(&offered))
         })?;
@@ -72,6 +82,7 @@ pub async fn planned(
         None
     };
     let blueprint = Blueprint::new(environment, spec, site, network);
+    let blueprint = if standing.logs { blueprint.keeping_logs() } else { blueprint };
     let template = blueprint.template();
     let text = template.to_value(&blueprint.description()).to_string();
     if text.len() > LARGEST {

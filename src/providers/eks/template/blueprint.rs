@@ -96,6 +96,14 @@ impl Blueprint {
         }
     }
 
+    /// The same with the log group that stands, also where no logs are written any more: those in it are kept for
+    /// their days, and one that went before EKS stopped writing would come again, without an end.
+    #[must_use]
+    pub fn keeping_logs(mut self) -> Self {
+        self.log_days.get_or_insert(LOG_DAYS);
+        self
+    }
+
     /// What the stack says of itself.
     pub fn description(&self) -> String {
         format!("Network and roles of the environment {}, made by berth", self.names.environment())

@@ -11,6 +11,7 @@ pub const PUBLIC_ROUTE: &str = "PublicRoute";
 pub const S3_ENDPOINT: &str = "S3Endpoint";
 pub const CLUSTER_ROLE: &str = "ClusterRole";
 pub const NODE_ROLE: &str = "NodeRole";
+/// The log group of the control plane, and the output that tells it.
 pub const LOG_GROUP: &str = "LogGroup";
 /// The output that tells the zones of the network, each with its place.
 pub const ZONES: &str = "Zones";

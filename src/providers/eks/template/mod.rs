@@ -13,5 +13,5 @@ mod zones;
 pub use addresses::{Addresses, AddressesError, MOST_ZONES};
 pub use blueprint::{Blueprint, Machines, NetworkPlan};
 pub use document::{LARGEST, Template};
-pub use ids::{CONTENT, ZONES};
+pub use ids::{CONTENT, LOG_GROUP, ZONES};
 pub use zones::{Offered, Zone, ZonesError, choose, read, written};
