@@ -77,6 +77,7 @@ class Gate:
     async def _answer(self, request, signed, service, action, model, protocol, parameters, malformed, entry, number, region, gone):
         world = self.world
         match = (service, action, entry["mutating"], parameters)
+        fault = hold = None
         try:
             clock = world.scenario.get("clock", {})
             offset = datetime.timedelta(seconds=clock.get("offset", 0))
@@ -124,6 +125,9 @@ class Gate:
             status, headers, body = encode.encode(service, model, protocol, values, number)
         except AwsError as error:
             entry["code"], entry["message"] = error.code, error.message
+            # What was refused is held as well: its caller does not know that yet.
+            if hold is not None and hold.when == "after" and not await hold.wait(entry, gone):
+                raise Closed from None
             return self._refuse(service, error, number)
         except Closed:
             raise

@@ -1,6 +1,7 @@
 """Signatures, forms, faults, holds and rights: what every call goes through, whatever its service."""
 import subprocess
 import sys
+import threading
 import unittest
 import urllib.error
 import urllib.request
@@ -238,6 +239,18 @@ class Calls(unittest.TestCase):
         self.assertEqual(client.stdout.read(), "answered\n")
         client.wait()
         client.stdout.close()
+
+    def test_a_call_that_is_refused_is_held_before_its_answer_too(self):
+        self.fake.client("logs").create_log_group(logGroupName="there")
+        hold = self.fake.lever("POST", "holds", {"nth": 1, "when": "after"})["id"]
+        codes = []
+        caller = threading.Thread(target=lambda: codes.append(self.code(lambda: self.fake.client("logs").create_log_group(logGroupName="there"))[0]))
+        caller.start()
+        self.assertEqual(self.fake.lever("GET", f"holds/{hold}?wait=30")["state"], "held")
+        self.assertEqual(codes, [])
+        self.fake.lever("POST", f"holds/{hold}/release")
+        caller.join()
+        self.assertEqual(codes, ["ResourceAlreadyExistsException"])
 
     def test_a_right_that_is_denied_is_named(self):
         self.fake.lever("POST", "scenario", {"deny": [{"action": "logs:Create*", "principal": "arn:aws:iam::123456789012:role/platform"}]})
