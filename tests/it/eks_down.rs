@@ -1,29 +1,10 @@
 //! `down` of an environment on EKS, by the real binary against the stand-in for AWS: whole, half made, with its
 //! control plane dead, with its cluster gone, and beside things that are not ours. Nothing is left.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::support::{Berth, FakeAws, Finished, eventually, kubectl, run};
-
-/// AWS's durations are divided by this.
-const SPEED: u32 = 120;
-const REGION: &str = "eu-central-1";
-
-const PROFILE: &str = "apiVersion: berth.dev/v1alpha1
-kind: Environment
-name: dev
-id: 7f3k2q9d
-cluster:
-  eks: {account: \"123456789012\", region: eu-central-1, version: \"1.36\", logging: [audit]}
-access:
-  admins: [platform]
-  groups:
-    platform: {eks: [\"arn:aws:iam::123456789012:role/platform\"]}
-nodeGroups: [{name: general, machine: m7i.large, nodes: 2}]
-";
+use super::support::eks::{eventually_so, one_line};
+use super::support::{EksProfile, EksStage};
 
 /// What makes something outside of a cluster, and what would hold its nodes.
 const WORKLOADS: &str = "
@@ -57,117 +38,54 @@ spec:
       spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 20Gi}}}
 ";
 
-struct Stage {
-    aws: FakeAws,
-    berth: Berth,
+fn profile() -> EksProfile {
+    EksProfile::new("{name: general, machine: m7i.large, nodes: 2}").with_cluster("logging: [audit]")
 }
 
-impl Stage {
-    fn new() -> Self {
-        let aws = FakeAws::start(SPEED);
-        let berth = at_home(&aws);
-        Self { aws, berth }
-    }
-
-    fn up(&self) -> Finished {
-        self.berth.run(&["up", "dev", "--yes", "--timeout", "5m"])
-    }
-
-    fn down(&self, berth: &Berth) -> Finished {
-        berth.run(&["down", "dev", "--yes", "--timeout", "4m"])
-    }
-
-    /// kubectl as the administrator of the control plane.
-    fn kubectl(&self, arguments: &[&str]) -> Finished {
-        let path = self.aws.get("eks")["dev"]["kubeconfig"].as_str().map(PathBuf::from);
-        run(kubectl(&path.expect("a cluster"), arguments))
-    }
-
-    /// Lets the cluster make load balancers and volumes.
-    fn work(&self) {
-        let file = self.berth.work().join("workloads.yaml");
-        std::fs::write(&file, WORKLOADS).expect("the folder is ours");
-        self.kubectl(&["apply", "-f", file.to_str().expect("UTF-8")]).expect(0);
-        eventually_so("load balancers and a volume are there", 60, || {
-            let made = |kind: &str| self.of_cluster().iter().filter(|one| one["kind"] == kind).count();
-            made("elasticloadbalancing:loadbalancer") == 2 && made("ec2:volume") == 1
-        });
-    }
-
-    /// What exists with the tag of the cluster.
-    fn of_cluster(&self) -> Vec<Value> {
-        let is_claimed = |one: &Value| {
-            one["tags"]["kubernetes.io/cluster/dev"] == "owned" && one["tags"]["eks:nodegroup-name"].is_null()
-        };
-        self.aws.inventory().into_iter().filter(is_claimed).collect()
-    }
-
-    fn status(&self) -> Value {
-        self.aws.get("eks")["dev"]["status"].clone()
-    }
-
-    /// Nothing is left but `kept`, by id.
-    #[track_caller]
-    fn expect_left(&self, kept: &[&str]) {
-        let mut left: Vec<String> = self.aws.inventory().iter().map(title).collect();
-        left.retain(|title| !kept.iter().any(|kept| title.ends_with(kept)));
-        assert_eq!(left, Vec::<String>::new());
-        assert_eq!(self.aws.violations(), json!([]));
-    }
-}
-
-fn title(thing: &Value) -> String {
-    format!("{} {}", thing["kind"].as_str().unwrap_or_default(), thing["id"].as_str().unwrap_or_default())
-}
-
-/// A machine that has nothing but the profile and the credentials.
-fn at_home(aws: &FakeAws) -> Berth {
-    let berth = Berth::new();
-    berth.profile("dev", PROFILE);
-    aws.environment().iter().fold(berth, |berth, (key, value)| berth.with_variable(key, value))
-}
-
-fn eventually_so(what: &str, seconds: u64, mut is: impl FnMut() -> bool) {
-    eventually(what, Duration::from_secs(seconds), || is().then_some(()));
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Lets the cluster make load balancers and volumes.
+fn work(stage: &EksStage) {
+    let file = stage.berth.work().join("workloads.yaml");
+    std::fs::write(&file, WORKLOADS).expect("the folder is ours");
+    stage.kubectl(&["apply", "-f", file.to_str().expect("UTF-8")]).expect(0);
+    eventually_so("load balancers and a volume are there", 60, || {
+        let made = |kind: &str| stage.of_cluster().iter().filter(|one| one["kind"] == kind).count();
+        made("elasticloadbalancing:loadbalancer") == 2 && made("ec2:volume") == 1
+    });
 }
 
 #[test]
 fn a_whole_environment_goes_from_another_machine_with_all_that_its_cluster_made() {
-    let stage = Stage::new();
+    let stage = EksStage::new(&profile());
     stage.up().expect(0);
-    stage.work();
+    work(&stage);
     stage.aws.scenario(&json!({"eksLeakedInterfaces": 2}));
     stage.aws.post("make", &json!({"kind": "endpoint", "vpc": "berth.dev/owner=7f3k2q9d"}));
-    let gone = stage.down(&at_home(&stage.aws)).expect(0);
+    let gone = stage.down_on(&stage.another_machine()).expect(0);
     assert!(gone.stdout.contains("dev is gone: nothing is left"), "{}", gone.said());
     stage.expect_left(&[]);
     // Twice is once.
-    let again = stage.down(&stage.berth).expect(0);
+    let again = stage.down().expect(0);
     assert!(again.stdout.contains("dev is gone: nothing is left"), "{}", again.said());
 }
 
 #[test]
 fn behind_a_dead_control_plane_everything_is_swept_up_by_its_tags() {
-    let stage = Stage::new();
+    let stage = EksStage::new(&profile());
     stage.up().expect(0);
-    stage.work();
+    work(&stage);
     stage.aws.post("eks/kill", &json!({"name": "dev"}));
     eventually_so("nobody answers", 30, || {
         stage.kubectl(&["get", "--raw", "/readyz", "--request-timeout=2s"]).code != Some(0)
     });
-    stage.down(&stage.berth).expect(0);
+    stage.down().expect(0);
     stage.expect_left(&[]);
 }
 
 #[test]
 fn what_is_not_ours_stays_and_what_its_owner_retains_is_told() {
-    let stage = Stage::new();
+    let stage = EksStage::new(&profile());
     stage.up().expect(0);
-    stage.work();
+    work(&stage);
     let volume = stage.kubectl(&["get", "pv", "-o", "jsonpath={.items[0].metadata.name}"]).expect(0).stdout;
     let retain = "{\"spec\": {\"persistentVolumeReclaimPolicy\": \"Retain\"}}";
     stage.kubectl(&["patch", "pv", &volume, "-p", retain]).expect(0);
@@ -176,7 +94,7 @@ fn what_is_not_ours_stays_and_what_its_owner_retains_is_told() {
     let tags = json!({"kubernetes.io/cluster/dev2": "owned", "CSIVolumeName": "pvc-1"});
     let other = stage.aws.post("make", &json!({"kind": "volume", "tags": tags}));
     let other = other["volume"].as_str().expect("an id").to_string();
-    let gone = stage.down(&stage.berth).expect(0);
+    let gone = stage.down().expect(0);
     let said = one_line(&gone.stdout);
     assert!(said.contains(&format!("kept volume {disk} of default/data-db-0")), "{}", gone.said());
     assert!(said.contains("says Retain; 20 GiB") && !said.contains(&other), "{}", gone.said());
@@ -185,39 +103,39 @@ fn what_is_not_ours_stays_and_what_its_owner_retains_is_told() {
 
 #[test]
 fn an_environment_that_was_never_whole_goes_at_whatever_it_came_to() {
-    let stage = Stage::new();
+    let stage = EksStage::new(&profile());
     // Its control plane is on its way.
-    let running = stage.berth.start(&["up", "dev", "--yes", "--timeout", "5m"]);
+    let running = stage.start("up");
     eventually_so("the cluster is CREATING", 60, || stage.status() == "CREATING");
     drop(running);
-    stage.down(&at_home(&stage.aws)).expect(0);
+    stage.down_on(&stage.another_machine()).expect(0);
     stage.expect_left(&[]);
     // Only its network is there, and not all of that.
-    let running = stage.berth.start(&["up", "dev", "--yes", "--timeout", "5m"]);
+    let running = stage.start("up");
     let has_network = || stage.aws.inventory().iter().any(|one| one["kind"] == "ec2:vpc");
     eventually_so("the network is on its way", 60, has_network);
     drop(running);
-    stage.down(&stage.berth).expect(0);
+    stage.down().expect(0);
     stage.expect_left(&[]);
     // The cluster was deleted by hand, and load balancers stayed.
     stage.up().expect(0);
-    stage.work();
+    work(&stage);
     let group = ["eks", "delete-nodegroup", "--cluster-name", "dev", "--nodegroup-name", "general"];
-    stage.aws.cli(REGION, &group);
+    stage.cli(&group);
     eventually_so("the nodes are gone", 60, || {
-        let listed = stage.aws.cli(REGION, &["eks", "list-nodegroups", "--cluster-name", "dev"]);
+        let listed = stage.cli(&["eks", "list-nodegroups", "--cluster-name", "dev"]);
         listed["nodegroups"] == json!([])
     });
-    stage.aws.cli(REGION, &["eks", "delete-cluster", "--name", "dev"]);
+    stage.cli(&["eks", "delete-cluster", "--name", "dev"]);
     eventually_so("the cluster is gone", 60, || stage.status().is_null());
     assert_ne!(stage.of_cluster(), Vec::<Value>::new());
-    stage.down(&stage.berth).expect(0);
+    stage.down().expect(0);
     stage.expect_left(&[]);
 }
 
 #[test]
 fn a_cluster_of_somebody_else_is_told_and_nothing_of_it_is_touched() {
-    let stage = Stage::new();
+    let stage = EksStage::new(&profile());
     let network = stage.aws.post("make", &json!({"kind": "vpc", "tags": {"team": "other"}}));
     let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]},
@@ -233,19 +151,20 @@ fn a_cluster_of_somebody_else_is_told_and_nothing_of_it_is_touched() {
     stage.aws.scenario(&json!({"iamPropagation": 0}));
     let create =
         ["eks", "create-cluster", "--name", "dev", "--role-arn", &role, "--resources-vpc-config", &inside];
-    stage.aws.cli(REGION, &create);
+    stage.cli(&create);
+    eventually_so("their cluster is whole", 60, || stage.status() == "ACTIVE");
     let tags = json!({"kubernetes.io/cluster/dev": "owned"});
     let vpc = network["vpc"].as_str();
     stage.aws.post("make", &json!({"kind": "balancer", "vpc": vpc, "name": "theirs", "tags": tags}));
     let tags = json!({"kubernetes.io/cluster/dev": "owned", "CSIVolumeName": "pvc-1"});
     stage.aws.post("make", &json!({"kind": "volume", "tags": tags}));
-    let before = stage.aws.inventory().iter().map(title).collect::<Vec<_>>();
-    let gone = stage.down(&stage.berth).expect(0);
+    let before = stage.titles();
+    let gone = stage.down().expect(0);
     let said = one_line(&gone.stdout);
     assert!(
         said.contains("kept EKS cluster dev berth did not make it; it is left as it is"),
         "{}",
         gone.said()
     );
-    assert_eq!(stage.aws.inventory().iter().map(title).collect::<Vec<_>>(), before);
+    assert_eq!(stage.titles(), before);
 }

@@ -7,27 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::support::{Berth, FakeAws};
-
-/// AWS's durations are divided by this.
-const SPEED: u32 = 120;
-
-const PROFILE: &str = "apiVersion: berth.dev/v1alpha1
-kind: Environment
-name: dev
-id: 7f3k2q9d
-cluster:
-  eks: {account: \"123456789012\", region: eu-central-1, version: \"1.36\", logging: [audit]}
-access:
-  admins: [platform]
-  groups:
-    platform: {eks: [\"arn:aws:iam::123456789012:role/platform\"]}
-nodeGroups: [{name: general, machine: m7i.large, nodes: 1}]
-registry:
-  ecr: {repositories: [{name: checkout/api, keep: 10}]}
-addons:
-  traefik: {}
-";
+use super::support::{EksProfile, EksStage};
 
 /// Rights of the policy that this run does not need, by the reason.
 const BEYOND: [(&str, &[&str]); 6] = [
@@ -137,12 +117,11 @@ fn actions(statement: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_policy_has_the_rights_that_up_status_and_down_need_and_no_others() {
-    let aws = FakeAws::start(SPEED);
-    let mut berth = Berth::new();
-    for (key, value) in aws.environment() {
-        berth = berth.with_variable(&key, &value);
-    }
-    berth.profile("dev", PROFILE);
+    let profile = EksProfile::new("{name: general, machine: m7i.large, nodes: 1}")
+        .with_cluster("logging: [audit]")
+        .with("registry:\n  ecr: {repositories: [{name: checkout/api, keep: 10}]}")
+        .with("addons: {traefik: {}}");
+    let EksStage { aws, berth } = EksStage::new(&profile);
     berth.run(&["up", "dev", "--yes", "--timeout", "5m"]).expect(0);
     berth.run(&["status", "dev"]).expect(0);
     berth.run(&["down", "dev", "--yes", "--registries", "--timeout", "5m"]).expect(0);

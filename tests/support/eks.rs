@@ -1,0 +1,268 @@
+//! The stage of environments on EKS: the stand-in for AWS and the real binary on machines that know it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Berth, FakeAws, Finished, Running, eventually, kubectl, run};
+
+/// The environment of every profile here.
+pub const ENVIRONMENT: &str = "dev";
+/// Its owner.
+pub const OWNER: &str = "7f3k2q9d";
+/// Where it is.
+pub const REGION: &str = "eu-central-1";
+
+/// AWS's durations are divided by this, unless a test says otherwise.
+const SPEED: u32 = 120;
+/// How long a run may take: enough for any machine, and an end for what would never come to one.
+const LIMIT: [&str; 3] = ["--yes", "--timeout", "5m"];
+
+/// A profile of the environment, put together from what a test cares about.
+#[derive(Debug, Clone, Default)]
+pub struct EksProfile {
+    /// More fields of `cluster.eks`, as in `logging: [audit]`.
+    pub cluster: String,
+    /// The node groups, as in `{name: general, machine: m7i.large, nodes: 2}`.
+    pub groups: String,
+    /// More lines of the profile, as in `protected: true`; each of them ends with a line break.
+    pub more: String,
+}
+
+impl EksProfile {
+    /// One with these node groups.
+    pub fn new(groups: &str) -> Self {
+        Self { groups: groups.to_string(), ..Self::default() }
+    }
+
+    /// The same with more fields of its cluster.
+    #[must_use]
+    pub fn with_cluster(mut self, fields: &str) -> Self {
+        self.cluster = fields.to_string();
+        self
+    }
+
+    /// The same with more lines.
+    #[must_use]
+    pub fn with(mut self, lines: &str) -> Self {
+        self.more.push_str(lines);
+        if !lines.ends_with('\n') {
+            self.more.push('\n');
+        }
+        self
+    }
+
+    /// The profile as berth reads it: with one administrator, and a group of developers for tenants.
+    pub fn text(&self) -> String {
+        let Self { cluster, groups, more } = self;
+        let comma = if cluster.is_empty() { "" } else { ", " };
+        format!(
+            "apiVersion: berth.dev/v1alpha1
+kind: Environment
+name: {ENVIRONMENT}
+id: {OWNER}
+cluster:
+  eks: {{account: \"123456789012\", region: {REGION}, version: \"1.36\"{comma}{cluster}}}
+access:
+  admins: [platform]
+  groups:
+    platform: {{eks: [\"arn:aws:iam::123456789012:role/platform\"]}}
+    developers: {{eks: [\"arn:aws:iam::123456789012:role/checkout-dev\"]}}
+nodeGroups: [{groups}]
+{more}"
+        )
+    }
+}
+
+/// A stand-in for AWS of its own, and a machine on which the profile lies.
+pub struct EksStage {
+    /// What berth takes for AWS.
+    pub aws: FakeAws,
+    /// The machine.
+    pub berth: Berth,
+}
+
+impl EksStage {
+    /// With this profile, and nothing made yet.
+    pub fn new(profile: &EksProfile) -> Self {
+        Self::at_speed(SPEED, profile)
+    }
+
+    /// The same with AWS's durations divided by `speed`.
+    pub fn at_speed(speed: u32, profile: &EksProfile) -> Self {
+        let aws = FakeAws::start(speed);
+        let berth = at_home(&aws);
+        let stage = Self { aws, berth };
+        stage.declare(profile);
+        stage
+    }
+
+    /// Writes the profile anew.
+    pub fn declare(&self, profile: &EksProfile) {
+        self.berth.profile(ENVIRONMENT, &profile.text());
+    }
+
+    /// Another machine: it has the profile as it is now and the credentials, and nothing else.
+    pub fn another_machine(&self) -> Berth {
+        let berth = at_home(&self.aws);
+        let file = format!("profiles/{ENVIRONMENT}.yaml");
+        std::fs::copy(self.berth.work().join(&file), berth.work().join(&file)).expect("both are ours");
+        berth
+    }
+
+    /// `berth COMMAND dev …`.
+    pub fn run(&self, command: &str, more: &[&str]) -> Finished {
+        run_on(&self.berth, command, more)
+    }
+
+    /// `berth up dev --yes`.
+    pub fn up(&self) -> Finished {
+        self.run("up", &LIMIT)
+    }
+
+    /// `berth down dev --yes`.
+    pub fn down(&self) -> Finished {
+        self.run("down", &LIMIT)
+    }
+
+    /// `berth down dev --yes` on another machine.
+    pub fn down_on(&self, berth: &Berth) -> Finished {
+        run_on(berth, "down", &LIMIT)
+    }
+
+    /// Starts `berth COMMAND dev --yes` and returns at once; dropped, it is killed.
+    pub fn start(&self, command: &str) -> Running {
+        start_on(&self.berth, command)
+    }
+
+    /// The number of the last entry in the log of the stand-in.
+    pub fn last(&self) -> u64 {
+        self.aws.calls(0).1
+    }
+
+    /// The calls since `since`, by name.
+    pub fn calls(&self, since: u64) -> Vec<String> {
+        self.aws.calls(since).0.iter().map(action).collect()
+    }
+
+    /// The calls that changed something since `since`, by name.
+    pub fn changes(&self, since: u64) -> Vec<String> {
+        let (calls, _) = self.aws.calls(since);
+        calls.iter().filter(|call| call["mutating"] == true).map(action).collect()
+    }
+
+    /// The answer of awscli, which has to succeed.
+    pub fn cli(&self, arguments: &[&str]) -> Value {
+        self.aws.cli(REGION, arguments)
+    }
+
+    /// The cluster as EKS describes it.
+    pub fn cluster(&self) -> Value {
+        self.cli(&["eks", "describe-cluster", "--name", ENVIRONMENT])["cluster"].take()
+    }
+
+    /// The status of the cluster; null when there is none.
+    pub fn status(&self) -> Value {
+        self.aws.get("eks")[ENVIRONMENT]["status"].clone()
+    }
+
+    /// A node group as EKS describes it.
+    pub fn group(&self, name: &str) -> Value {
+        let arguments =
+            ["eks", "describe-nodegroup", "--cluster-name", ENVIRONMENT, "--nodegroup-name", name];
+        self.cli(&arguments)["nodegroup"].take()
+    }
+
+    /// The names of the node groups.
+    pub fn groups(&self) -> Vec<String> {
+        self.listed("list-nodegroups", "nodegroups")
+    }
+
+    /// The names of EKS's own addons.
+    pub fn addons(&self) -> Vec<String> {
+        self.listed("list-addons", "addons")
+    }
+
+    fn listed(&self, operation: &str, member: &str) -> Vec<String> {
+        let listed = self.cli(&["eks", operation, "--cluster-name", ENVIRONMENT]);
+        serde_json::from_value(listed[member].clone()).expect("names")
+    }
+
+    /// kubectl as the administrator of the control plane.
+    pub fn kubectl(&self, arguments: &[&str]) -> Finished {
+        let path = self.aws.get("eks")[ENVIRONMENT]["kubeconfig"].as_str().map(PathBuf::from);
+        run(kubectl(&path.expect("a cluster"), arguments))
+    }
+
+    /// What exists with the tag of the cluster: what lives in it made that.
+    pub fn of_cluster(&self) -> Vec<Value> {
+        let claim = format!("kubernetes.io/cluster/{ENVIRONMENT}");
+        let is_claimed =
+            |one: &Value| one["tags"][&claim] == "owned" && one["tags"]["eks:nodegroup-name"].is_null();
+        self.aws.inventory().into_iter().filter(is_claimed).collect()
+    }
+
+    /// What exists, by kind and id.
+    pub fn titles(&self) -> Vec<String> {
+        self.aws.inventory().iter().map(title).collect()
+    }
+
+    /// Passes when nothing is left but `kept`, by the ends of their ids, and every call was one that AWS knows.
+    ///
+    /// # Panics
+    /// Naming what is left.
+    #[track_caller]
+    pub fn expect_left(&self, kept: &[&str]) {
+        let mut left = self.titles();
+        left.retain(|title| !kept.iter().any(|kept| title.ends_with(kept)));
+        assert_eq!(left, Vec::<String>::new());
+        self.expect_no_violations();
+    }
+
+    /// Passes when every call and answer was one that the service models of AWS know.
+    ///
+    /// # Panics
+    /// Naming what was not.
+    #[track_caller]
+    pub fn expect_no_violations(&self) {
+        assert_eq!(self.aws.violations(), json!([]));
+    }
+}
+
+/// Runs `berth COMMAND dev …` on a machine.
+pub fn run_on(berth: &Berth, command: &str, more: &[&str]) -> Finished {
+    berth.run(&[&[command, ENVIRONMENT], more].concat())
+}
+
+/// Starts `berth COMMAND dev --yes` on a machine.
+pub fn start_on(berth: &Berth, command: &str) -> Running {
+    berth.start(&[&[command, ENVIRONMENT], &LIMIT[..]].concat())
+}
+
+/// Waits until it is so.
+///
+/// # Panics
+/// After that many seconds, naming `what`.
+pub fn eventually_so(what: &str, seconds: u64, mut is: impl FnMut() -> bool) {
+    eventually(what, Duration::from_secs(seconds), || is().then_some(()));
+}
+
+/// The text as one line, however it was wrapped.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The kind and id of an entry of the inventory.
+pub fn title(thing: &Value) -> String {
+    format!("{} {}", thing["kind"].as_str().unwrap_or_default(), thing["id"].as_str().unwrap_or_default())
+}
+
+fn action(call: &Value) -> String {
+    call["action"].as_str().unwrap_or_default().to_string()
+}
+
+/// A machine that has nothing but the credentials.
+fn at_home(aws: &FakeAws) -> Berth {
+    aws.environment().iter().fold(Berth::new(), |berth, (key, value)| berth.with_variable(key, value))
+}
