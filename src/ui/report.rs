@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::plan::title;
-use super::words::{self, count, duration, resource};
+use super::words::{self, count, duration, resource, width};
 use super::{Complaint, Paint, Table};
 use crate::base::{Fault, FaultKind, Layer, Note, ResourceId};
 use crate::engine::Outcome;
@@ -49,24 +49,28 @@ impl Report<'_> {
         if self.outcome.changed {
             text.push_str(&self.layers(paint));
         }
-        if !self.reach.is_empty() {
-            let mut table = Table::new();
-            // A line that explains itself may be long, and shall not push the others' remarks aside.
-            let (plain, remarked): (Vec<_>, Vec<_>) =
-                self.reach.iter().partition(|(_, purpose)| purpose.is_empty());
-            text.push('\n');
-            for (command, _) in plain {
-                text.push_str(&format!("  {command}\n"));
-            }
-            for (command, purpose) in remarked {
-                table.row([command.as_str(), &format!("# {purpose}")]);
-            }
-            for line in table.lines(|_, column, cell| if column == 1 { paint.faint(&cell) } else { cell }) {
-                text.push_str(&format!("  {line}\n"));
-            }
-        }
+        text.push_str(&self.commands(paint));
         if self.outcome.changed {
             text.push_str(&self.left_out(columns));
+        }
+        text
+    }
+
+    /// The commands that reach it, then those with a remark. Remarks stand in one column; a long command, such as one
+    /// with the name of a load balancer, pushes its own aside alone.
+    fn commands(&self, paint: Paint) -> String {
+        const LONG: usize = 64;
+        let (plain, remarked): (Vec<_>, Vec<_>) =
+            self.reach.iter().partition(|(_, purpose)| purpose.is_empty());
+        let widths = remarked.iter().map(|(command, _)| width(command));
+        let column = widths.filter(|width| *width <= LONG).max().unwrap_or_default();
+        let mut text = if self.reach.is_empty() { String::new() } else { "\n".to_string() };
+        for (command, _) in plain {
+            text.push_str(&format!("  {command}\n"));
+        }
+        for (command, purpose) in remarked {
+            let gap = " ".repeat(column.saturating_sub(width(command)));
+            text.push_str(&format!("  {command}{gap}  {}\n", paint.faint(&format!("# {purpose}"))));
         }
         text
     }
@@ -178,11 +182,15 @@ mod tests {
             changed: true,
             ..Outcome::default()
         };
-        let reach = [("kubectl get nodes".to_string(), "the nodes".to_string())];
+        let long = format!("curl http://{}/", "a".repeat(60));
+        let reach = [("berth down lab", "take it away"), ("kubectl get nodes", "the nodes"), (&long, "404")];
+        let reach = reach.map(|(command, purpose)| (command.to_string(), purpose.to_string()));
         assert_eq!(
             report(&about(), &outcome, &reach).up(Paint::PLAIN, 80),
-            "lab-rehearsal (kind, rehearsed) stands  5.2 s\ncluster 3.4 s · addons 0.9 s\n\n  \
-             kubectl get nodes  # the nodes\n"
+            format!(
+                "lab-rehearsal (kind, rehearsed) stands  5.2 s\ncluster 3.4 s · addons 0.9 s\n\n  \
+                 berth down lab     # take it away\n  kubectl get nodes  # the nodes\n  {long}  # 404\n"
+            )
         );
     }
 

@@ -42,7 +42,7 @@ fn a_provider_that_is_not_built_in_is_told_first_and_nothing_is_touched() {
         assert_eq!(
             refused.stderr,
             "error: cannot make the cluster of environment prod-gke\n  \
-             why   this build of berth has the providers kind, kwok, existing, not gke\n  \
+             why   this build of berth has the providers eks, kind, kwok, existing, not gke\n  \
              next  rehearse it on this machine: `berth up prod-gke --rehearse`\n",
         );
         assert_eq!(refused.stdout, "");

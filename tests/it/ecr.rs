@@ -108,7 +108,7 @@ impl Scene {
     }
 
     /// What the credential helper says, asked as docker asks, and whether it succeeds.
-    fn ask(&self, variables: &[(String, String)], server: &str) -> (String, bool) {
+    fn ask(variables: &[(String, String)], server: &str) -> (String, bool) {
         let mut command = Command::new(HELPER);
         command.arg("get").env_clear().envs(variables.iter().cloned());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it was built");
@@ -312,7 +312,7 @@ fn docker_gets_the_password_from_the_helper_and_nowhere_is_it_kept() {
         json!({"credHelpers": {HOST: "berth"}})
     );
 
-    let (said, succeeded) = scene.ask(&scene.aws.environment(), &format!("{HOST}\n"));
+    let (said, succeeded) = Scene::ask(&scene.aws.environment(), &format!("{HOST}\n"));
     assert!(succeeded, "{said}");
     let answer: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!((&answer["ServerURL"], &answer["Username"]), (&json!(HOST), &json!("AWS")));
@@ -323,7 +323,7 @@ fn docker_gets_the_password_from_the_helper_and_nowhere_is_it_kept() {
     assert!(printed.stderr.contains(&format!("--password-stdin {HOST}")), "{}", printed.stderr);
 
     let nobody = [("AWS_EC2_METADATA_DISABLED".to_string(), "true".to_string())];
-    let (said, succeeded) = scene.ask(&nobody, HOST);
+    let (said, succeeded) = Scene::ask(&nobody, HOST);
     assert!(!succeeded && said.contains("no AWS credentials were found"), "{said}");
     assert!(!said.contains('\n'), "docker shows one line: {said}");
     scene.end();

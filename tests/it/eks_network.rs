@@ -5,6 +5,7 @@
 //! program, asked for the one test that is the player.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,7 +46,9 @@ fn player() {
     let Ok(script) = std::env::var(SCRIPT) else { return };
     let script: Value = serde_json::from_str(&script).expect("a script");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    println!("\n{MARK}{}", runtime.block_on(play(&script)));
+    std::io::stdout()
+        .write_all(format!("\n{MARK}{}\n", runtime.block_on(play(&script))).as_bytes())
+        .expect("a pipe");
 }
 
 async fn play(script: &Value) -> Value {
@@ -68,7 +71,7 @@ async fn play(script: &Value) -> Value {
         graph.add(Box::new(Witness { id, network, session, seen }), Removal::LookedAt);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let flow = Flow::new(Cancel::default()).within_limit(Duration::from_secs(120));
+    let flow = Flow::new(Cancel::default()).within_limit(Duration::from_mins(2));
     let seen = survey(&graph, &flow, &clock).await;
     let first = seen.resources.first().expect("the network");
     let mut played = json!({
@@ -84,7 +87,7 @@ async fn play(script: &Value) -> Value {
         return played;
     }
     let events = Events::new(Arc::clone(&clock), Vec::new());
-    let run = Run { flow, clock, events, grace: Duration::from_secs(60) };
+    let run = Run { flow, clock, events, grace: Duration::from_mins(1) };
     let outcome = match verb {
         "up" => converge(&graph, &run).await,
         _ => remove(&graph, &seen, &run).await,
@@ -173,10 +176,10 @@ impl Scene {
     }
 
     fn play(&self, verb: &str) -> Value {
-        self.played(self.command(verb, false))
+        Self::played(self.command(verb, false))
     }
 
-    fn played(&self, mut command: Command) -> Value {
+    fn played(mut command: Command) -> Value {
         let finished = command.output().expect("this program starts");
         let said = String::from_utf8_lossy(&finished.stdout).into_owned();
         let line = said.lines().find_map(|line| line.strip_prefix(MARK));
@@ -247,7 +250,7 @@ fn a_network_is_made_is_left_alone_and_goes_without_a_trace() {
 #[test]
 fn a_cluster_can_begin_long_before_the_stack_is_whole() {
     let scene = Scene::new();
-    let played = scene.played(scene.asked(json!({"verb": "up", "witness": true})));
+    let played = Scene::played(scene.asked(json!({"verb": "up", "witness": true})));
     assert_eq!((&played["failed"], &played["done"]), (&json!([]), &json!(2)), "{played:#}");
     assert_eq!(played["witness"], "CREATE_IN_PROGRESS");
     scene.end();
@@ -480,7 +483,7 @@ fn a_stack_of_somebody_else_is_neither_changed_nor_deleted() {
     let up = scene.play("up");
     let failed = texts(&up["failed"])[0].to_string();
     assert!(failed.starts_with("Conflict") && failed.contains("berth did not make it"), "{failed}");
-    let forced = scene.played(scene.command("up", true));
+    let forced = Scene::played(scene.command("up", true));
     assert_eq!(texts(&forced["failed"]).len(), 1, "{forced:#}");
     let down = scene.play("down");
     assert!(texts(&down["notes"])[0].starts_with("kept: stack `berth-dev`"), "{down:#}");
@@ -496,7 +499,7 @@ fn an_environment_whose_id_was_lost_is_taken_over_only_when_asked() {
     let up = scene.play("up");
     let failed = texts(&up["failed"])[0].to_string();
     assert!(failed.contains("with the id `7f3k2q9d`; take it over with `--adopt`"), "{failed}");
-    let adopted = scene.played(scene.command("up", true));
+    let adopted = Scene::played(scene.command("up", true));
     assert_eq!(adopted["failed"], json!([]), "{adopted:#}");
     assert_eq!(scene.play("plan")["changes"], json!([]));
     scene.end();

@@ -1,5 +1,5 @@
 //! docs/reference/iam-policy.json is what berth needs on AWS: held against the rights that a run of it needed, those
-//! that CloudFormation needs in its name among them.
+//! that `CloudFormation` needs in its name among them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -103,7 +103,7 @@ const BEYOND: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// By this CloudFormation is known in a call that it makes for somebody.
+/// By this `CloudFormation` is known in a call that it makes for somebody.
 const THROUGH_STACKS: &str = "aws:CalledVia";
 
 fn policy() -> Value {

@@ -141,8 +141,11 @@ fn collect_functions(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// A change of a profile.
+type Edit = fn(&mut Environment, &mut EksCluster);
+
 /// What a user may write into a profile that stands.
-fn edits() -> Vec<(&'static str, fn(&mut Environment, &mut EksCluster))> {
+fn edits() -> Vec<(&'static str, Edit)> {
     vec![
         ("no NAT", |_, spec| spec.network.nat = Nat::None),
         ("one NAT", |_, spec| spec.network.nat = Nat::Single),

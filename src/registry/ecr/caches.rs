@@ -233,7 +233,7 @@ mod tests {
     fn a_cache_is_made_kept_changed_or_in_the_way() {
         let quay = cache("quay", "quay.io", None);
         assert_eq!(told(&Caches::none(), &quay), Some((ChangeKind::Create, Some(Act::Create))));
-        assert_eq!(told(&seen(&[quay.clone()], &[]), &quay), None);
+        assert_eq!(told(&seen(std::slice::from_ref(&quay), &[]), &quay), None);
         let other = seen(&[cache("quay", "registry.k8s.io", None)], &[]);
         assert_eq!(told(&other, &quay), Some((ChangeKind::Conflict, None)));
         let ours = seen(&[cache("quay", "registry.k8s.io", None)], &["quay"]);

@@ -26,8 +26,6 @@ use crate::providers::eks::template::Template;
 
 /// So long after a survey saw it as it should be, the run that follows need not ask again.
 const FRESH: SignedDuration = SignedDuration::from_secs(20);
-/// A look is a call over the internet.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// The network and the roles of an environment.
 pub struct NetworkResource {
@@ -295,7 +293,7 @@ impl Resource for NetworkResource {
     }
 
     fn pauses(&self) -> (Duration, Duration) {
-        PAUSES
+        crate::providers::eks::PAUSES
     }
 
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {

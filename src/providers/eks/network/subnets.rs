@@ -177,7 +177,9 @@ mod tests {
     #[test]
     fn subnets_without_tags_are_told() {
         let mut found = [subnet("subnet-1", "a"), subnet("subnet-2", "b")];
-        found.iter_mut().for_each(|one| one.tags.clear());
+        for one in &mut found {
+            one.tags.clear();
+        }
         assert_eq!(judge(&ids(&found), &found).expect("a network").notes.len(), 1);
     }
 }

@@ -97,18 +97,18 @@ mod tests {
 
     use super::*;
 
-    fn template(resources: Value) -> Template {
+    fn template(resources: &Value) -> Template {
         Template::parse(&json!({"Resources": resources}).to_string()).expect("a template")
     }
 
     #[test]
     fn each_resource_is_told_with_what_happens_to_it() {
-        let live = template(json!({
+        let live = template(&json!({
             "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"Tags": [{"Key": "a", "Value": "1"}], "On": true}},
             "NatGatewayB": {"Type": "AWS::EC2::NatGateway"},
             "Same": {"Type": "AWS::EC2::Route", "Properties": {"A": 1, "B": 2}},
         }));
-        let wanted = template(json!({
+        let wanted = template(&json!({
             "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"Tags": [{"Key": "a", "Value": "2"}]}},
             "Same": {"Type": "AWS::EC2::Route", "Properties": {"B": 2, "A": 1}},
             "NatGatewayA": {"Type": "AWS::EC2::NatGateway"},
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn other_resources_are_told_by_their_names() {
         let route = |gateway: Value| {
-            template(json!({"R": {"Type": "AWS::EC2::Route", "Properties": {"NatGatewayId": gateway}}}))
+            template(&json!({"R": {"Type": "AWS::EC2::Route", "Properties": {"NatGatewayId": gateway}}}))
         };
         let found = changes(&route(json!({"Ref": "A"})), &route(json!({"Fn::GetAtt": ["B", "Id"]})));
         let field = &found[0].fields[0];
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn the_same_content_in_another_order_is_no_change() {
-        let live = template(json!({"Vpc": {"Properties": {"B": 1, "A": 2}, "Type": "AWS::EC2::VPC"}}));
-        let wanted = template(json!({"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"A": 2, "B": 1}}}));
+        let live = template(&json!({"Vpc": {"Properties": {"B": 1, "A": 2}, "Type": "AWS::EC2::VPC"}}));
+        let wanted = template(&json!({"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"A": 2, "B": 1}}}));
         assert_eq!(changes(&live, &wanted), []);
     }
 
