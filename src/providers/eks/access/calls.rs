@@ -50,7 +50,7 @@ pub(super) async fn describe(
         Err(error) => return Err(fault(attempted, &error)),
     };
     let Some(found) = answer.access_entry() else { return Ok(None) };
-    let mut entry = Entry {
+    let entry = Entry {
         groups: found.kubernetes_groups().iter().cloned().collect(),
         tags: found.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
         ..Entry::default()
@@ -58,22 +58,39 @@ pub(super) async fn describe(
     if !asks_policies(&entry) {
         return Ok(Some(entry));
     }
-    let answer = eks.list_associated_access_policies().cluster_name(cluster).principal_arn(arn).send().await;
-    let answer = answer.map_err(|error| fault(attempted, &error))?;
+    let Some((admin, policies)) = policies(eks, cluster, arn, admin_policy).await? else { return Ok(None) };
+    Ok(Some(Entry { admin, policies, ..entry }))
+}
+
+/// Whether `arn` administers the whole cluster, and the ARNs of their further policies. `None`: they have no entry.
+pub(super) async fn policies(
+    eks: &Client,
+    cluster: &str,
+    arn: &str,
+    admin_policy: &str,
+) -> Result<Option<(bool, BTreeSet<String>)>, Fault> {
+    let asked = eks.list_associated_access_policies().cluster_name(cluster).principal_arn(arn).send().await;
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(error) if Refusal::of(&error).is_absent() => return Ok(None),
+        Err(error) => return Err(fault(format!("look at the policies of {arn} in {cluster}"), &error)),
+    };
+    let mut admin = false;
+    let mut further = BTreeSet::new();
     for policy in answer.associated_access_policies() {
         let is_whole = policy
             .access_scope()
             .and_then(|scope| scope.r#type())
             .is_some_and(|kind| *kind == AccessScopeType::Cluster);
         match policy.policy_arn() {
-            Some(arn) if arn == admin_policy && is_whole => entry.admin = true,
+            Some(arn) if arn == admin_policy && is_whole => admin = true,
             Some(arn) => {
-                entry.policies.insert(arn.to_string());
+                further.insert(arn.to_string());
             }
             None => {}
         }
     }
-    Ok(Some(entry))
+    Ok(Some((admin, further)))
 }
 
 /// What acts are made with.

@@ -13,6 +13,13 @@ pub(super) struct Rights {
     pub caller: bool,
 }
 
+impl Rights {
+    /// Whether the profile does not name them at all.
+    pub fn are_for_running_berth_alone(&self) -> bool {
+        self.caller && self.groups.is_empty()
+    }
+}
+
 /// Who may do what, by the ARN of the IAM role or user.
 pub(super) fn wanted(environment: &Environment) -> BTreeMap<String, Rights> {
     let mut all: BTreeMap<String, Rights> = BTreeMap::new();
