@@ -83,7 +83,9 @@ fn claim_what_went(graph: &Graph, outcome: &mut Outcome) {
         let stands = |other: &ResourceId| {
             outcome.failed.iter().map(|(failed, _)| failed).chain(&outcome.not_started).any(|id| id == other)
         };
-        let is_inside = |need: &Need| matches!(need, Need::Inside(outer) if stands(outer));
+        // What only comes behind the cluster, as an addon of the cloud does, goes with it as well.
+        let is_inside =
+            |need: &Need| matches!(need, Need::Inside(outer) | Need::Ready(outer) if stands(outer));
         match node.removal {
             Removal::Kept => outcome.kept.push(id.clone()),
             Removal::WithContainer if node.needs.iter().any(is_inside) => {

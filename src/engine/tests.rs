@@ -188,6 +188,21 @@ async fn a_plan_does_not_guess_what_is_inside_of_something_that_only_has_to_be_s
 }
 
 #[tokio::test]
+async fn what_was_to_go_with_a_cluster_that_did_not_go_is_not_called_gone() {
+    let (cluster, _) = Scripted::new("cluster/x", vec![], vec![Fails(FaultKind::Denied)]);
+    let needs = vec![Need::Ready(ResourceId::new("cluster/x"))];
+    let (addon, _) = Scripted::new("eks-addon/x", needs, vec![Is(State::Ready)]);
+    let mut graph = Graph::new();
+    graph.add(cluster, Removal::Itself);
+    graph.add(addon, Removal::WithContainer);
+    let run = run();
+    let survey = survey(&graph, &run.flow, &run.clock).await;
+    let outcome = remove(&graph, &survey, &run).await;
+    assert_eq!(outcome.done, Vec::new());
+    assert_eq!(outcome.not_started, vec![ResourceId::new("eks-addon/x")]);
+}
+
+#[tokio::test]
 async fn down_removes_the_inner_before_the_outer_and_waits_until_both_are_gone() {
     let (cluster, cluster_script) =
         Scripted::new("cluster/x", vec![], vec![Is(State::Ready), Is(State::Ready), Is(State::Absent)]);

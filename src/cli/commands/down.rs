@@ -95,7 +95,7 @@ fn going<'s>(session: &Session<'_>, survey: &'s Survey) -> Vec<(String, &'s str)
             let state = match (&seen.look, part) {
                 (_, Some(part)) => &part.text,
                 (Look::Seen(State::Ready), _) => "ready",
-                (Look::Seen(State::Progressing(_)), _) => "progressing",
+                (Look::Seen(State::Progressing(status)), _) => status,
                 (Look::Seen(State::Broken(_)), _) => "broken",
                 (Look::Seen(State::Absent) | Look::After(_), _) => "absent",
                 (Look::Behind(_) | Look::Failed(_), _) => "not known",
@@ -153,7 +153,7 @@ fn announce(session: &Session<'_>, goes: &[(String, &str)], contents: &Contents)
     let mut text = format!("{}\n", paint.strong(&format!("{} would go:", ui::plan::title(&session.about))));
     let mut table = Table::new();
     for (resource, state) in goes {
-        table.row(["-", "delete", resource, &format!("({state})")]);
+        table.row(["-", "delete", resource, &format!("({})", words::tame(state))]);
     }
     for line in table.lines(|_, column, cell| if column < 2 { paint.bad(&cell) } else { cell }) {
         text.push_str(&format!("  {line}\n"));
