@@ -90,7 +90,8 @@ impl AddonResource {
     async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
         if !cx.outputs.has(ENDPOINT) {
-            // There is no cluster that could have it.
+            // There is no cluster that could have it, if AWS answers us at all.
+            inner.session.open(&cx.flow).await?;
             return Ok(self.absent(None, cx));
         }
         let eks = client(&inner.session, &cx.flow).await?;
