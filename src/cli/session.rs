@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::args::{Leave, Live, Part, Progress, Scope, Target};
 use super::exit::{Exit, Failure};
 use super::profiles;
+use super::record::Record;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use super::signals::Signals;
@@ -29,6 +30,8 @@ use crate::ui::{Complaint, words};
 const LONG_LOOK: Duration = Duration::from_secs(2);
 /// How long letting go of the courtesy lock in the cluster may take.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// Where the journals are, in the folder of an environment.
+pub(super) const JOURNALS: &str = "journal";
 
 /// What a command works on an environment for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +224,7 @@ impl<'a> Session<'a> {
     /// The run's events: to the journal, to the screen, to standard output.
     /// With `progress` as the way in which people follow it.
     pub(super) fn events(&self, running: &Running, progress: Progress) -> Result<Events, Failure> {
-        let journal = Journal::open(&self.folder.join("journal"), &self.run)?;
+        let journal = Journal::open(&self.folder.join(JOURNALS), &self.run)?;
         let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(journal), Box::new(running.clone())];
         if self.settings.json() {
             listeners.push(Box::new(Json::new(std::io::stdout(), self.settings.lost.clone())));
@@ -234,6 +237,23 @@ impl<'a> Session<'a> {
     pub(super) fn again(&self, command: &str) -> String {
         let limits = if command == "up" { self.limits.as_str() } else { "" };
         format!("berth {command} {}{limits}", self.typed)
+    }
+
+    /// The folders of all environments on the same provider of which runs on this machine are known.
+    pub(super) fn folders(&self) -> Result<Vec<PathBuf>, Failure> {
+        let Some(all) = self.folder.parent() else { return Ok(Vec::new()) };
+        let mut same = Vec::new();
+        for name in files::names_in(all)? {
+            let folder = all.join(name);
+            let record = Record::read(&folder)?;
+            let is_like = |about: &About| {
+                (&about.provider, about.rehearsal) == (&self.about.provider, self.about.rehearsal)
+            };
+            if record.is_some_and(|record| is_like(&record.about)) {
+                same.push(folder);
+            }
+        }
+        Ok(same)
     }
 
     /// What the user should know that concerns no single resource.

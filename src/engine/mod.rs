@@ -7,6 +7,7 @@
 mod event;
 mod graph;
 mod journal;
+mod past;
 mod resource;
 mod run;
 mod survey;
@@ -18,6 +19,7 @@ mod work;
 pub use event::{Event, EventKind, Events, Listener, SCHEMA_VERSION};
 pub use graph::{Graph, Need, Removal};
 pub use journal::Journal;
+pub use past::{PastRun, past_runs};
 pub use resource::{Cx, Output, Outputs, Resource, Seen, State, Step};
 pub use run::{Outcome, Run, converge, converge_seen, remove};
 pub use survey::{Look, Observed, Survey, survey};

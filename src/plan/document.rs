@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Change, ChangeKind, Note, ResourceId};
 use crate::engine::{Look, State, Survey};
+use crate::providers::Estimate;
 
 /// The version of the plan's JSON; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -21,6 +22,9 @@ pub struct Plan {
     /// What a rehearsal leaves out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_rehearsed: Vec<Note>,
+    /// What the environment costs and how long its making takes, where somebody asks a price for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
 }
 
 /// What a plan or a status is of.
@@ -141,6 +145,7 @@ impl Plan {
             summary: Summary::of(survey.changes().map(|(_, change)| change)),
             resources: resources.into_iter().map(|(_, planned)| planned).collect(),
             not_rehearsed,
+            estimate: None,
         }
     }
 

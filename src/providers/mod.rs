@@ -5,6 +5,7 @@
 //! **Start reading at** [`provide`], then [`platform()`].
 
 pub mod eks;
+mod estimate;
 pub mod existing;
 pub mod images;
 pub mod kind;
@@ -19,15 +20,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Fault, FaultKind, Network, Note, ProviderKind, ResourceId, label};
+use crate::base::{Fault, FaultKind, Network, ProviderKind, ResourceId, label};
 use crate::clouds::aws::{Session, Whose};
 use crate::containers::EngineSearch;
-use crate::engine::{Need, Removal, Resource};
+use crate::engine::{Need, Removal, Resource, Survey};
 use crate::flow::Flow;
 use crate::k8s::{Hub, Object};
 use crate::os::files;
 use crate::profile::{ClusterSpec, Environment, Misfit, NodeGroup};
 
+pub use estimate::{CostPart, Estimate, TimeHint};
 pub use kind::preflight::Proxies;
 pub use kubeconfig::{Plugin, keep_kubeconfig};
 pub use kwok::{Dirs, Mark, environments};
@@ -202,10 +204,13 @@ pub fn aws_session(environment: &Environment) -> Option<Arc<Session>> {
     }
 }
 
-/// What `environment` costs in a month, roughly, where somebody asks a price for it.
-pub fn estimate(environment: &Environment) -> Option<Note> {
+/// What `environment` costs in a month, roughly, where somebody asks a price for it, and how long it takes to make
+/// what `survey` found missing.
+pub fn estimate(environment: &Environment, survey: &Survey) -> Option<Estimate> {
     match &environment.cluster {
-        ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::estimate(environment, spec)),
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            Some(Estimate { time: eks::time(survey), ..eks::estimate(environment, spec) })
+        }
         _ => None,
     }
 }

@@ -1,13 +1,13 @@
 //! A whole environment on EKS, by the real binary against the stand-in for AWS, behind which stands a real control
 //! plane: made, left alone, changed in place, changed by replacement, refused.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::support::eks::one_line;
-use super::support::{EksProfile, EksStage};
+use super::support::eks::{REGION, one_line};
+use super::support::{Berth, EksProfile, EksStage};
 
-/// The access entries of the profile: its admins and the editors of its tenant.
-const ENTRIES: usize = 2;
+/// The access entries: the admins of the profile, the editors of its tenant, and whoever runs berth.
+const ENTRIES: usize = 3;
 
 fn profile(groups: &str) -> EksProfile {
     EksProfile::new(groups)
@@ -15,7 +15,7 @@ fn profile(groups: &str) -> EksProfile {
 }
 
 /// That the calls since `since` are no more than an `up` that changes nothing may make: six, one for each node group
-/// and addon, two for each access entry of the profile.
+/// and addon, two for each access entry.
 fn expect_few(stage: &EksStage, since: u64) {
     let names = stage.calls(since);
     let budget = 6 + stage.groups().len() + stage.addons().len() + 2 * ENTRIES;
@@ -39,6 +39,11 @@ fn an_environment_on_eks_comes_up_is_changed_in_place_and_by_replacement() {
     assert!(again.said().contains("nothing had to change"), "{}", again.said());
     assert_eq!(stage.changes(before), Vec::<String>::new());
     expect_few(&stage, before);
+
+    // Whoever has the credentials finds it from anywhere.
+    let elsewhere = stage.another_machine();
+    let listed = elsewhere.run(&["list", "--region", REGION]).expect(0);
+    assert!(listed.stdout.contains("control plane ACTIVE, in eu-central-1"), "{}", listed.said());
 
     // In place: one call for all of it.
     let before = stage.last();
@@ -92,4 +97,25 @@ fn what_aws_cannot_do_is_told_by_the_plan_before_anything_is_made() {
     let gpus = refused("{name: gpu, machine: g6.xlarge, nodes: 1}");
     assert!(gpus.contains("--quota-code L-DB2E81BA"), "{gpus}");
     assert_eq!(stage.changes(0), Vec::<String>::new());
+}
+
+#[test]
+fn a_plan_of_an_environment_on_eks_tells_what_it_costs_and_how_long_it_takes() {
+    let stage = EksStage::new(&EksProfile::new("{name: general, machine: m7i.large, nodes: 2}"));
+    let planned = stage.run("plan", &["--output", "json"]).expect(0);
+    let plan: Value = serde_json::from_str(&planned.stdout).expect("a plan");
+    assert_eq!(plan["estimate"]["time"], json!({"minutes": 14, "from": "published figures"}));
+    let parts = json!([
+        {"what": "control plane", "usdPerMonth": 73},
+        {"what": "2 m7i.large", "usdPerMonth": 147},
+        {"what": "1 NAT gateway", "usdPerMonth": 37},
+    ]);
+    assert_eq!(plan["estimate"]["parts"], parts);
+
+    // Without credentials nothing is called absent: it is not known.
+    let nobody = Berth::new().with_variable("AWS_EC2_METADATA_DISABLED", "true");
+    nobody.profile("dev", &EksProfile::new("{name: general, machine: m7i.large, nodes: 2}").text());
+    let status = nobody.run(&["status", "dev"]).expect(4);
+    assert!(status.stdout.contains("no AWS credentials were found"), "{}", status.said());
+    assert!(!status.stdout.contains("absent"), "{}", status.said());
 }

@@ -113,7 +113,9 @@ pub(super) enum Command {
     /// Asks on a terminal for what the flags leave open. Never overwrites a file.
     Init(Init),
     /// List the environments that this machine knows
-    List,
+    ///
+    /// Those on AWS that another machine made are asked for with `--region`, with your AWS credentials.
+    List(List),
     /// Show the addons of an environment, or all that there are, and the images that they pull
     Addon(Addon),
     /// Bring images of this machine to an environment
@@ -300,6 +302,13 @@ pub(super) struct Render {
     /// The folder to write to; must be new, empty or an earlier rendering
     #[arg(short = 'o', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Ask AWS for the environments in this region too; may be given several times
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -2,14 +2,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::super::args::List as Arguments;
 use super::super::exit::{Exit, Failure};
 use super::super::record::Record;
 use super::super::runtime::{self, reading};
 use super::super::settings::Settings;
 use super::{print, print_json};
 use crate::base::{Owner, ProviderKind};
+use crate::clouds::aws::{Session, Whose};
 use crate::flow::Flow;
 use crate::os::files;
+use crate::providers::eks;
 use crate::providers::kind::{self, Standing};
 use crate::ui::{Table, words};
 
@@ -19,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SCHEMA_VERSION: u32 = 1;
 
 /// `berth list`
-pub(super) fn run(settings: &Settings) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Failure> {
     let folder = settings.state()?.join("environments");
     let mut found = Vec::new();
     for name in files::names_in(&folder)? {
@@ -35,7 +38,9 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, Failure> {
             format!("warning: which kind clusters are in {engine} is not known: {}{next}", fault.reason);
         settings.printer.talk(&text);
     }
-    let marked = marked(standing.clusters, &found);
+    let mut known: Vec<Known> = standing.clusters.into_iter().map(on_kind).collect();
+    known.extend(on_aws(&arguments.region)?);
+    let marked = marked(known, &found);
     if settings.json() {
         let environments =
             found.iter().map(Entry::Recorded).chain(marked.iter().map(Entry::Marked)).collect();
@@ -49,7 +54,9 @@ pub(super) fn run(settings: &Settings) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if found.is_empty() && marked.is_empty() {
-        settings.printer.talk(if standing.unanswered.is_empty() {
+        settings.printer.talk(if !arguments.region.is_empty() {
+            "no environment is recorded here, and none is in these regions"
+        } else if standing.unanswered.is_empty() {
             "no environments here: `berth up lab --rehearse` makes one"
         } else {
             "no environment is recorded here"
@@ -83,20 +90,51 @@ fn standing(settings: &Settings) -> Result<Standing, Failure> {
     })
 }
 
-/// Those of `standing` that no record tells of: they are known by their marks.
-fn marked(standing: Vec<(Owner, usize, usize)>, found: &[Listed]) -> Vec<Marked> {
+/// An environment that stands, whether a record tells of it or not.
+struct Known {
+    owner: Owner,
+    provider: ProviderKind,
+    state: String,
+}
+
+fn on_kind((owner, running, all): (Owner, usize, usize)) -> Known {
+    let state = format!("{running} of {} running", words::count(all, "node"));
+    Known { owner, provider: ProviderKind::Kind, state }
+}
+
+/// The environments that AWS has in `regions`, of the account of the credentials.
+fn on_aws(regions: &[String]) -> Result<Vec<Known>, Failure> {
+    if regions.is_empty() {
+        return Ok(Vec::new());
+    }
+    runtime::run(|signals| async move {
+        let flow = Flow::new(signals.cancel().clone());
+        let mut found = Vec::new();
+        for region in regions {
+            let session = Session::new(Whose { region: region.clone(), ..Whose::default() });
+            for standing in reading(&signals, Box::pin(eks::standing(&session, &flow))).await?? {
+                let state = format!("{}, in {region}", standing.state);
+                found.push(Known { owner: standing.owner, provider: ProviderKind::Eks, state });
+            }
+        }
+        Ok(found)
+    })
+}
+
+/// Those of `known` that no record tells of: they are known by their marks.
+fn marked(known: Vec<Known>, found: &[Listed]) -> Vec<Marked> {
     let is_recorded = |owner: &Owner| {
         let about = found.iter().map(|one| &one.record.about);
         about.into_iter().any(|about| about.owner == owner.id && about.environment == owner.environment)
     };
-    let unknown = standing.into_iter().filter(|(owner, ..)| !is_recorded(owner));
+    let unknown = known.into_iter().filter(|known| !is_recorded(&known.owner));
     unknown
-        .map(|(owner, running, all)| Marked {
-            state: format!("{running} of {} running", words::count(all, "node")),
+        .map(|Known { owner, provider, state }| Marked {
+            state,
             about: MarkedAbout {
                 environment: owner.environment,
                 owner: owner.id,
-                provider: ProviderKind::Kind.to_string(),
+                provider: provider.to_string(),
             },
         })
         .collect()

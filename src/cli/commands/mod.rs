@@ -36,7 +36,7 @@ pub(super) fn run(command: Command, settings: &Settings) -> Result<Exit, Failure
         Command::Validate(arguments) => validate::run(&arguments, settings),
         Command::Render(arguments) => render::run(&arguments, settings),
         Command::Init(arguments) => init::run(&arguments, settings),
-        Command::List => list::run(settings),
+        Command::List(arguments) => list::run(&arguments, settings),
         Command::Addon(arguments) => addon::run(&arguments, settings),
         Command::Image(arguments) => image::run(&arguments, settings),
         Command::Registry(arguments) => registry::run(&arguments, settings),

@@ -1,12 +1,12 @@
 use super::super::args::Plan as Arguments;
 use super::super::exit::{Exit, Failure};
 use super::super::saved::SavedPlan;
-use super::super::session::{Asked, Purpose, Session};
+use super::super::session::{Asked, JOURNALS, Purpose, Session};
 use super::super::settings::Settings;
 use super::{print, print_json, unknown};
-use crate::engine::Look;
+use crate::engine::{Look, Survey, past_runs};
 use crate::plan::{Plan, hindrance};
-use crate::providers;
+use crate::providers::{self, Estimate};
 use crate::ui;
 
 /// `berth plan [ENV]`
@@ -19,9 +19,8 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
     };
     let session = Session::open(&asked, settings)?;
     let survey = session.look()?;
-    let estimate = providers::estimate(&session.environment);
-    let notes = session.left_out().into_iter().chain(estimate).collect();
-    let plan = Plan::of(&survey, session.about.clone(), notes);
+    let mut plan = Plan::of(&survey, session.about.clone(), session.left_out());
+    plan.estimate = estimate(&session, &survey)?;
     match (settings.json(), arguments.markdown) {
         (true, _) => print_json(settings, &plan)?,
         (false, true) => print(settings, &ui::plan::markdown(&plan))?,
@@ -51,4 +50,29 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         ));
     }
     Ok(if changes && arguments.detailed_exitcode { Exit::Changes } else { Exit::Done })
+}
+
+/// What the environment costs and how long its making takes: as past runs on this machine took, where there are any.
+fn estimate(session: &Session<'_>, survey: &Survey) -> Result<Option<Estimate>, Failure> {
+    let Some(mut estimate) = providers::estimate(&session.environment, survey) else { return Ok(None) };
+    if survey.first_fault().is_some() {
+        // What would be made is not known.
+        estimate.time = None;
+    }
+    if let Some(hint) = &mut estimate.time {
+        let mut took = Vec::new();
+        for folder in session.folders()? {
+            let runs = past_runs(&folder.join(JOURNALS))?;
+            took.extend(runs.into_iter().filter(|run| run.made_most(hint.longest)).map(|run| run.took));
+        }
+        took.sort_unstable();
+        if let Some(middle) = took.get(took.len() / 2) {
+            hint.minutes = middle.as_secs().div_ceil(60);
+            hint.from = match took.len() {
+                1 => "as long as the last such run here".to_string(),
+                count => format!("the median of the last {count} such runs here"),
+            };
+        }
+    }
+    Ok(Some(estimate))
 }

@@ -5,8 +5,9 @@
 mod access;
 mod addons;
 mod cluster;
-mod cost;
+mod estimate;
 mod lately;
+mod listing;
 mod lookup;
 mod names;
 pub mod network;
@@ -18,7 +19,8 @@ mod sweep;
 pub mod template;
 mod updates;
 
-pub use cost::estimate;
+pub use estimate::{estimate, time};
+pub use listing::{Standing, standing};
 pub use lookup::ask_access;
 pub use names::{Names, PodRole, Site};
 pub use node_groups::unscaled;

@@ -1,6 +1,7 @@
 use super::{is_hidden, title, verdict};
 use crate::base::{Change, ChangeKind, Note};
 use crate::plan::{Plan, Planned};
+use crate::providers::Estimate;
 use crate::ui::words::{item, list, number, pad, tame, things, width, wrap};
 use crate::ui::{Paint, Table};
 
@@ -116,8 +117,9 @@ fn resource(
 
 /// Notes: what is kept, what should be known, what is not rehearsed.
 fn end(plan: &Plan, lines: &mut Vec<String>, paint: Paint, columns: usize) {
-    let notes: Vec<&Note> =
-        plan.resources.iter().flat_map(|planned| &planned.notes).chain(&plan.not_rehearsed).collect();
+    let estimate = plan.estimate.as_ref().map(Estimate::notes).unwrap_or_default();
+    let notes = plan.resources.iter().flat_map(|planned| &planned.notes);
+    let notes: Vec<&Note> = notes.chain(&plan.not_rehearsed).chain(&estimate).collect();
     lines.extend(note_lines(&notes, paint, columns));
 }
 
