@@ -1,5 +1,5 @@
 """Measures berth and writes a page: bench.py BERTH TOOLS HELM PAGE [PART …]. Called by scripts/bench.
-With parts (start-up, lab, tenants, addons, kind, images) it prints their tables and leaves the page alone.
+With parts (start-up, lab, tenants, addons, kind, images, eks) it prints their tables and leaves the page alone.
 
 Times are medians; each line says of how many runs. Requests are counted by the API server's audit log,
 bytes by a TCP relay on 127.0.0.1 between client and API server, memory by the kernel (VmHWM)."""
@@ -419,7 +419,7 @@ def machine():
 
 def main():
     about, rows, tables = machine(), [], {}
-    parts = PARTS or ["start-up", "lab", "tenants", "addons", "kind", "images"]
+    parts = PARTS or ["start-up", "lab", "tenants", "addons", "kind", "images", "eks"]
     work = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench-"))
     # Ended by a signal, it takes its cluster away too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -438,6 +438,9 @@ def main():
         if "images" in parts:
             import bench_images
             tables["images"] = bench_images.measure(sys.modules[__name__], work)
+        if "eks" in parts:
+            import bench_eks
+            tables["eks"] = bench_eks.measure(sys.modules[__name__], work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     table = "| What | Runs | Median | Target | Peak memory |\n|---|---:|---:|---:|---:|\n"
@@ -452,6 +455,8 @@ def main():
         page += KIND + tables["kind"]
     if "images" in tables:
         page += IMAGES + tables["images"]
+    if "eks" in tables:
+        page += EKS + tables["eks"]
     if PARTS:
         print(page)
         return
@@ -496,6 +501,22 @@ IMAGES = """
 
 An image of 500 MB of random bytes in five layers, from Docker into the three nodes of a lab that lack it, and again (`scripts/bench images`): \
 by `berth image load` and by `kind load docker-image`, in turn.
+"""
+EKS = """
+## An environment on EKS, beside eksctl's order
+
+Against the [stand-in for AWS](../tests/fakes/aws/README.md), whose durations are published ones (control plane 9 min, node group 3 min, NAT gateway 2 min, \
+addon 30 s) divided by 30, with a real API server behind the cluster (`scripts/bench eks`). No figure of this section was measured on AWS. \
+berth looks at what it waits for after a tenth of the time that it has waited, between 0.5 and 5 s, in real time: at a thirtieth of \
+AWS's durations these pauses weigh more than they would there.
+
+The other column is not eksctl but its order: `scripts/eksctl_order.py` makes the calls that eksctl v0.230 has made, one stack after the other and with its own pauses \
+(divided by 30 as well), as read in its source. The program itself cannot be run here: its templates hold the control plane and the node groups, and the \
+stand-in's CloudFormation has no EKS types. The replay leaves out what would cost eksctl more time (the OIDC provider, stacks for roles of addons).
+
+In AWS's own time: the figures times 30; but berth's waits for a next look are not times 30, they are each counted as the longest that one can be, 5 s.
+
+What is berth's own is the time between the answer in which it saw a change and the call that waited for it.
 """
 
 
