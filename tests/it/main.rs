@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_cluster_autoscaler;
 mod addon_command;
 mod addon_gpu;
 mod addon_metallb;
@@ -29,6 +30,7 @@ mod ecr;
 mod eks_cluster;
 mod eks_down;
 mod eks_network;
+mod eks_ranges;
 mod eks_rights;
 mod eks_templates;
 mod eks_token;
