@@ -294,7 +294,10 @@ rehearsal: applied
     fn the_shipped_addons_can_be_read() {
         let catalog = Catalog::load(&[]).expect("readable");
         let names: Vec<&str> = catalog.names().collect();
-        assert_eq!(names, ["metallb", "metrics-server", "nvidia-device-plugin", "traefik"]);
+        assert_eq!(
+            names,
+            ["cluster-autoscaler", "metallb", "metrics-server", "nvidia-device-plugin", "traefik"]
+        );
         assert_eq!(names, shipped_names());
     }
 
@@ -316,6 +319,8 @@ rehearsal: applied
         let spec = AddonSpec::of_catalog("echo", json!({"text": "x\ny: z"}));
         let platform = Platform {
             provider: ProviderKind::Kind,
+            cluster: "dev".to_string(),
+            region: None,
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             rehearsal: true,

@@ -200,6 +200,8 @@ impl Catalog {
         };
         json!({
             "provider": platform.provider,
+            "cluster": platform.cluster,
+            "region": platform.region,
             "kubernetes": minor(platform).to_string(),
             "loadBalancer": load_balancer,
             "portsMapped": platform.ports_mapped,
@@ -262,6 +264,8 @@ pub(super) mod tests {
     pub(in crate::addons) fn platform(provider: ProviderKind) -> Platform {
         Platform {
             provider,
+            cluster: "dev".to_string(),
+            region: None,
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             rehearsal: false,

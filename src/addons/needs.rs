@@ -75,6 +75,8 @@ mod tests {
         let catalog = Catalog::load(&[]).expect("the shipped addons");
         let platform = Platform {
             provider: ProviderKind::Kind,
+            cluster: "dev".to_string(),
+            region: None,
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             rehearsal: false,

@@ -39,6 +39,10 @@ impl fmt::Display for ProviderKind {
 pub struct Platform {
     /// The declared provider.
     pub provider: ProviderKind,
+    /// What the cluster is called there.
+    pub cluster: String,
+    /// The region that it is in, on AWS.
+    pub region: Option<String>,
     /// Kubernetes as `(major, minor)`, for example `(1, 36)`.
     pub kubernetes: (u32, u32),
     /// Whether `kubernetes` is only assumed: nothing may be refused because of it.

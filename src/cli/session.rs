@@ -33,8 +33,10 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// What a command works on an environment for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To see what is to be made, or to make it: everything is rendered, for the Kubernetes that is there.
+    /// To make it: everything is rendered, for the Kubernetes that is there.
     Bring,
+    /// To see what is to be made: as before, and what could be newer is asked for too.
+    Plan,
     /// To see how it is: whether something could be made on this machine is not asked, and nobody is asked for
     /// the logins that tenants pull with.
     Look,
@@ -85,7 +87,7 @@ impl<'a> Session<'a> {
     pub(super) fn open(asked: &Asked<'_>, settings: &'a Settings) -> Result<Self, Failure> {
         let Asked { target, scope, leave, purpose } = *asked;
         let chosen = match purpose {
-            Purpose::Bring => profiles::load_to_make(target, settings)?,
+            Purpose::Bring | Purpose::Plan => profiles::load_to_make(target, settings)?,
             Purpose::Look | Purpose::TakeAway { .. } => profiles::load(target, settings)?,
         };
         let mut environment = chosen.environment;
@@ -99,7 +101,8 @@ impl<'a> Session<'a> {
             local: local.clone(),
             cluster: providers::Leave {
                 recreate: leave.recreate,
-                makes: purpose == Purpose::Bring,
+                makes: matches!(purpose, Purpose::Bring | Purpose::Plan),
+                asks_newer: matches!(purpose, Purpose::Plan | Purpose::Look),
                 removes: matches!(purpose, Purpose::TakeAway { .. }),
             },
             run: run.clone(),
@@ -113,13 +116,15 @@ impl<'a> Session<'a> {
             removal: matches!(purpose, Purpose::TakeAway { .. }),
             registries: purpose == Purpose::TakeAway { registries: true },
             logins: match purpose {
-                Purpose::Bring => logins::read(&environment, &scope.only, scope.live.timeout.0, settings)?,
+                Purpose::Bring | Purpose::Plan => {
+                    logins::read(&environment, &scope.only, scope.live.timeout.0, settings)?
+                }
                 Purpose::Look | Purpose::TakeAway { .. } => None,
             },
             tenants: only_tenants(&scope.only, &environment)?,
         };
         let sources = match purpose {
-            Purpose::Bring | Purpose::Look => {
+            Purpose::Bring | Purpose::Plan | Purpose::Look => {
                 kubernetes::settle(&mut environment)?;
                 sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?
             }

@@ -177,7 +177,11 @@ pub fn assemble(
         let before = behind.get(&set.name).into_iter().flatten().map(|other| Need::Ready(id_of(other)));
         // Of two sets that come behind each other, the first one does not wait.
         let before = before.filter(|need| leftover_needs.contains(need));
-        let needs = needs.iter().cloned().chain(before).chain(looked(&set, network_id.as_ref())).collect();
+        let outside =
+            set.name.strip_prefix("addon-").and_then(|name| providers::before_addon(environment, name));
+        let outside = outside.map(Need::Ready);
+        let looked = looked(&set, network_id.as_ref());
+        let needs = needs.iter().cloned().chain(before).chain(outside).chain(looked).collect();
         leftover_needs.push(Need::Ready(id.clone()));
         note_needs.extend(follows_network(&set).then(|| Need::Ready(id.clone())));
         graph.add(Box::new(SetResource::new(id, needs, Arc::clone(&hub), set)), inner);

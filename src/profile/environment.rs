@@ -44,7 +44,15 @@ pub struct Environment {
     pub tenants: Vec<Tenant>,
 }
 
+/// The addon that gives node groups with a range the nodes that they need.
+pub const AUTOSCALER: &str = "cluster-autoscaler";
+
 impl Environment {
+    /// Whether something in the cluster sets the sizes of its node groups.
+    pub fn is_scaled(&self) -> bool {
+        self.addons.iter().any(|addon| addon.name == AUTOSCALER)
+    }
+
     /// The environment as a rehearsal: called `NAME-rehearsal`, with the same owner id.
     ///
     /// A rehearsal of a rehearsal is the same rehearsal.

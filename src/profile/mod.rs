@@ -26,9 +26,9 @@ use serde_json::Value;
 
 pub use diagnostic::{Diagnostic, ProfileError};
 pub use environment::{
-    AddonSource, AddonSpec, ChartPlace, ChartSpec, ClusterSpec, Environment, Group, MachineResources,
-    ManifestsPlace, ManifestsSpec, NodeGroup, PodSecurity, Reach, RegistrySpec, Taint, Tenant, TenantGroups,
-    TenantLimits,
+    AUTOSCALER, AddonSource, AddonSpec, ChartPlace, ChartSpec, ClusterSpec, Environment, Group,
+    MachineResources, ManifestsPlace, ManifestsSpec, NodeGroup, PodSecurity, Reach, RegistrySpec, Taint,
+    Tenant, TenantGroups, TenantLimits,
 };
 pub use find::{Found, NotFound, find, shipped};
 pub use nearest::nearest;

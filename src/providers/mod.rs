@@ -58,6 +58,7 @@ pub struct Local {
 
 /// What a run may do to a cluster.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // One for each thing that may or may not be done, all of them independent.
 pub struct Leave {
     /// Make it anew where a change of the profile needs that, with all that is in it lost.
     pub recreate: bool,
@@ -65,6 +66,8 @@ pub struct Leave {
     pub makes: bool,
     /// Take it away: then nobody waits until it works again.
     pub removes: bool,
+    /// Ask what could be newer, though nothing is done about it.
+    pub asks_newer: bool,
 }
 
 /// The cluster of an environment and its machines, ready for the graph.
@@ -206,6 +209,14 @@ pub fn aws_session(environment: &Environment) -> Option<Arc<Session>> {
 pub fn estimate(environment: &Environment) -> Option<Note> {
     match &environment.cluster {
         ClusterSpec::Eks(spec) if !environment.rehearsal => Some(eks::estimate(environment, spec)),
+        _ => None,
+    }
+}
+
+/// What has to stand outside of the cluster of `environment` before the pods of its addon `name` begin.
+pub fn before_addon(environment: &Environment, name: &str) -> Option<ResourceId> {
+    match &environment.cluster {
+        ClusterSpec::Eks(_) if !environment.rehearsal => eks::before_addon(environment, name),
         _ => None,
     }
 }

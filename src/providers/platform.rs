@@ -7,6 +7,11 @@ pub fn platform(environment: &Environment) -> Platform {
     let provider = environment.cluster.provider();
     Platform {
         provider,
+        cluster: environment.name.clone(),
+        region: match &environment.cluster {
+            ClusterSpec::Eks(eks) => Some(eks.region.clone()),
+            _ => None,
+        },
         kubernetes: environment.kubernetes,
         kubernetes_assumed: environment.kubernetes_assumed,
         rehearsal: environment.rehearsal,

@@ -222,6 +222,8 @@ mod tests {
     fn platform() -> Platform {
         Platform {
             provider: ProviderKind::Kind,
+            cluster: "dev".to_string(),
+            region: None,
             kubernetes: (1, 36),
             kubernetes_assumed: false,
             rehearsal: true,

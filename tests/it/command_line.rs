@@ -274,27 +274,49 @@ fn a_new_lab_has_what_a_developer_needs_and_is_rehearsed_where_there_is_no_docke
 }
 
 #[test]
-fn a_range_of_nodes_on_eks_is_only_rehearsed() {
+fn a_range_of_nodes_on_eks_brings_what_adds_nodes() {
     let berth = Berth::new();
-    let profile = |nodes: &str| {
+    let profile = |cluster: &str, nodes: &str, addons: &str| {
         let text = format!(
             "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: prod\nid: 7f3k2q9d\n\
-             cluster: {{eks: {{region: eu-central-1, version: \"1.36\"}}}}\nnodeGroups:\n  \
-             - {{name: fixed, machine: m7i.large, nodes: 1}}\n  \
-             - {{name: general, machine: m7i.large, nodes: {nodes}}}\n"
+             cluster: {{{cluster}}}\nnodeGroups:\n  \
+             - {{name: gpu, machine: g6.xlarge, nodes: {{min: 0, max: 2}}}}\n  \
+             - {{name: general, machine: m7i.large, nodes: {nodes}}}\n{addons}"
         );
         berth.profile("prod", &text);
     };
-    profile("{min: 2, max: 6}");
+    let eks = "eks: {region: eu-central-1, version: \"1.36\"}";
+    let printed = |nodes: &str, addons: &str| {
+        profile(eks, nodes, addons);
+        berth.run(&["validate", "prod", "--print"]).expect(0).stdout
+    };
+    assert!(printed("1", "").contains("cluster-autoscaler: {}"));
+    let named = printed("{min: 1, max: 2}", "addons: {cluster-autoscaler: {expander: random}}\n");
+    assert!(named.contains("expander: random"), "{named}");
+    berth.run(&["validate", "prod", "--rehearse"]).expect(0);
+
+    // It runs on a node itself, and cannot add the first one.
+    profile(eks, "{min: 0, max: 2}", "");
     for command in [&["validate", "prod"][..], &["plan", "prod"], &["up", "prod", "--yes"]] {
         let refused = berth.run(command).expect(3);
-        assert!(refused.stderr.contains("prod.yaml:8:48"), "{}", refused.said());
-        assert!(refused.stderr.contains("nothing scales nodes on eks"), "{}", refused.said());
-        assert!(refused.stderr.contains("write `nodes: 2`"), "{}", refused.said());
+        assert!(refused.stderr.contains("prod.yaml:6:1"), "{}", refused.said());
+        assert!(refused.stderr.contains("nothing would add the first node"), "{}", refused.said());
+        assert!(refused.stderr.contains("`nodes: {min: 1, max: 3}`"), "{}", refused.said());
     }
-    berth.run(&["validate", "prod", "--rehearse"]).expect(0);
-    profile("{min: 2, max: 2}");
-    berth.run(&["validate", "prod"]).expect(0);
+    for (cluster, why) in [
+        ("gke: {project: acme, location: europe-west4}", "GKE scales the node pools"),
+        ("existing: {kubeconfig: /nonexistent, context: acme}", "berth does not know who makes the nodes"),
+        ("eks: {region: eu-central-1, autoMode: true}", "Auto Mode makes the nodes itself"),
+    ] {
+        let text = format!(
+            "apiVersion: berth.dev/v1alpha1\nkind: Environment\nname: prod\nid: 7f3k2q9d\ncluster: {{{cluster}}}\n\
+             addons: {{cluster-autoscaler: {{}}}}\n"
+        );
+        berth.profile("prod", &text);
+        let refused = berth.run(&["validate", "prod"]).expect(3);
+        assert!(refused.stderr.contains("`cluster-autoscaler` does not work on"), "{}", refused.said());
+        assert!(refused.stderr.contains(why), "{}", refused.said());
+    }
 }
 
 #[test]

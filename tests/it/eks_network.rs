@@ -58,7 +58,7 @@ async fn play(script: &Value) -> Value {
     let environment = loaded.expect("a valid profile").environment;
     let ClusterSpec::Eks(spec) = &environment.cluster else { unreachable!("it is on eks") };
     let whose = Whose { region: spec.region.clone(), account: spec.account.clone(), ..Whose::default() };
-    let leave = Leave { makes: matches!(verb, "up" | "plan"), removes: verb == "down", recreate: false };
+    let leave = Leave { makes: matches!(verb, "up" | "plan"), removes: verb == "down", ..Leave::default() };
     let adopt = script["adopt"] == true;
     let session = Session::new(whose);
     let resource = NetworkResource::new(&environment, spec, Arc::clone(&session), leave, adopt);

@@ -72,7 +72,7 @@ const BEYOND: [(&str, &[&str]); 6] = [
             "servicequotas:GetServiceQuota",
         ],
     ),
-    ("the role of a cluster autoscaler needs them", &["iam:DeleteRolePolicy", "iam:PutRolePolicy"]),
+    ("a label that left a node group with a range needs it", &["autoscaling:DeleteTags"]),
     (
         "a stack that failed needs them, and a wait that lasts",
         &[
@@ -117,7 +117,7 @@ fn actions(statement: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_policy_has_the_rights_that_up_status_and_down_need_and_no_others() {
-    let profile = EksProfile::new("{name: general, machine: m7i.large, nodes: 1}")
+    let profile = EksProfile::new("{name: general, machine: m7i.large, nodes: {min: 1, max: 2}}")
         .with_cluster("logging: [audit]")
         .with("registry:\n  ecr: {repositories: [{name: checkout/api, keep: 10}]}")
         .with("addons: {traefik: {}}");

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and the stage is for all tests, not for each"
 )]
 
+mod addon_cluster_autoscaler;
 mod addon_command;
 mod addon_gpu;
 mod addon_metallb;
@@ -32,6 +33,7 @@ mod eks_down;
 mod eks_faults;
 mod eks_input;
 mod eks_network;
+mod eks_ranges;
 mod eks_rights;
 mod eks_templates;
 mod eks_token;

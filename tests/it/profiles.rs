@@ -17,7 +17,7 @@ fn root() -> &'static Path {
 }
 
 fn options() -> LoadOptions {
-    let known_addons = ["metallb", "metrics-server", "nvidia-device-plugin", "traefik"];
+    let known_addons = ["cluster-autoscaler", "metallb", "metrics-server", "nvidia-device-plugin", "traefik"];
     LoadOptions { home: PathBuf::from("/home/ada"), known_addons: known_addons.map(str::to_string).to_vec() }
 }
 

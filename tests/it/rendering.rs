@@ -157,6 +157,8 @@ fn rendered() -> Vec<Object> {
 fn platform() -> Platform {
     Platform {
         provider: ProviderKind::Kind,
+        cluster: "dev".to_string(),
+        region: None,
         kubernetes: (1, 36),
         kubernetes_assumed: false,
         rehearsal: true,

@@ -21,7 +21,8 @@ const HEAD: &str = "<!-- Made by the proofs of the addons: UPDATE_EXPECTED=1 car
 What each addon may do in the Kubernetes API, and what the real program did in its proof (tests/it/proof_*.rs): the same
 binary with the arguments of our manifests and the token of our ServiceAccount against a real API server. A rule that the
 proof saw nobody use stands only with a reason, from `addons/NAME/rights.yaml`; a request that is refused fails the proof.
-Roles that Kubernetes brings itself are listed when an addon is bound to them.
+Roles that Kubernetes brings itself are listed when an addon is bound to them. Where nothing is under *Used*, there is no
+proof: the program cannot be built here from Go modules, and every rule stands with what was read of it.
 ";
 
 /// One verb on one resource that a role allows.
@@ -136,6 +137,12 @@ impl Rights {
     fn refused(&self) -> Vec<String> {
         let refused = self.asked.iter().filter(|asked| !asked.allowed);
         refused.map(|asked| format!("refused: {} {} `{}`", asked.verb, asked.resource, asked.name)).collect()
+    }
+
+    /// Those of an addon whose program cannot be run here: each of them needs a reason.
+    pub fn unproven(addon: &str, roles: &[Value]) -> Self {
+        let grants = roles.iter().flat_map(Grant::all_of).collect();
+        Self { addon: addon.to_string(), options: "default".to_string(), grants, asked: BTreeSet::new() }
     }
 
     fn is_used(&self, grant: &Grant) -> bool {

@@ -15,7 +15,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         target: &arguments.target,
         scope: &arguments.scope,
         leave: &arguments.leave,
-        purpose: Purpose::Bring,
+        purpose: Purpose::Plan,
     };
     let session = Session::open(&asked, settings)?;
     let survey = session.look()?;

@@ -80,7 +80,7 @@ impl Aws {
         Query { wire: self.wire.clone(), service, address, signed_for }
     }
 
-    /// The client of a service that speaks JSON: quotas, tagging, logs.
+    /// The client of a service that speaks JSON: quotas, tagging, logs, machine images.
     pub fn json(&self, service: Service) -> Json {
         let (address, signed_for) = service.endpoint(self.region(), &self.config);
         Json { wire: self.wire.clone(), service, address, signed_for }

@@ -23,6 +23,8 @@ pub enum Service {
     Tagging,
     /// Log groups. JSON.
     Logs,
+    /// What AWS publishes of its machine images. JSON.
+    Ssm,
 }
 
 impl Service {
@@ -36,6 +38,7 @@ impl Service {
             Self::Quotas => "servicequotas",
             Self::Tagging => "tagging",
             Self::Logs => "logs",
+            Self::Ssm => "ssm",
         }
     }
 
@@ -59,6 +62,7 @@ impl Service {
             Self::Quotas => "Service Quotas",
             Self::Tagging => "Resource Groups Tagging API",
             Self::Logs => "CloudWatch Logs",
+            Self::Ssm => "SSM",
         }
     }
 
@@ -70,7 +74,7 @@ impl Service {
             Self::Elb => "2012-06-01",
             Self::ElbV2 => "2015-12-01",
             Self::AutoScaling => "2011-01-01",
-            Self::Quotas | Self::Tagging | Self::Logs => "",
+            Self::Quotas | Self::Tagging | Self::Logs | Self::Ssm => "",
         }
     }
 
@@ -80,6 +84,7 @@ impl Service {
             Self::Quotas => "ServiceQuotasV20190624",
             Self::Tagging => "ResourceGroupsTaggingAPI_20170126",
             Self::Logs => "Logs_20140328",
+            Self::Ssm => "AmazonSSM",
             Self::Ec2 | Self::Iam | Self::Elb | Self::ElbV2 | Self::AutoScaling => "",
         }
     }

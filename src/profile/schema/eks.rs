@@ -32,6 +32,10 @@ pub struct EksCluster {
     /// Whether EKS Auto Mode makes the nodes, instead of node groups.
     #[serde(default)]
     pub auto_mode: bool,
+    /// Whether `up` gives the nodes of node groups each newer machine image (AMI release) that AWS publishes: nodes are
+    /// made anew then, one after the other. Without it, `plan` only tells of them.
+    #[serde(default)]
+    pub newest_images: bool,
 }
 
 /// Who may reach the API server of an EKS cluster.

@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::{Check, sources};
 use crate::base::ProviderKind;
 use crate::os::files::names_in;
+use crate::profile::environment::AUTOSCALER;
 use crate::profile::nearest::nearest;
-use crate::profile::schema::EnvironmentFile;
+use crate::profile::schema::{Cluster, EnvironmentFile};
 use crate::profile::tree::{Step, shorten};
 use crate::profile::{AddonSource, AddonSpec, LoadOptions};
 
@@ -18,6 +19,7 @@ pub(super) fn addons(
     options: &LoadOptions,
 ) -> Vec<AddonSpec> {
     let own = own_addons(check, file);
+    let auto_mode = has_auto_mode(file);
     let known = &options.known_addons;
     let names: Vec<String> = file.addons.keys().cloned().collect();
     let mut specs = Vec::new();
@@ -32,7 +34,7 @@ pub(super) fn addons(
         if is_of_catalog {
             sources::refuse_beside_catalog(check, &name, fields);
             if !own.contains(&name)
-                && let Some(help) = impossible(&name, check.provider)
+                && let Some(help) = impossible(&name, check.provider, auto_mode)
             {
                 check.error_at(place, format!("`{name}` does not work on {}", check.provider), help);
                 continue;
@@ -62,7 +64,28 @@ pub(super) fn addons(
         let options = Value::Object(options);
         specs.push(AddonSpec { name, version, options, source: AddonSource::Catalog });
     }
+    if let Some(autoscaler) = autoscaler(file) {
+        specs.push(autoscaler);
+        specs.sort_by(|one, other| one.name.cmp(&other.name));
+    }
     specs
+}
+
+/// What makes a range of nodes one: a node group of EKS never scales by itself. It comes unasked, and is written into
+/// `file` then. Source: <https://docs.aws.amazon.com/eks/latest/userguide/autoscaling.html>
+fn autoscaler(file: &mut EnvironmentFile) -> Option<AddonSpec> {
+    let is_range = |(least, most): (u32, u32)| least < most;
+    let has_range = file.node_groups.iter().any(|group| is_range(group.nodes.range()));
+    let is_on_eks = matches!(file.cluster, Cluster::Eks(_)) && !has_auto_mode(file);
+    if !is_on_eks || !has_range || file.addons.contains_key(AUTOSCALER) {
+        return None;
+    }
+    file.addons.insert(AUTOSCALER.to_string(), serde_json::Map::new());
+    Some(AddonSpec::of_catalog(AUTOSCALER, Value::Object(serde_json::Map::new())))
+}
+
+fn has_auto_mode(file: &EnvironmentFile) -> bool {
+    matches!(&file.cluster, Cluster::Eks(fields) if fields.auto_mode)
 }
 
 /// The reserved option `version` of an addon of the catalog, as it is written.
@@ -75,9 +98,20 @@ fn version(check: &mut Check<'_>, name: &str) -> Option<String> {
     }
     text
 }
+
 /// What to do instead, for an addon that this provider cannot have.
-fn impossible(addon: &str, provider: ProviderKind) -> Option<&'static str> {
+fn impossible(addon: &str, provider: ProviderKind, has_auto_mode: bool) -> Option<&'static str> {
     match (addon, provider) {
+        (AUTOSCALER, ProviderKind::Eks) if has_auto_mode => {
+            Some("take it out: EKS Auto Mode makes the nodes itself")
+        }
+        (AUTOSCALER, ProviderKind::Gke) => Some("take it out: GKE scales the node pools of a range itself"),
+        (AUTOSCALER, ProviderKind::Kind | ProviderKind::Kwok) => {
+            Some("take it out: nothing can add nodes from inside; write `nodes` as a number")
+        }
+        (AUTOSCALER, ProviderKind::Existing) => Some(
+            "take it out: berth does not know who makes the nodes of this cluster; give yours another name, with a `chart` or `manifests`",
+        ),
         ("metallb", ProviderKind::Eks | ProviderKind::Gke) => {
             Some("take it out: the cloud gives a Service of type LoadBalancer its address")
         }

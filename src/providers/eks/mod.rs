@@ -4,6 +4,7 @@
 
 mod access;
 mod addons;
+mod association;
 mod cluster;
 mod cost;
 mod lately;
@@ -23,6 +24,6 @@ pub use lookup::ask_access;
 pub use names::{Names, PodRole, Site};
 pub use node_groups::unscaled;
 pub(in crate::providers) use provide::provide;
-pub use provide::storage_class;
-use provide::{Around, PAUSES, client};
+use provide::{Around, PAUSES, UNTIL_HEARD, client};
+pub use provide::{before_addon, storage_class};
 pub use sweep::remains;

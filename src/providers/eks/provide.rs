@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::access::AccessResource;
 use super::addons::AddonResource;
+use super::association::AssociationResource;
 use super::cluster::ClusterResource;
 use super::network::NetworkResource;
 use super::node_groups::{self, NodeGroupsWatch};
@@ -12,14 +13,18 @@ use super::sweep::{Sweeps, SweptNetwork};
 use crate::base::{Fault, Owner, ResourceId, label};
 use crate::clouds::aws::Session;
 use crate::engine::{Need, Removal, Resource};
-use crate::flow::Flow;
+use crate::flow::{Flow, Patience};
 use crate::k8s::{Hub, Object};
-use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
+use crate::profile::{AUTOSCALER, Environment};
 use crate::providers::{Leave, Part, Provided};
 
 /// The pauses between two looks at something of AWS.
 pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// How often something that EKS refused for a role that it has not heard of is asked for again: two minutes in all.
+pub(super) const UNTIL_HEARD: Patience =
+    Patience { retries: 24, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(5) };
 
 /// What the parts of an environment on EKS are called, for those that need each other.
 #[derive(Debug, Clone)]
@@ -63,9 +68,12 @@ pub(in crate::providers) fn provide(
     let access =
         AccessResource::new(environment, spec, around.cluster.clone(), Arc::clone(session), Arc::clone(hub));
     let addons = AddonResource::all(environment, spec, &around, session, hub);
-    let (groups, others) = node_groups::all(environment, spec, &around, session, hub);
+    let (groups, others) = node_groups::all(environment, spec, leave, &around, session, hub);
     let watch = NodeGroupsWatch::new(environment, &around, Arc::clone(hub));
     let addons = addons.into_iter().map(|addon| Part::new(addon, Removal::WithContainer));
+    let association =
+        environment.is_scaled().then(|| AssociationResource::new(environment, &around, session));
+    let addons = addons.chain(association.map(|role| Part::new(role, Removal::WithContainer)));
     let mut parts = Provided {
         ground: Vec::new(),
         cluster: Box::new(cluster),
@@ -103,6 +111,11 @@ pub(in crate::providers) fn provide(
         parts.leaving.push(Part::new(others, Removal::Itself));
     }
     parts
+}
+
+/// What has to stand on AWS before the pods of the addon `name` begin.
+pub fn before_addon(environment: &Environment, name: &str) -> Option<ResourceId> {
+    (environment.is_scaled() && name == AUTOSCALER).then(AssociationResource::id_of)
 }
 
 /// The class of volumes that a claim gets that names none: EKS makes none that is the default since Kubernetes 1.30.

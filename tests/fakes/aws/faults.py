@@ -55,7 +55,7 @@ class Fault:
 def throttled(service, status=None):
     if service == "ec2":
         return AwsError("RequestLimitExceeded", "Request limit exceeded.", status or 503)
-    if service in ("eks", "ecr", "logs", "service-quotas", "resourcegroupstaggingapi"):
+    if service in ("eks", "ecr", "logs", "service-quotas", "ssm", "resourcegroupstaggingapi"):
         return AwsError("ThrottlingException", "Rate exceeded", status or (429 if service == "eks" else 400))
     return AwsError("Throttling", "Rate exceeded", status or 400)
 
@@ -71,7 +71,7 @@ def denied(right, identity, resource="*"):
     text = f"User: {identity.arn} is not authorized to perform: {right} on resource: {resource} because no identity-based policy allows the {right} action"
     if service == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
-    if service in ("eks", "ecr", "logs", "service-quotas", "resourcegroupstaggingapi"):
+    if service in ("eks", "ecr", "logs", "service-quotas", "ssm", "resourcegroupstaggingapi"):
         return AwsError("AccessDeniedException", text, 403 if service == "eks" else 400)
     return AwsError("AccessDenied", text, 403)
 

@@ -79,6 +79,6 @@ def expired_token(service):
     """The error for a session that is over, as the service names it."""
     if service == "ec2":
         return AwsError("RequestExpired", "Request has expired.", 400)
-    if service in ("eks", "ecr", "logs", "service-quotas", "resourcegroupstaggingapi"):
+    if service in ("eks", "ecr", "logs", "service-quotas", "ssm", "resourcegroupstaggingapi"):
         return AwsError("ExpiredTokenException", "The security token included in the request is expired", 403 if service == "eks" else 400)
     return AwsError("ExpiredToken", "The security token included in the request is expired", 403)

@@ -13,7 +13,7 @@ from botocore.model import ServiceModel
 # Every service that is spoken here, by the name of its model.
 SERVICES = (
     "autoscaling", "cloudformation", "ec2", "ecr", "eks", "elb", "elbv2", "iam", "logs",
-    "resourcegroupstaggingapi", "service-quotas", "sso", "sts",
+    "resourcegroupstaggingapi", "service-quotas", "ssm", "sso", "sts",
 )
 # Signing names that are not the name of the model. ELB has two APIs: the version decides.
 SIGNING = {"tagging": "resourcegroupstaggingapi", "servicequotas": "service-quotas"}

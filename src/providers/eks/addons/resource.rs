@@ -18,6 +18,7 @@ use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
 use crate::providers::eks::cluster::{ENDPOINT, VERSION};
 use crate::providers::eks::lately::Lately;
+use crate::providers::eks::node_groups::is_tainted;
 use crate::providers::eks::{Around, client, outputs};
 
 /// What all addons of an environment share.
@@ -242,11 +243,6 @@ fn after_upgrade(has: &str, (major, minor): (u32, u32)) -> String {
 
 fn boxed(step: AddonStep) -> Box<dyn Step> {
     Box::new(step)
-}
-
-fn is_tainted(group: &crate::profile::NodeGroup) -> bool {
-    let repels = |effect: &str| effect != "PreferNoSchedule";
-    group.resources.gpus > 0 || group.taints.iter().any(|taint| repels(&taint.effect))
 }
 
 /// Whether a node keeps pods without tolerations away.

@@ -7,6 +7,7 @@ use aws_sdk_eks::types::{
 };
 
 use super::difference::Update;
+use super::hints::Hints;
 use super::live::{Live, Status};
 use super::wanted::Wanted;
 use crate::base::{Fault, FaultKind};
@@ -46,13 +47,15 @@ pub(super) struct Making<'a> {
     pub wanted: &'a Wanted,
     pub ami_type: &'a str,
     pub subnets: Vec<String>,
+    /// How many nodes it begins with.
+    pub desired: u32,
 }
 
 /// Makes a node group; one that is there already is for the next look.
 ///
 /// If this dies right after the call, the group is on its way with our mark, and the next run waits for it.
 pub(super) async fn create(eks: &Client, making: &Making<'_>) -> Result<(), Fault> {
-    let Making { cluster, name, wanted, ami_type, subnets } = making;
+    let Making { cluster, name, wanted, ami_type, subnets, desired } = making;
     let attempted = format!("make node group {name}");
     let place = wanted.place.as_ref().ok_or_else(|| {
         Fault::new(FaultKind::Bug, attempted.clone(), "its network has not told where its machines live")
@@ -60,7 +63,7 @@ pub(super) async fn create(eks: &Client, making: &Making<'_>) -> Result<(), Faul
     let scaling = NodegroupScalingConfig::builder()
         .min_size(count(wanted.min))
         .max_size(count(wanted.max))
-        .desired_size(count(wanted.min))
+        .desired_size(count(*desired))
         .build();
     let template = LaunchTemplateSpecification::builder()
         .id(&place.template.id)
@@ -117,19 +120,23 @@ pub(super) async fn update(
     let attempted = format!("change node group {name}");
     match update {
         Update::Tags => {
-            let described = eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await;
-            let described = described.map_err(|error| fault(attempted.clone(), &error))?;
-            let arn = described.nodegroup().and_then(|group| group.nodegroup_arn()).unwrap_or_default();
             let tags = wanted.tags.clone().into_iter().collect();
-            let sent = eks.tag_resource().resource_arn(arn).set_tags(Some(tags)).send().await;
+            let sent = eks.tag_resource().resource_arn(&live.arn).set_tags(Some(tags)).send().await;
             sent.map(|_| None).map_err(|error| fault(attempted, &error))
         }
-        Update::Config { desired, add_labels, remove_labels, add_taints, remove_taints } => {
-            let scaling = NodegroupScalingConfig::builder()
-                .min_size(count(wanted.min))
-                .max_size(count(wanted.max))
-                .desired_size(count(*desired))
-                .build();
+        // Its scaling groups were told before.
+        Update::Hints(mark) => {
+            let sent = eks.tag_resource().resource_arn(&live.arn).tags(Hints::MARK, mark).send().await;
+            sent.map(|_| None).map_err(|error| fault(attempted, &error))
+        }
+        Update::Config { sizes, add_labels, remove_labels, add_taints, remove_taints } => {
+            let scaling = sizes.map(|sizes| {
+                NodegroupScalingConfig::builder()
+                    .min_size(count(sizes.min))
+                    .max_size(count(sizes.max))
+                    .set_desired_size(sizes.desired.map(count))
+                    .build()
+            });
             let labels = UpdateLabelsPayload::builder()
                 .set_add_or_update_labels(some(add_labels.clone().into_iter().collect()))
                 .set_remove_labels((!remove_labels.is_empty()).then(|| remove_labels.clone()))
@@ -146,7 +153,7 @@ pub(super) async fn update(
                 .update_nodegroup_config()
                 .cluster_name(cluster)
                 .nodegroup_name(name)
-                .scaling_config(scaling)
+                .set_scaling_config(scaling)
                 .set_labels(Some(labels).filter(|_| !add_labels.is_empty() || !remove_labels.is_empty()))
                 .set_taints(Some(taints).filter(|_| !add_taints.is_empty() || !remove_taints.is_empty()))
                 .node_repair_config(NodeRepairConfig::builder().enabled(true).build())
@@ -168,6 +175,11 @@ pub(super) async fn update(
                 .set_version(version)
                 .send()
                 .await;
+            sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error))
+        }
+        Update::Release(release) => {
+            let request = eks.update_nodegroup_version().cluster_name(cluster).nodegroup_name(name);
+            let sent = request.release_version(release).send().await;
             sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error))
         }
     }

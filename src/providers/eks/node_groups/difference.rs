@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::names::short_hash;
+use super::hints::Hints;
 use super::live::{Live, Status};
 use super::wanted::Wanted;
 use crate::base::FieldChange;
@@ -14,15 +15,28 @@ pub(super) enum Update {
     Tags,
     /// Size, labels, taints, how it is updated and repaired: one call.
     Config {
-        /// The size that it should have now.
-        desired: u32,
+        /// Its sizes; `None` where they are as they should be, so that nobody's other wish is undone.
+        sizes: Option<Sizes>,
         add_labels: BTreeMap<String, String>,
         remove_labels: Vec<String>,
         add_taints: Vec<Taint>,
         remove_taints: Vec<Taint>,
     },
-    /// Its image and what machines are made from: its nodes are made anew, a few at a time.
+    /// What the autoscaler is told of nodes that are not there, with the mark that it was.
+    Hints(String),
+    /// Its Kubernetes and what machines are made from: its nodes are made anew, a few at a time.
     Machines,
+    /// A newer release of its image: its nodes are made anew, a few at a time.
+    Release(String),
+}
+
+/// The sizes of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sizes {
+    pub min: u32,
+    pub max: u32,
+    /// How many nodes it should have now; `None` for as many as it has.
+    pub desired: Option<u32>,
 }
 
 /// How one group differs from what is wanted.
@@ -126,6 +140,12 @@ pub(super) fn diff(wanted: &Wanted, live: &Live) -> Difference {
         found.updates.push(Update::Tags);
     }
     diff_config(wanted, live, &mut found);
+    if let Some(mark) = wanted.hints.as_ref().map(Hints::mark)
+        && live.tags.get(Hints::MARK) != Some(&mark)
+    {
+        found.fields.push(field("told to the autoscaler", "", "labels, taints, disk"));
+        found.updates.push(Update::Hints(mark));
+    }
     let before = found.fields.len();
     if let Some(version) = wanted.version.filter(|version| live.version.is_some_and(|has| has < *version)) {
         let text = |(major, minor): (u32, u32)| format!("{major}.{minor}");
@@ -145,14 +165,18 @@ pub(super) fn diff(wanted: &Wanted, live: &Live) -> Difference {
 
 fn diff_config(wanted: &Wanted, live: &Live, found: &mut Difference) {
     let before = found.fields.len();
-    if (wanted.min, wanted.max) != (live.min, live.max) {
+    let is_other_range = (wanted.min, wanted.max) != (live.min, live.max);
+    if is_other_range {
         let range = |min: u32, max: u32| if min == max { min.to_string() } else { format!("{min} to {max}") };
         found.fields.push(field("nodes", &range(live.min, live.max), &range(wanted.min, wanted.max)));
     }
     let desired = live.desired.clamp(wanted.min.min(wanted.max), wanted.max);
-    if desired != live.desired && found.fields.len() == before {
+    if desired != live.desired && !is_other_range {
         found.fields.push(field("nodes", &live.desired.to_string(), &desired.to_string()));
     }
+    let desired = (desired != live.desired).then_some(desired);
+    let sizes = Sizes { min: wanted.min, max: wanted.max, desired };
+    let sizes = Some(sizes).filter(|_| is_other_range || desired.is_some());
     let add_labels: BTreeMap<String, String> = wanted
         .labels
         .iter()
@@ -181,15 +205,18 @@ fn diff_config(wanted: &Wanted, live: &Live, found: &mut Difference) {
         found.fields.push(field("node repair", "off", "on"));
     }
     if found.fields.len() > before {
-        let update = Update::Config { desired, add_labels, remove_labels, add_taints, remove_taints };
+        let update = Update::Config { sizes, add_labels, remove_labels, add_taints, remove_taints };
         found.updates.push(update);
     }
 }
 
-fn field(path: &str, from: &str, to: &str) -> FieldChange {
+pub(super) fn field(path: &str, from: &str, to: &str) -> FieldChange {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_string());
     FieldChange { path: path.to_string(), from: text(from), to: text(to) }
 }
+
+#[cfg(test)]
+pub(super) use tests::live as sample;
 
 #[cfg(test)]
 mod tests {
@@ -213,6 +240,7 @@ mod tests {
             tags: BTreeMap::from([("berth.dev/owner".to_string(), "7f3k2q9d".to_string())]),
             version: Some((1, 36)),
             zones: BTreeSet::new(),
+            hints: None,
             place: Some(Place {
                 subnets: vec![subnet("a"), subnet("b")],
                 role: "arn:role".to_string(),
@@ -221,10 +249,11 @@ mod tests {
         }
     }
 
-    fn live(name: &str) -> Live {
+    pub fn live(name: &str) -> Live {
         let wanted = wanted();
         Live {
             name: name.to_string(),
+            arn: String::new(),
             status: Status::Active,
             version: Some((1, 36)),
             release: "1.36.1-20261101".to_string(),
@@ -257,11 +286,21 @@ mod tests {
     #[test]
     fn a_size_outside_the_range_comes_back_into_it() {
         let found = diff(&wanted(), &Live { desired: 1, ..live("general") });
-        assert!(matches!(found.updates[..], [Update::Config { desired: 2, .. }]), "{found:?}");
+        let to = |min, max, desired| Some(Sizes { min, max, desired });
+        let sizes = |found: &Difference| match found.updates[..] {
+            [Update::Config { sizes, .. }] => sizes,
+            _ => unreachable!("one update of sizes, not {found:?}"),
+        };
+        assert_eq!(sizes(&found), to(2, 6, Some(2)));
         let fixed = Wanted { min: 3, max: 3, ..wanted() };
         let found = diff(&fixed, &live("general"));
         assert_eq!(found.fields, [field("nodes", "2 to 6", "3")]);
-        assert!(matches!(found.updates[..], [Update::Config { desired: 3, .. }]), "{found:?}");
+        assert_eq!(sizes(&found), to(3, 3, Some(3)));
+        // What the autoscaler wanted meanwhile stays.
+        let wider = Wanted { max: 8, ..wanted() };
+        assert_eq!(sizes(&diff(&wider, &live("general"))), to(2, 8, None));
+        let labelled = Wanted { labels: BTreeMap::new(), ..wanted() };
+        assert_eq!(sizes(&diff(&labelled, &live("general"))), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::profile::Taint;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Live {
     pub name: String,
+    pub arn: String,
     pub status: Status,
     pub version: Option<(u32, u32)>,
     /// The release of its image: `1.36.1-20261101`.
@@ -59,6 +60,7 @@ impl Live {
             group.resources().map(NodegroupResources::auto_scaling_groups).unwrap_or_default();
         Self {
             name: group.nodegroup_name().unwrap_or_default().to_string(),
+            arn: group.nodegroup_arn().unwrap_or_default().to_string(),
             status: match group.status() {
                 Some(NodegroupStatus::Creating) => Status::Creating,
                 Some(NodegroupStatus::Active) => Status::Active,

@@ -1,25 +1,17 @@
 use crate::profile::{Environment, Misfit};
 
-/// The addon that scales node groups.
-const AUTOSCALER: &str = "cluster-autoscaler";
-
-/// The node groups of `environment` that have a range of nodes where nothing would ever use it: a managed group
-/// never scales by itself. Source: <https://docs.aws.amazon.com/eks/latest/userguide/autoscaling.html>
+/// Why nothing of `environment` would ever be scaled: what adds nodes runs on one itself, and cannot add the first.
 pub fn unscaled(environment: &Environment) -> Vec<Misfit> {
-    if environment.addons.iter().any(|addon| addon.name == AUTOSCALER) {
+    let mut groups = environment.node_groups.iter();
+    if !environment.is_scaled() || groups.any(|group| group.min > 0 && !super::is_tainted(group)) {
         return Vec::new();
     }
-    let groups = environment.node_groups.iter().enumerate();
-    let ranges = groups.filter(|(_, group)| group.min < group.max);
-    ranges
-        .map(|(index, group)| Misfit {
-            path: format!("nodeGroups[{index}].nodes"),
-            is_key: false,
-            message: format!(
-                "nothing scales nodes on eks: this group would always have {}",
-                group.min.max(1)
-            ),
-            help: format!("write `nodes: {}`; a rehearsal takes the range: `--rehearse`", group.min.max(1)),
-        })
-        .collect()
+    vec![Misfit {
+        path: "nodeGroups".to_string(),
+        is_key: true,
+        message: "nothing would add the first node: what adds nodes needs one without taints to run on"
+            .to_string(),
+        help: "give one group without taints and GPUs at least one node: `nodes: {min: 1, max: 3}`"
+            .to_string(),
+    }]
 }

@@ -7,26 +7,25 @@ use futures::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 
 use super::calls::{self, Making};
-use super::difference::{Update, Verdict, diff, is_named_after, judge};
+use super::difference::{Difference, Update, Verdict, diff, field, is_named_after, judge};
+use super::hints::untold;
 use super::live::{Live, Status};
 use super::machines::Catalogue;
 use super::quota;
+use super::releases::Releases;
 use super::wanted::Wanted;
 use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
 use crate::engine::{Cx, Need, Outputs, Resource, Seen, State, Step};
-use crate::flow::{Flow, Patience};
+use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::schema::EksCluster;
 use crate::profile::{Environment, NodeGroup};
-use crate::providers::eks::cluster::ENDPOINT;
+use crate::providers::eks::cluster::{ENDPOINT, VERSION};
 use crate::providers::eks::lately::Lately;
 use crate::providers::eks::updates::LastUpdate;
-use crate::providers::eks::{Around, PAUSES, client, outputs};
+use crate::providers::eks::{Around, PAUSES, UNTIL_HEARD, client, outputs};
 
-/// How often a group that EKS refused for a role that it has not heard of is asked for again: two minutes in all.
-const UNTIL_HEARD: Patience =
-    Patience { retries: 24, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(5) };
 /// How often a group that could not be deleted is deleted again in one run.
 const MOST_INSISTED: u32 = 2;
 /// How many looks at a group whose machines do not come go by between two questions why.
@@ -43,12 +42,25 @@ pub(super) struct Inner {
     catalogue: Catalogue,
     /// The names of all groups of the cluster, listed once in a run by all who only look.
     names: OnceCell<Vec<String>>,
+    images: Images,
+    /// What AWS has newer, asked once in a run.
+    releases: OnceCell<Releases>,
+}
+
+/// What is done about newer machine images.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Images {
+    /// Whether nodes get them.
+    pub follows: bool,
+    /// Whether AWS is asked for them.
+    pub asks: bool,
 }
 
 impl Inner {
     pub fn new(
         environment: &Environment,
         spec: &EksCluster,
+        images: Images,
         session: &Arc<Session>,
         hub: &Arc<Hub>,
     ) -> Arc<Self> {
@@ -61,6 +73,8 @@ impl Inner {
             catalogue: Catalogue::of(&environment.node_groups),
             environment: environment.clone(),
             names: OnceCell::new(),
+            images,
+            releases: OnceCell::new(),
         })
     }
 
@@ -119,7 +133,7 @@ impl NodeGroupResource {
         if !cx.outputs.has(ENDPOINT) {
             // There is no cluster that could have it, or none yet; whether its machines are to be had is told all the
             // same, before anything is made.
-            return self.to_make(&wanted, wanted.name.clone(), cx).await;
+            return self.to_make(&wanted, wanted.name.clone(), &[], cx).await;
         }
         let afresh = self.changed.load(Ordering::Relaxed);
         let names = inner.names(afresh, &cx.flow).await?;
@@ -135,9 +149,9 @@ impl NodeGroupResource {
             Verdict::Make(name) | Verdict::Replace(name, _) if self.lately.may_hide(&name) => {
                 Ok(Seen::new(State::Progressing(format!("{name}: made, and EKS does not show it yet"))))
             }
-            Verdict::Make(name) => self.to_make(&wanted, name, cx).await,
+            Verdict::Make(name) => self.to_make(&wanted, name, &lives, cx).await,
             Verdict::Replace(name, fields) => {
-                let seen = self.to_make(&wanted, name.clone(), cx).await?;
+                let seen = self.to_make(&wanted, name.clone(), &lives, cx).await?;
                 let old: Vec<&str> = lives.iter().map(|live| live.name.as_str()).collect();
                 let why = format!("by {name}, which is made first; then {} goes", old.join(" and "));
                 let change = Change::new(ChangeKind::Replace, Self::subject(&self.group.name))
@@ -147,7 +161,7 @@ impl NodeGroupResource {
             }
             Verdict::Stands(index) => {
                 let live = lives.remove(index);
-                self.standing(live, lives, wanted, cx).await
+                Box::pin(self.standing(live, lives, wanted, cx)).await
             }
         }
     }
@@ -180,8 +194,8 @@ impl NodeGroupResource {
         Some(seen)
     }
 
-    /// A group that is to be made, once it is known that its machines are to be had.
-    async fn to_make(&self, wanted: &Wanted, name: String, cx: &Cx) -> Result<Seen, Fault> {
+    /// A group that is to be made in the place of `others`, once it is known that its machines are to be had.
+    async fn to_make(&self, wanted: &Wanted, name: String, others: &[Live], cx: &Cx) -> Result<Seen, Fault> {
         let aws = self.inner.session.open(&cx.flow).await?;
         let machines = self.inner.catalogue.machines(&aws, &cx.flow).await?;
         let refused = |why: String| {
@@ -201,7 +215,10 @@ impl NodeGroupResource {
         }
         let note = self.quota(wanted, machines.vcpus(&wanted.machines), cx).await?;
         let change = Change::new(ChangeKind::Create, Self::subject(&name)).because(wanted.outline());
-        let act = Act::Make { name, wanted: Box::new(wanted.clone()), ami_type, subnets };
+        // Those of another one need as many nodes as they have.
+        let has = others.iter().map(|other| other.desired).max().unwrap_or(wanted.min);
+        let desired = has.clamp(wanted.min, wanted.max);
+        let act = Act::Make { name, wanted: Box::new(wanted.clone()), ami_type, subnets, desired };
         let mut seen = Seen::new(State::Absent).to_change(vec![change], self.step(act));
         seen.notes.extend(note);
         Ok(seen)
@@ -245,8 +262,9 @@ impl NodeGroupResource {
             }
             Status::Active | Status::Degraded | Status::Deleting => {}
         }
-        let found = diff(&wanted, &live);
+        let mut found = diff(&wanted, &live);
         let mut seen = Seen::new(State::Ready);
+        seen.notes.extend(self.newer_release(&live, &mut found, cx).await?);
         let warning = |issue: &String| Note::new("warning", format!("{}: {issue}", Self::subject(&name)));
         seen.notes.extend(live.issues.iter().map(warning));
         let mut changes = Vec::new();
@@ -255,6 +273,12 @@ impl NodeGroupResource {
         }
         changes.extend(leaving(&others, &name));
         seen.changes = changes;
+        if let Some(Update::Hints(mark)) = found.updates.first()
+            && self.lately.may_hide(mark)
+        {
+            let told = format!("{name}: the autoscaler was told, and EKS does not show it yet");
+            return Ok(Seen::new(State::Progressing(told)));
+        }
         seen.step = if let Some(update) = found.updates.into_iter().next() {
             let eks = client(&self.inner.session, &cx.flow).await?;
             self.last.check(&eks, &self.inner.cluster, Some(&name)).await?;
@@ -279,6 +303,36 @@ impl NodeGroupResource {
             }
         };
         Ok(seen)
+    }
+
+    /// A newer machine image: what is told of it, or else it is one of the changes.
+    async fn newer_release(
+        &self,
+        live: &Live,
+        found: &mut Difference,
+        cx: &Cx,
+    ) -> Result<Option<Note>, Fault> {
+        let Some(minor) = cx.outputs.text(VERSION).filter(|_| self.inner.images.asks) else {
+            return Ok(None);
+        };
+        let aws = self.inner.session.open(&cx.flow).await?;
+        let releases = self.inner.releases.get_or_init(|| Releases::ask(&aws, minor, &cx.flow)).await;
+        let subject = Self::subject(&live.name);
+        if let Some(why) = &releases.unknown {
+            let text = format!("{subject}: whether there is a newer machine image is not known: {why}");
+            return Ok(Some(Note::new("warning", text)));
+        }
+        let Some(newest) = releases.newer(live) else { return Ok(None) };
+        if !self.inner.images.follows {
+            let text = format!(
+                "{subject}: release {} -> {newest}; with `newestImages: true` under `cluster.eks`, `up` takes it",
+                live.release
+            );
+            return Ok(Some(Note::new("newer", text)));
+        }
+        found.fields.push(field("release", &live.release, newest));
+        found.updates.push(Update::Release(newest.to_string()));
+        Ok(None)
     }
 
     /// Why pods cannot move to the nodes of a new group yet.
@@ -386,7 +440,7 @@ impl Resource for NodeGroupResource {
 
 pub(super) enum Act {
     /// A group is made.
-    Make { name: String, wanted: Box<Wanted>, ami_type: &'static str, subnets: Vec<String> },
+    Make { name: String, wanted: Box<Wanted>, ami_type: &'static str, subnets: Vec<String>, desired: u32 },
     /// A group is changed in place.
     Update(Box<(Live, Wanted, Update)>),
     /// Pods are driven out of the nodes of a group, and then it goes.
@@ -418,8 +472,8 @@ impl Step for GroupStep {
             let eks = &client(&inner.session, &cx.flow).await?;
             let cluster = &inner.cluster;
             match act {
-                Act::Make { name, wanted, ami_type, subnets } => {
-                    let making = Making { cluster, name: &name, wanted: &wanted, ami_type, subnets };
+                Act::Make { name, wanted, ami_type, subnets, desired } => {
+                    let making = Making { cluster, name: &name, wanted: &wanted, ami_type, subnets, desired };
                     let attempted = format!("make node group {name}");
                     cx.flow.retry(UNTIL_HEARD, &attempted, || calls::create(eks, &making)).await?;
                     lately.made(&name);
@@ -427,6 +481,12 @@ impl Step for GroupStep {
                 }
                 Act::Update(change) => {
                     let (live, wanted, update) = *change;
+                    if let (Update::Hints(_), Some(hints)) = (&update, &wanted.hints) {
+                        let aws = inner.session.open(&cx.flow).await?;
+                        let told = hints.tell(&aws, &live.scaling_groups, &cx.flow).await;
+                        told.map_err(|refusal| untold(&live.name, &refusal))?;
+                        lately.made(&hints.mark());
+                    }
                     let begun = calls::update(eks, cluster, &live, &wanted, &update).await?;
                     last.began(begun.as_ref());
                     Ok(())

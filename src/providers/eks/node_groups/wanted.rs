@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::outputs::{self, LaunchTemplate, PlacedSubnet};
+use super::hints::Hints;
 use super::machines::Machines;
 use crate::base::{Owner, label};
 use crate::engine::Outputs;
@@ -24,6 +25,8 @@ pub(super) struct Wanted {
     pub version: Option<(u32, u32)>,
     /// Full names of zones; all, when there are none.
     pub zones: BTreeSet<String>,
+    /// What the autoscaler is told of a node that is not there, where there is one.
+    pub hints: Option<Hints>,
     /// What the network told.
     pub place: Option<Place>,
 }
@@ -41,11 +44,6 @@ pub(super) struct Place {
 
 impl Wanted {
     pub fn of(environment: &Environment, group: &NodeGroup, names_version: bool, outputs: &Outputs) -> Self {
-        let mut labels = group.labels.clone();
-        labels.insert(label::NODE_GROUP.to_string(), group.name.clone());
-        if group.resources.gpus > 0 {
-            labels.insert("nvidia.com/gpu.present".to_string(), "true".to_string());
-        }
         let machines = std::iter::once(&group.machine).chain(&group.other_machines);
         Self {
             name: group.name.clone(),
@@ -54,11 +52,12 @@ impl Wanted {
             min: group.min,
             // EKS takes no group that can have no node at all.
             max: group.max.max(1),
-            labels,
+            labels: labels(group),
             taints: taints(group).into_iter().collect(),
             tags: tags(&environment.owner, &group.name),
             version: names_version.then_some(environment.kubernetes),
             zones: group.zones.iter().cloned().collect(),
+            hints: environment.is_scaled().then(|| Hints::of(group, &labels(group))),
             place: place(outputs, &group.name),
         }
     }
@@ -88,6 +87,16 @@ impl Wanted {
         let spot = if self.spot { ", spot" } else { "" };
         format!("{count} {}{spot}", self.machines.join(" or "))
     }
+}
+
+/// The labels of the nodes of `group`.
+fn labels(group: &NodeGroup) -> BTreeMap<String, String> {
+    let mut labels = group.labels.clone();
+    labels.insert(label::NODE_GROUP.to_string(), group.name.clone());
+    if group.resources.gpus > 0 {
+        labels.insert("nvidia.com/gpu.present".to_string(), "true".to_string());
+    }
+    labels
 }
 
 fn tags(owner: &Owner, group: &str) -> BTreeMap<String, String> {

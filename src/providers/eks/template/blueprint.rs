@@ -79,7 +79,7 @@ impl Blueprint {
         if !spec.auto_mode {
             pod_roles.extend([PodRole::EbsCsi, PodRole::VpcCni]);
         }
-        if groups.iter().any(|group| group.min < group.max) {
+        if environment.is_scaled() && !spec.auto_mode {
             pod_roles.insert(PodRole::Autoscaler);
         }
         let pulled_through = pulled_through(environment, &site);
@@ -205,6 +205,11 @@ fn pulled_through(environment: &Environment, site: &Site) -> Vec<String> {
         ecr.pull_through.iter().map(|cache| format!("{begins}/{}/*", cache.prefix())).collect();
     arns.sort();
     arns
+}
+
+/// The root disk of a machine of `group` in GiB.
+pub fn disk_of(group: &NodeGroup) -> u64 {
+    Machines::of(group).disk
 }
 
 impl Machines {

@@ -11,7 +11,7 @@ mod roles;
 mod zones;
 
 pub use addresses::{Addresses, AddressesError, MOST_ZONES};
-pub use blueprint::{Blueprint, Machines, NetworkPlan};
+pub use blueprint::{Blueprint, Machines, NetworkPlan, disk_of};
 pub use document::{LARGEST, Template};
 pub use ids::{CONTENT, LOG_GROUP, ZONES};
 pub use zones::{Offered, Zone, ZonesError, choose, read, written};

@@ -306,6 +306,17 @@ class Calls(unittest.TestCase):
         self.assertEqual(quota["Value"], 0.0)
         self.assertEqual(self.fake.lever("GET", "violations"), [])
 
+    def test_the_newest_machine_images_are_those_of_new_node_groups(self):
+        ssm = self.fake.client("ssm")
+        name = "/aws/service/eks/optimized-ami/{}/amazon-linux-2023/{}/recommended/release_version".format
+        self.fake.lever("POST", "scenario", {"eksNewestRelease": "20261120"})
+        answer = ssm.get_parameters(Names=[name("1.36", "x86_64/nvidia"), name("1.36", "x86_64/amd"), name("1.9", "x86_64/standard")])
+        self.assertEqual([found["Value"] for found in answer["Parameters"]], ["1.36.3-20261120"])
+        self.assertEqual(len(answer["InvalidParameters"]), 2)
+        self.assertEqual(self.code(ssm.get_parameter, Name="/aws/service/nothing"), ("ParameterNotFound", 400))
+        self.fake.lever("POST", "scenario", {"eksNewestRelease": None})
+        self.assertEqual(self.fake.lever("GET", "violations"), [])
+
     def test_a_world_moves_with_a_reset_and_a_call_to_another_region_is_told(self):
         self.fake.lever("POST", "reset", {"region": "us-east-1"})
         try:
