@@ -15,7 +15,7 @@ pub(super) enum Exit {
     Changes,
     /// The profile or the command line is wrong.
     Invalid,
-    /// Credentials are missing, expired or not sufficient.
+    /// Credentials are missing, expired or not sufficient; with others the same command goes on.
     Denied,
     /// Another run holds the environment.
     Locked,
@@ -76,6 +76,10 @@ impl Exit {
         let kinds = || outcome.failed.iter().map(|(_, fault)| fault.kind);
         if kinds().any(|kind| kind == FaultKind::Deadline) {
             return Self::Deadline;
+        }
+        let has_failed = !outcome.failed.is_empty();
+        if has_failed && kinds().all(|kind| kind == FaultKind::Denied) {
+            return Self::Denied;
         }
         if outcome.changed {
             return Self::Partly;
@@ -176,7 +180,8 @@ mod tests {
             (&[Quota][..], 0, false, 1),
             (&[Denied][..], 2, false, 4),
             (&[Conflict][..], 0, false, 8),
-            (&[Denied][..], 2, true, 6),
+            (&[Denied, Denied][..], 2, true, 4),
+            (&[Denied, Quota][..], 2, true, 6),
             (&[Quota, Deadline][..], 0, true, 7),
             (&[][..], 1, false, 7),
             (&[][..], 1, true, 6),

@@ -89,9 +89,12 @@ impl<'a> Work<'a> {
                 (State::Ready | State::Absent, None) if seen.changes.is_empty() => {
                     return Ok(Ended::Done(if taken.is_empty() && !waited { "unchanged" } else { "ready" }));
                 }
-                (_, Some(step)) => {
+                (state, Some(step)) => {
                     if taken.iter().filter(|earlier| **earlier == seen.changes).count() >= 2 {
-                        return Err(stuck(&attempted, &seen.changes));
+                        return Err(match state {
+                            State::Broken(reason) => broken(&attempted, &reason, &seen.changes),
+                            _ => stuck(&attempted, &seen.changes),
+                        });
                     }
                     self.cx.flow.check(&attempted)?;
                     let changed_before = std::mem::replace(&mut *lock(&self.changed), true);
@@ -167,7 +170,7 @@ impl<'a> Work<'a> {
             }
             if begun {
                 self.telling.progress(match seen.state {
-                    State::Progressing(status) => status,
+                    State::Progressing(status) | State::Broken(status) => status,
                     _ => "going".to_string(),
                 });
                 self.telling.alive(self.cx.flow.pause(pace.next(), &attempted)).await?;

@@ -256,11 +256,26 @@ impl Hub {
             Err(fault) if fault.kind == FaultKind::Conflict && only_edits(&fault.reason) => {
                 client.apply(flow, object, true).await?
             }
+            Err(fault) if can_be_remade(object) && fault.reason.contains("field is immutable") => {
+                self.make_way(object, flow).await?;
+                client.apply(flow, object, true).await?
+            }
             answer => answer?,
         };
         let live = Arc::new(Live::new(&object.kind, answer));
         self.remember(&live);
         Ok(live)
+    }
+
+    /// Removes what stands in the place of `object`.
+    ///
+    /// If this dies right after the call, there is none, and the next run makes it.
+    async fn make_way(&self, object: &Object, flow: &Flow) -> Result<(), Fault> {
+        let client = self.connected()?;
+        let path = object_path(&object.kind, object.namespace.as_deref(), &object.name);
+        let Some(found) = client.read(flow, Patience::STEADY, &path).await? else { return Ok(()) };
+        let uid = found["metadata"]["uid"].as_str().unwrap_or_default();
+        client.delete(flow, &format!("make {} anew", object.title()), &path, uid).await.map(|_| ())
     }
 
     /// Merges `patch` into a live object. Safe to repeat.
@@ -365,6 +380,12 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn key(object: &Object) -> Key {
     (object.namespace.clone(), object.name.clone())
+}
+
+/// Whether an object may be taken away for a moment, where nothing of it can be changed: volumes that a class made
+/// do not hang on it.
+fn can_be_remade(object: &Object) -> bool {
+    object.kind.kind == "StorageClass"
 }
 
 /// Whether a refused apply names only managers that edited (operation Update), which the API

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::base::ResourceId;
+use crate::base::{FaultKind, ResourceId};
 
 /// `0.4 s`, `12.3 s`, `3 min 04 s`, `1 h 02 min`.
 pub fn duration(time: Duration) -> String {
@@ -73,6 +73,11 @@ pub fn resource_name(id: &str) -> String {
         Some((layer, rest)) => format!("{} {rest}", layer.replace('-', " ")),
         None => id.replace('-', " "),
     }
+}
+
+/// `throttled: ` where the other side asked for fewer calls, to put before what it said.
+pub fn throttled(kind: FaultKind) -> &'static str {
+    if kind == FaultKind::Throttled { "throttled: " } else { "" }
 }
 
 /// How many columns `text` takes on a terminal.

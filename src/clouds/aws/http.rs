@@ -86,6 +86,8 @@ pub(super) struct Answer {
     pub(super) request_id: Option<String>,
     pub(super) error_type: Option<String>,
     pub(super) body: String,
+    /// When it was given, by AWS's own clock.
+    pub(super) date: Option<String>,
 }
 
 impl Wire {
@@ -107,7 +109,9 @@ impl Wire {
         let sent = flow
             .retry(PATIENCE, &attempted, || async {
                 let answered = match flow.within(ATTEMPT_LIMIT, &attempted, self.once(call)).await {
-                    Ok(answered) => answered.and_then(|answer| judge(&answer)),
+                    Ok(answered) => answered.and_then(|answer| {
+                        judge(&answer).map_err(|refusal| refusal.dated(answer.date.as_deref()))
+                    }),
                     Err(fault) => return Err(fault),
                 };
                 answered.map_err(|refusal| {
@@ -143,6 +147,7 @@ impl Wire {
             status: response.status().as_u16(),
             request_id: header("x-amzn-requestid").or_else(|| header("x-amz-request-id")),
             error_type: header("x-amzn-errortype"),
+            date: header("date"),
             body: String::new(),
         };
         Ok(match ByteStream::new(response.into_body()).collect().await {
@@ -197,6 +202,7 @@ fn lost(call: &Call<'_>, message: &str) -> Refusal {
         message: message.to_string(),
         request_id: None,
         action: Some(call.action.clone()),
+        skew: None,
     }
 }
 

@@ -70,6 +70,7 @@ fn read(answer: &Answer, action: &str) -> Result<Value, Refusal> {
             message: format!("the answer cannot be read: {error}"),
             request_id: answer.request_id.clone(),
             action: Some(action.to_string()),
+            skew: None,
         });
     }
     let body = body.unwrap_or_default();
@@ -89,7 +90,8 @@ mod tests {
     fn the_code_of_a_refusal_is_read_without_its_namespace() {
         let refused = |body: &str, error_type: Option<&str>| {
             let error_type = error_type.map(str::to_string);
-            let answer = Answer { status: 400, request_id: None, error_type, body: body.to_string() };
+            let answer =
+                Answer { status: 400, request_id: None, error_type, body: body.to_string(), date: None };
             read(&answer, "servicequotas:GetServiceQuota").expect_err("refused")
         };
         let typed =

@@ -119,6 +119,7 @@ fn read(answer: &Answer, action: &str) -> Result<Element, Refusal> {
             message: format!("the answer cannot be read: {error}"),
             request_id: answer.request_id.clone(),
             action: Some(action.to_string()),
+            skew: None,
         });
     }
     // EC2 writes Response/Errors/Error and RequestID, the others ErrorResponse/Error and RequestId.
@@ -154,7 +155,8 @@ mod tests {
     }
 
     fn refused(body: &str) -> Refusal {
-        let answer = Answer { status: 400, request_id: None, error_type: None, body: body.to_string() };
+        let answer =
+            Answer { status: 400, request_id: None, error_type: None, body: body.to_string(), date: None };
         read(&answer, "ec2:DeleteSubnet").expect_err("refused")
     }
 
@@ -179,8 +181,13 @@ mod tests {
 
     #[test]
     fn a_refusal_that_is_no_xml_still_has_a_kind() {
-        let answer =
-            Answer { status: 502, request_id: None, error_type: None, body: "<html>bad gateway".into() };
+        let answer = Answer {
+            status: 502,
+            request_id: None,
+            error_type: None,
+            body: "<html>bad gateway".into(),
+            date: None,
+        };
         let refusal = read(&answer, "ec2:DescribeVpcs").expect_err("refused");
         assert_eq!((refusal.kind, refusal.message.as_str()), (FaultKind::Transient, "answer 502"));
     }

@@ -5,8 +5,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
+use jiff::SignedDuration;
+use jiff::fmt::rfc2822;
 
-use crate::base::{Fault, FaultKind};
+use crate::base::{Clock, Fault, FaultKind, SystemClock};
 
 /// What AWS, or the way to it, answered instead of doing what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Refusal {
     pub request_id: Option<String>,
     /// What was asked for, as policies name it: `eks:CreateCluster`.
     pub action: Option<String>,
+    /// By how much AWS's clock was ahead of this machine's.
+    pub skew: Option<SignedDuration>,
 }
 
 /// The fault of a call by an SDK: what was attempted, and why AWS refused it.
@@ -42,8 +46,14 @@ impl Refusal {
         if let Some(credentials) = cause::<CredentialsError>(error) {
             return Self { action, ..Self::credentials(credentials) };
         }
-        let unanswered =
-            |kind, message: String| Self { kind, code: None, message, request_id: None, action: None };
+        let unanswered = |kind, message: String| Self {
+            kind,
+            code: None,
+            message,
+            request_id: None,
+            action: None,
+            skew: None,
+        };
         match error {
             SdkError::ConstructionFailure(_) => unanswered(FaultKind::Bug, innermost(error)),
             SdkError::TimeoutError(_) => unanswered(FaultKind::Transient, "no answer in time".to_string()),
@@ -51,7 +61,8 @@ impl Refusal {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let (code, message) = (answer.err().code(), answer.err().message());
-                Self::answered(status, code, message.unwrap_or_default(), request_id, action)
+                let refusal = Self::answered(status, code, message.unwrap_or_default(), request_id, action);
+                refusal.dated(answer.raw().headers().get("date"))
             }
             _ => Self {
                 request_id,
@@ -70,7 +81,33 @@ impl Refusal {
     ) -> Self {
         let message = if message.is_empty() { format!("answer {status}") } else { message.to_string() };
         let kind = kind_of(status, code.unwrap_or_default());
-        Self { kind, code: code.map(str::to_string), message, request_id, action }
+        Self { kind, code: code.map(str::to_string), message, request_id, action, skew: None }
+    }
+
+    /// The same, given at `date` of AWS's clock, in the notation of HTTP.
+    #[must_use]
+    pub(super) fn dated(self, date: Option<&str>) -> Self {
+        let skew = date.and_then(|date| {
+            let theirs = rfc2822::parse(date).ok()?.timestamp();
+            Some(theirs.duration_since(SystemClock.now()))
+        });
+        Self { skew, ..self }
+    }
+
+    /// Whether this machine's clock is what AWS refuses: a signature counts for five minutes.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
+    pub fn is_about_the_clock(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        matches!(code, "RequestTimeTooSkewed" | "RequestExpired")
+            || matches!(
+                code,
+                "AuthFailure" | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"
+            ) && self.skew.is_some_and(|skew| skew.abs() >= SKEWED)
+    }
+
+    /// Whether it says that the credentials are over.
+    pub fn is_expired(&self) -> bool {
+        matches!(self.code.as_deref(), Some("ExpiredToken" | "ExpiredTokenException"))
     }
 
     /// That the credential chain gave nothing.
@@ -91,7 +128,7 @@ impl Refusal {
             }
         };
         let request_id = answer.and_then(RequestId::request_id).map(str::to_string);
-        Self { kind, code: None, message, request_id, action: None }
+        Self { kind, code: None, message, request_id, action: None, skew: None }
     }
 
     /// Whether AWS's code is `code`.
@@ -126,6 +163,14 @@ impl Refusal {
 
     /// The fault of `attempted`, with what to do about missing rights and credentials.
     pub fn fault(&self, attempted: impl Into<String>) -> Fault {
+        if self.is_expired() {
+            // Whatever was asked for: so that it is told once.
+            return Fault::new(self.kind, attempted, "the AWS credentials have expired").hint(RENEW);
+        }
+        if self.is_about_the_clock() {
+            let reason = "AWS takes no signature that is more than 5 minutes away from its own time";
+            return Fault::new(self.kind, attempted, reason).hint(set_the_clock(self.skew));
+        }
         let mut reason = match &self.code {
             Some(code) => format!("{code}: {}", self.message.trim_end_matches('.')),
             None => self.message.clone(),
@@ -145,9 +190,6 @@ impl Refusal {
                              (`aws sso login`), or name the profile that has them in AWS_PROFILE";
         match (self.kind, self.code.as_deref()) {
             (FaultKind::Denied, None) => Some(LOGIN.to_string()),
-            (FaultKind::Denied, Some("RequestTimeTooSkewed" | "RequestExpired")) => {
-                Some("the clock of this machine is wrong: set it".to_string())
-            }
             (FaultKind::Denied, Some(_)) if self.is_unknown_caller() => Some(LOGIN.to_string()),
             (FaultKind::Denied, Some(_)) => self.action.as_ref().map(|action| {
                 format!(
@@ -167,6 +209,33 @@ where
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
         Self::of(&error)
+    }
+}
+
+/// What to do about credentials that ended.
+pub(super) const RENEW: &str =
+    "get new ones (`aws sso login`, or whatever gave you these): what is left is done by the same command";
+
+/// From this on a difference of clocks is worth telling: AWS takes five minutes.
+const SKEWED: SignedDuration = SignedDuration::from_mins(4);
+
+/// What to do about a clock that differs by `skew`.
+fn set_the_clock(skew: Option<SignedDuration>) -> String {
+    let what = match skew.filter(|skew| skew.abs() >= SKEWED) {
+        Some(skew) if skew.is_negative() => format!("{} ahead of AWS's", in_words(skew)),
+        Some(skew) => format!("{} behind AWS's", in_words(skew)),
+        None => "wrong".to_string(),
+    };
+    format!(
+        "the clock of this machine is {what}: set it (`timedatectl set-ntp true`), then run the same command again"
+    )
+}
+
+/// `10 min`, `3 h`: rounded.
+fn in_words(skew: SignedDuration) -> String {
+    match (skew.abs() + SignedDuration::from_secs(30)).as_mins() {
+        minutes @ ..=120 => format!("{minutes} min"),
+        minutes => format!("{} h", (minutes + 30) / 60),
     }
 }
 
@@ -328,6 +397,25 @@ mod tests {
         let fault = refusal(403, "ExpiredToken", "The security token has expired").fault("make it");
         let hint = fault.hint.expect("a hint");
         assert!(hint.contains("aws sso login") && !hint.contains("Effect"), "{hint}");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told_with_how_wrong_it_is() {
+        let now = SystemClock.now();
+        let http = |date: jiff::Timestamp| date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let hint = |code: &str, date: jiff::Timestamp| {
+            refusal(403, code, "Signature expired")
+                .dated(Some(&http(date)))
+                .fault("log in")
+                .hint
+                .expect("a hint")
+        };
+        let minutes = SignedDuration::from_mins;
+        assert!(hint("SignatureDoesNotMatch", now + minutes(10)).contains("10 min behind AWS's: set it"));
+        assert!(hint("InvalidSignatureException", now - minutes(10)).contains("10 min ahead of AWS's"));
+        assert!(hint("RequestTimeTooSkewed", now - minutes(60 * 5)).contains("5 h ahead of AWS's"));
+        assert!(hint("RequestExpired", now).contains("is wrong: set it"));
+        assert!(hint("SignatureDoesNotMatch", now + minutes(1)).contains("aws sso login"));
     }
 
     #[test]

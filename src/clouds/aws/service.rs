@@ -105,15 +105,29 @@ impl Service {
 
     /// The endpoint that the environment or the AWS configuration names for it: its own one, or that of all.
     fn chosen(self, config: &SdkConfig) -> Option<String> {
-        let key = ServiceConfigKey::builder()
-            .service_id(self.id())
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build()
-            .ok()?;
-        let own = config.service_config().and_then(|configured| configured.load_config(key));
-        own.or_else(|| config.endpoint_url().map(str::to_string))
+        named(self.id(), config).or_else(|| config.endpoint_url().map(str::to_string))
     }
+}
+
+/// The ids of the services that are asked by crates of their own.
+const WITH_CRATES: [&str; 4] = ["EKS", "ECR", "CloudFormation", "STS"];
+
+/// Whether the environment or the AWS configuration names an endpoint without an address, at which the SDKs stop
+/// the program.
+pub(super) fn has_empty_endpoint(config: &SdkConfig) -> bool {
+    let own = WITH_CRATES.iter().filter_map(|id| named(id, config));
+    own.chain(config.endpoint_url().map(str::to_string)).any(|address| address.trim().is_empty())
+}
+
+/// The endpoint that is named for the service with this id alone.
+fn named(id: &'static str, config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(id)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    config.service_config().and_then(|configured| configured.load_config(key))
 }
 
 #[cfg(test)]

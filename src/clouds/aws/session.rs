@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -15,8 +15,9 @@ use super::client::Aws;
 use super::held::Held;
 use super::http::{self, ATTEMPT_LIMIT, CONNECT_LIMIT};
 use super::identity::Identity;
-use super::refusal::Refusal;
+use super::refusal::{RENEW, Refusal};
 use super::region::{Partition, has_to_be_enabled};
+use super::service::has_empty_endpoint;
 use super::token::ClusterTokens;
 use super::told::Told;
 use crate::base::{Clock, Fault, FaultKind, Note, TokenSource};
@@ -27,9 +28,6 @@ use crate::flow::Flow;
 pub(super) const ATTEMPTS: u32 = 8;
 /// How long an answer that has begun may stand still.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
-
-/// What to do about credentials that ended.
-const RENEW: &str = "get new ones: what is left is done by the same command";
 
 /// In whose name AWS is asked, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,12 +50,14 @@ pub struct Whose {
 pub struct Session {
     whose: Whose,
     opened: OnceCell<Arc<Aws>>,
+    /// Why AWS does not know us: it will not a moment later either.
+    denied: Mutex<Option<Fault>>,
 }
 
 impl Session {
     /// A session that asks nothing before [`open`](Self::open).
     pub fn new(whose: Whose) -> Arc<Self> {
-        Arc::new(Self { whose, opened: OnceCell::new() })
+        Arc::new(Self { whose, opened: OnceCell::new(), denied: Mutex::default() })
     }
 
     /// The region that it works in.
@@ -69,12 +69,29 @@ impl Session {
     /// AWS does not know, and in another account than the pinned one.
     pub async fn open(&self, flow: &Flow) -> Result<Arc<Aws>, Fault> {
         let opened = self.opened.get_or_try_init(|| async {
-            let (config, credentials) = self.configured(self.loader()).await?;
-            let identity = self.identified(flow, &config).await?;
-            self.pinned(&identity)?;
-            Ok::<_, Fault>(Arc::new(Aws::new(identity, &self.whose, config, credentials)))
+            if let Some(fault) = self.denied().clone() {
+                return Err(fault);
+            }
+            let opened = self.opened_anew(flow).await;
+            if let Err(fault) = &opened
+                && fault.kind == FaultKind::Denied
+            {
+                *self.denied() = Some(fault.clone());
+            }
+            opened
         });
         opened.await.cloned()
+    }
+
+    async fn opened_anew(&self, flow: &Flow) -> Result<Arc<Aws>, Fault> {
+        let (config, credentials) = self.configured(self.loader()).await?;
+        let identity = self.identified(flow, &config).await?;
+        self.pinned(&identity)?;
+        Ok(Arc::new(Aws::new(identity, &self.whose, config, credentials)))
+    }
+
+    fn denied(&self) -> MutexGuard<'_, Option<Fault>> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tokens for the API server of `cluster`, without asking AWS who we are. Nothing is called but what the
@@ -110,6 +127,11 @@ impl Session {
         loader: ConfigLoader,
     ) -> Result<(SdkConfig, SharedCredentialsProvider), Fault> {
         let mut config = loader.load().await;
+        if has_empty_endpoint(&config) {
+            let reason = "the endpoint of AWS that the environment or the AWS configuration names is empty";
+            return Err(Fault::new(FaultKind::Invalid, self.opening(), reason)
+                .hint("unset AWS_ENDPOINT_URL and those of single services (AWS_ENDPOINT_URL_EKS, ...)"));
+        }
         if let Some(role) = &self.whose.role {
             let taken =
                 AssumeRoleProvider::builder(role).configure(&config).session_name("berth").build().await;
@@ -162,7 +184,9 @@ impl Session {
     fn refused(&self, refusal: &Refusal) -> Fault {
         let region = &self.whose.region;
         let fault = refusal.fault(self.opening());
-        if refusal.is_unknown_caller() && has_to_be_enabled(region) {
+        let may_be_closed =
+            has_to_be_enabled(region) && !refusal.is_expired() && !refusal.is_about_the_clock();
+        if refusal.is_unknown_caller() && may_be_closed {
             let enable = format!(
                 "an account has to enable {region} before it can be used: `aws account enable-region --region-name \
                  {region}`; if it is enabled, log in again (`aws sso login`)"

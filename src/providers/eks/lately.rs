@@ -26,6 +26,11 @@ impl Lately {
         self.known().get(name).is_some_and(|made| made.elapsed() < LAG)
     }
 
+    /// Whether this run made `name`: what failed of it would fail again.
+    pub fn was_made(&self, name: &str) -> bool {
+        self.known().contains_key(name)
+    }
+
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -41,6 +46,7 @@ mod tests {
         assert!(!lately.may_hide("general"));
         lately.clone().made("general");
         assert!(lately.may_hide("general") && !lately.may_hide("gpu"));
+        assert!(lately.was_made("general") && !lately.was_made("gpu"));
         lately.removed("general");
         assert!(!lately.may_hide("general"));
     }

@@ -1,6 +1,6 @@
 use crate::base::ResourceId;
 use crate::engine::{Event, EventKind};
-use crate::ui::words::resource;
+use crate::ui::words::{resource, throttled};
 
 /// What is known of a run from its events so far.
 #[derive(Debug, Clone, Default)]
@@ -67,9 +67,9 @@ impl Board {
                     }
                 });
             }
-            EventKind::Retrying { resource, attempt, reason, .. } => self.change(resource, |active| {
+            EventKind::Retrying { resource, fault, attempt, reason, .. } => self.change(resource, |active| {
                 active.retrying = Some(*attempt);
-                active.status.clone_from(reason);
+                active.status = format!("{}{reason}", throttled(*fault));
             }),
             EventKind::Accepted { resource, .. } => self.change(resource, |active| {
                 active.counted = None;

@@ -4,7 +4,7 @@ use std::io::Write;
 use super::board::{Board, step};
 use crate::base::{FaultKind, Layer, ResourceId};
 use crate::engine::{Event, EventKind, Listener};
-use crate::ui::words::{self, milliseconds, number, resource};
+use crate::ui::words::{self, milliseconds, number, resource, throttled};
 
 /// Counts below this many are not worth a line of their own.
 const COUNTED_FROM: usize = 100;
@@ -53,9 +53,10 @@ impl<W: Write> Plain<W> {
                 let at = if status.is_empty() { String::new() } else { format!(": {status}") };
                 format!("{}: still working after {}{at}", resource(id), milliseconds(*since_ms))
             }
-            EventKind::Retrying { resource: id, reason, attempt, pause_ms, .. } => format!(
-                "{}: {reason}; trying again in {} (attempt {})",
+            EventKind::Retrying { resource: id, fault, reason, attempt, pause_ms } => format!(
+                "{}: {}{reason}; trying again in {} (attempt {})",
                 resource(id),
+                throttled(*fault),
                 milliseconds(*pause_ms),
                 attempt + 1
             ),
@@ -150,6 +151,16 @@ mod tests {
                 },
             ),
             (
+                950,
+                EventKind::Retrying {
+                    resource: cluster.clone(),
+                    fault: FaultKind::Throttled,
+                    reason: "cannot list nodes: slow down".to_string(),
+                    attempt: 1,
+                    pause_ms: 250,
+                },
+            ),
+            (
                 10_000,
                 EventKind::Heartbeat {
                     resource: cluster.clone(),
@@ -163,6 +174,7 @@ mod tests {
         let expected = "    0.0 s  up lab
     0.0 s  cluster kwok/lab: 1 to create
     0.9 s  cluster kwok/lab: cannot ask the API server: connection refused; trying again in 0.3 s (attempt 2)
+    1.0 s  cluster kwok/lab: throttled: cannot list nodes: slow down; trying again in 0.3 s (attempt 2)
    10.0 s  cluster kwok/lab: still working after 10.0 s: starting
    10.1 s  cluster kwok/lab: ready (10.1 s)  [1/2]
 ";

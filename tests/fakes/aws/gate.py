@@ -134,7 +134,7 @@ class Gate:
         except Exception as error:  # noqa: BLE001: a bug of the stand-in is recorded and answered, not hidden in a closed connection
             world.record.bug(f"{service}:{action}", error)
             return self._refuse(service, AwsError("InternalFailure", f"the stand-in has a bug: {error!r}", 500), number)
-        headers = [*headers, (_id_header(protocol), number), ("Date", _date())]
+        headers = [*headers, (_id_header(protocol), number), ("Date", self._date())]
         if fault is not None and fault.kind == "cut":
             raise Cut(status, headers, body)
         return status, headers, body
@@ -182,10 +182,15 @@ class Gate:
             action = None
         return service, action if action in models.operation_names(service) else None, {}
 
+    def _date(self):
+        """The time by the clock of AWS, from which the caller's may differ."""
+        offset = datetime.timedelta(seconds=self.world.scenario.get("clock.offset", 0))
+        return (datetime.datetime.now(datetime.timezone.utc) + offset).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
     def _refuse(self, service, error, number):
         status, headers, body = errors.write_error(service, error, number)
         protocol = models.service_model(service).spoken
-        return status, [*headers, (_id_header(protocol), number), ("Date", _date()), *error.fields.get("headers", [])], body
+        return status, [*headers, (_id_header(protocol), number), ("Date", self._date()), *error.fields.get("headers", [])], body
 
 
 def _unsigned(path, version, target):
@@ -202,7 +207,3 @@ def _unsigned(path, version, target):
 
 def _id_header(protocol):
     return "x-amzn-RequestId" if protocol != "ec2" else "x-amzn-requestid"
-
-
-def _date():
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")

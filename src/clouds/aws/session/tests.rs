@@ -1,5 +1,7 @@
 use super::super::played::{Played, credentials, flow};
 use super::super::{Params, Service};
+use std::sync::Mutex;
+
 use super::*;
 
 const CALLER: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">
@@ -10,7 +12,7 @@ const THROTTLED: (u16, &str, &str) =
 
 fn whose(region: &str, account: &str) -> Session {
     let whose = Whose { region: region.to_string(), account: Some(account.to_string()), ..Whose::default() };
-    Session { whose, opened: OnceCell::new() }
+    Session { whose, opened: OnceCell::new(), denied: Mutex::default() }
 }
 
 /// What [`Session::open`] does, with keys of its own and `server` as the endpoint of all services.

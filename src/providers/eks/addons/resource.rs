@@ -30,7 +30,9 @@ struct Inner {
     tags: BTreeMap<String, String>,
     /// Whether pods may come to nodes with taints, for want of others.
     any_node: bool,
-    /// What EKS offers, by the cluster's Kubernetes, asked once in a run.
+    /// The Kubernetes that the profile names, as `(1, 36)`.
+    kubernetes: Option<(u32, u32)>,
+    /// What EKS offers, asked once in a run.
     versions: OnceCell<BTreeMap<String, Versions>>,
 }
 
@@ -65,6 +67,7 @@ impl AddonResource {
                 (label::ENVIRONMENT.to_string(), owner.environment.clone()),
             ]),
             any_node: environment.node_groups.iter().all(is_tainted),
+            kubernetes: spec.version.as_ref().map(|_| environment.kubernetes),
             versions: OnceCell::new(),
         });
         let has_nodes = spec.auto_mode || !environment.node_groups.is_empty();
@@ -124,6 +127,9 @@ impl AddonResource {
         }
         if found.status == Status::Failed {
             let why = found.told();
+            if self.lately.was_made(self.wanted.name) {
+                return Ok(Seen::new(State::Broken(why)));
+            }
             let change = Change::new(ChangeKind::Replace, self.subject()).because(why.clone());
             return Ok(Seen::new(State::Broken(why)).to_change(vec![change], self.step(Act::Remove)));
         }
@@ -190,7 +196,10 @@ impl AddonResource {
 
     async fn versions(&self, cx: &Cx) -> Result<&Versions, Fault> {
         static NONE: Versions = Versions { default: String::new(), offered: Vec::new() };
-        let minor = cx.outputs.text(VERSION).unwrap_or_default();
+        let has = cx.outputs.text(VERSION).unwrap_or_default();
+        // Addons follow the cluster: by the time that they are changed it runs what a plan shows them for.
+        let minor = self.inner.kubernetes.map_or(has.to_string(), |wanted| after_upgrade(has, wanted));
+        let minor = &minor;
         let asked = self.inner.versions.get_or_try_init(|| async {
             calls::versions(&client(&self.inner.session, &cx.flow).await?, minor).await
         });
@@ -225,6 +234,12 @@ impl AddonResource {
             act,
         }
     }
+}
+
+/// The Kubernetes of a cluster that runs `has`, once it is upgraded: one minor at a time.
+fn after_upgrade(has: &str, (major, minor): (u32, u32)) -> String {
+    let next = format!("{major}.{minor}");
+    if has == format!("{major}.{}", minor.saturating_sub(1)) { next } else { has.to_string() }
 }
 
 fn boxed(step: AddonStep) -> Box<dyn Step> {

@@ -43,6 +43,22 @@ pub(super) async fn describe(eks: &Client, name: &str) -> Result<Option<Live>, F
     }
 }
 
+/// The versions of Kubernetes that EKS offers, oldest first: `1.36`.
+pub(super) async fn offered(eks: &Client) -> Result<Vec<String>, Fault> {
+    let mut pages = eks.describe_cluster_versions().into_paginator().send();
+    let mut offered = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| fault("ask for the Kubernetes versions of EKS", &error))?;
+        offered.extend(
+            page.cluster_versions().iter().filter_map(|one| one.cluster_version()).map(str::to_string),
+        );
+    }
+    offered
+        .sort_by_key(|version| version.split('.').filter_map(|part| part.parse().ok()).collect::<Vec<u32>>());
+    offered.dedup();
+    Ok(offered)
+}
+
 /// Makes the cluster.
 ///
 /// If this dies right after the call, the cluster is on its way with our mark on it, and the next run waits for it.

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use super::calls::{self, Ground, Refusal};
 use super::difference::{Update, diff};
@@ -48,6 +49,8 @@ struct Inner {
     adopt: bool,
     /// Whether this run made it.
     lately: Lately,
+    /// The versions that EKS offers, asked once in a run.
+    offered: OnceCell<Vec<String>>,
     /// What this run changed last.
     last: LastUpdate,
 }
@@ -70,6 +73,7 @@ impl ClusterResource {
                 owner: environment.owner.clone(),
                 adopt: hub.settings().adopt,
                 lately: Lately::default(),
+                offered: OnceCell::new(),
                 last: LastUpdate::default(),
             }),
         }
@@ -79,7 +83,7 @@ impl ClusterResource {
         let inner = &self.inner;
         let eks = client(&inner.session, &cx.flow).await?;
         let Some(live) = calls::describe(&eks, &inner.wanted.name).await? else {
-            return Ok(self.absent(cx));
+            return self.absent(cx).await;
         };
         if let Some(whose) = live.stranger(&inner.owner) {
             return Ok(self.foreign(&live, &whose, cx));
@@ -100,6 +104,7 @@ impl ClusterResource {
         let is_upgraded = seen.step.is_some()
             && seen.changes.iter().flat_map(|change| &change.fields).any(|field| field.path == "version");
         if is_upgraded {
+            self.check_version(cx).await?;
             seen.notes.extend(self.upgrade_notes(cx).await);
         }
         Ok(seen)
@@ -109,13 +114,49 @@ impl ClusterResource {
         format!("EKS cluster {}", self.inner.wanted.name)
     }
 
-    fn absent(&self, cx: &Cx) -> Seen {
+    async fn absent(&self, cx: &Cx) -> Result<Seen, Fault> {
         if self.inner.lately.may_hide(&self.inner.wanted.name) {
-            return Seen::new(State::Progressing("made, and EKS does not list it yet".to_string()));
+            return Ok(Seen::new(State::Progressing("made, and EKS does not list it yet".to_string())));
         }
+        self.check_version(cx).await?;
         let change = Change::new(ChangeKind::Create, self.subject()).because(self.inner.wanted.outline());
         let step = Make { inner: Arc::clone(&self.inner), ground: ground(&cx.outputs) };
-        Seen::new(State::Absent).to_change(vec![change], step)
+        let mut seen = Seen::new(State::Absent).to_change(vec![change], step);
+        seen.notes.extend(self.closed());
+        Ok(seen)
+    }
+
+    /// That this machine has to be inside of the network to go on.
+    fn closed(&self) -> Option<Note> {
+        let text = format!(
+            "{} can be reached only from inside of its network: run berth there, or write the address of this machine \
+             under `cluster.eks.endpoint.public`",
+            self.subject()
+        );
+        self.inner.wanted.public.is_empty().then(|| Note::new("warning", text))
+    }
+
+    /// Fails when EKS does not offer the version of the profile: it would say so only once the network is made.
+    async fn check_version(&self, cx: &Cx) -> Result<(), Fault> {
+        let inner = &self.inner;
+        let wanted = minor(inner.wanted.version);
+        let ask = || async { calls::offered(&client(&inner.session, &cx.flow).await?).await };
+        let offered = inner.offered.get_or_try_init(ask).await?;
+        if offered.is_empty() || offered.contains(&wanted) {
+            return Ok(());
+        }
+        let region = inner.session.region();
+        let reason = format!(
+            "EKS does not offer Kubernetes {wanted} in {region}, but {}",
+            offered.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        );
+        let fault = Fault::new(FaultKind::Invalid, format!("make the {}", self.subject()), reason);
+        let nearest = offered.iter().min_by_key(|version| distance(version, inner.wanted.version));
+        Err(match nearest {
+            Some(nearest) => fault.hint(format!("write `version: \"{nearest}\"`")),
+            None => fault,
+        }
+        .in_profile("cluster.eks.version"))
     }
 
     /// A cluster of this name that carries another mark, or none.
@@ -139,9 +180,12 @@ impl ClusterResource {
         seen
     }
 
-    /// A cluster that could not be made: there is nothing in it that could be lost.
+    /// A cluster that could not be made: there is nothing in it that could be lost. The next run makes it anew.
     fn failed(&self, live: &Live) -> Seen {
         let why = told("its making failed", live);
+        if self.inner.lately.was_made(&self.inner.wanted.name) {
+            return Seen { more_to_remove: true, ..Seen::new(State::Broken(why)) };
+        }
         let change = Change::new(ChangeKind::Replace, self.subject()).because(why.clone());
         let mut seen =
             Seen::new(State::Broken(why)).to_change(vec![change], Unmake { inner: Arc::clone(&self.inner) });
@@ -173,6 +217,9 @@ impl ClusterResource {
         }
         let Some(update) = found.updates.into_iter().next() else { return seen };
         let change = Change::new(ChangeKind::Update, self.subject()).fields(found.fields);
+        if matches!(update, Update::Endpoint { .. }) {
+            seen.notes.extend(self.closed());
+        }
         if is_busy {
             seen.changes = vec![change];
             return seen;
@@ -202,6 +249,12 @@ impl ClusterResource {
             .map(|text| Note::new("upgrade", format!("to Kubernetes {version}: {text}")))
             .collect()
     }
+}
+
+/// How many minors lie between `version`, as `1.36`, and `wanted`.
+fn distance(version: &str, wanted: (u32, u32)) -> u32 {
+    let minor = version.split_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
+    minor.map_or(u32::MAX, |minor| minor.abs_diff(wanted.1))
 }
 
 /// What a cluster is made in, once the network has told all of it.
@@ -296,7 +349,12 @@ impl Inner {
             let tags = &self.wanted.tags;
             return calls::update(&eks, name, &Update::Protection(false), None, tags).await.map(|_| ());
         }
-        calls::delete(&eks, name).await.map(|_| ())
+        let Err(fault) = calls::delete(&eks, name).await else { return Ok(()) };
+        // A call whose answer was lost is repeated, and then it is on its way already.
+        match calls::describe(&eks, name).await? {
+            Some(live) if live.status != Status::Deleting => Err(fault),
+            _ => Ok(()),
+        }
     }
 }
 

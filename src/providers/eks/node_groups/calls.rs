@@ -8,7 +8,7 @@ use aws_sdk_eks::types::{
 
 use super::difference::Update;
 use super::hints::Hints;
-use super::live::Live;
+use super::live::{Live, Status};
 use super::wanted::Wanted;
 use crate::base::{Fault, FaultKind};
 use crate::clouds::aws::{Aws, Params, Refusal, Service, fault};
@@ -192,7 +192,13 @@ pub(super) async fn delete(eks: &Client, cluster: &str, name: &str) -> Result<()
     match eks.delete_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await {
         Ok(_) => Ok(()),
         Err(error) if Refusal::of(&error).is_absent() => Ok(()),
-        Err(error) => Err(fault(format!("delete node group {name}"), &error)),
+        // A call whose answer was lost is repeated, and then it is on its way already.
+        Err(error) => match describe(eks, cluster, name).await? {
+            Some(live) if live.status != Status::Deleting => {
+                Err(fault(format!("delete node group {name}"), &error))
+            }
+            _ => Ok(()),
+        },
     }
 }
 

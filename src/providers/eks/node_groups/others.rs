@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use super::calls;
 use super::difference::is_named_after;
 use super::live::{Live, Status};
-use super::resource::{Act, GroupStep, Inner};
+use super::resource::{Act, GroupStep, Inner, insist};
 use crate::base::{Change, ChangeKind, Fault, ResourceId};
 use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::flow::Flow;
@@ -26,6 +26,8 @@ pub struct OtherGroups {
     wanted: BTreeSet<String>,
     inner: Arc<Inner>,
     changed: Arc<AtomicBool>,
+    /// How often this run asked for the removal of one that could not be deleted.
+    insisted: AtomicU32,
 }
 
 impl OtherGroups {
@@ -38,6 +40,7 @@ impl OtherGroups {
             wanted: environment.node_groups.iter().map(|group| group.name.clone()).collect(),
             inner,
             changed: Arc::default(),
+            insisted: AtomicU32::new(0),
         }
     }
 
@@ -72,7 +75,10 @@ impl OtherGroups {
             last: LastUpdate::default(),
             act: Act::Retire(next.name.clone()),
         };
-        Ok(Seen::new(State::Ready).to_change(staying.iter().map(change).collect(), step))
+        let has_failed = next.status == Status::DeleteFailed;
+        let state = if has_failed { State::Broken(next.told()) } else { State::Ready };
+        let seen = Seen::new(state).to_change(staying.iter().map(change).collect(), step);
+        Ok(Seen { more_to_remove: has_failed, ..seen })
     }
 }
 
@@ -107,6 +113,7 @@ impl Resource for OtherGroups {
             let eks = client(&self.inner.session, &cx.flow).await?;
             for live in self.leaving(&cx.flow).await? {
                 if live.status != Status::Deleting {
+                    insist(&live, &self.insisted)?;
                     calls::delete(&eks, &self.inner.cluster, &live.name).await?;
                 }
             }

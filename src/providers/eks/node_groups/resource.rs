@@ -26,6 +26,8 @@ use crate::providers::eks::lately::Lately;
 use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{Around, PAUSES, UNTIL_HEARD, client, outputs};
 
+/// How often a group that could not be deleted is deleted again in one run.
+const MOST_INSISTED: u32 = 2;
 /// How many looks at a group whose machines do not come go by between two questions why.
 const LOOKS_BEFORE_ASKING: u32 = 4;
 
@@ -102,6 +104,8 @@ pub struct NodeGroupResource {
     lately: Lately,
     last: LastUpdate,
     looks: AtomicU32,
+    /// How often this run asked for the removal of one that could not be deleted.
+    insisted: AtomicU32,
 }
 
 impl NodeGroupResource {
@@ -115,6 +119,7 @@ impl NodeGroupResource {
             lately: Lately::default(),
             last: LastUpdate::default(),
             looks: AtomicU32::new(0),
+            insisted: AtomicU32::new(0),
         }
     }
 
@@ -199,7 +204,7 @@ impl NodeGroupResource {
         };
         let ami_type = machines.ami_type(&self.group, &wanted.machines).map_err(refused)?;
         let subnets = wanted.subnets(machines);
-        if subnets.is_empty() && wanted.place.is_some() {
+        if !wanted.can_be_had(machines) {
             let zones: Vec<&str> = wanted.zones.iter().map(String::as_str).collect();
             let zones =
                 if zones.is_empty() { "the zones of the network".to_string() } else { zones.join(", ") };
@@ -241,9 +246,13 @@ impl NodeGroupResource {
         match &live.status {
             Status::CreateFailed | Status::DeleteFailed => {
                 let why = live.told();
+                if self.lately.was_made(&name) && live.status == Status::CreateFailed {
+                    return Ok(Seen { more_to_remove: true, ..Seen::new(State::Broken(why)) });
+                }
                 let change = Change::new(ChangeKind::Replace, Self::subject(&name)).because(why.clone());
                 let step = self.step(Act::Remove(name));
-                return Ok(Seen::new(State::Broken(why)).to_change(vec![change], step));
+                let seen = Seen::new(State::Broken(why)).to_change(vec![change], step);
+                return Ok(Seen { more_to_remove: true, ..seen });
             }
             Status::Creating | Status::Updating | Status::Other(_) => {
                 let mut seen =
@@ -363,6 +372,17 @@ impl NodeGroupResource {
     }
 }
 
+/// Counts how often a group is to be deleted that could not be, and fails once that was often enough.
+pub(super) fn insist(live: &Live, insisted: &AtomicU32) -> Result<(), Fault> {
+    let has_failed = live.status == Status::DeleteFailed;
+    if has_failed && insisted.fetch_add(1, Ordering::Relaxed) >= MOST_INSISTED {
+        let attempted = format!("delete node group {}", live.name);
+        return Err(Fault::new(FaultKind::Conflict, attempted, live.told())
+            .hint("remove what is in the way, then run the same command again"));
+    }
+    Ok(())
+}
+
 /// The changes of the groups that `name` takes the place of.
 fn leaving(others: &[Live], name: &str) -> Vec<Change> {
     let change = |other: &Live| {
@@ -408,6 +428,7 @@ impl Resource for NodeGroupResource {
             let eks = client(&self.inner.session, &cx.flow).await?;
             for live in self.inner.lives(&named, &cx.flow).await? {
                 if live.is_of(&self.inner.owner) && live.status != Status::Deleting {
+                    insist(&live, &self.insisted)?;
                     calls::delete(&eks, &self.inner.cluster, &live.name).await?;
                 }
             }

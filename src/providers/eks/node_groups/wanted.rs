@@ -72,6 +72,14 @@ impl Wanted {
         subnets.map(|subnet| subnet.id.clone()).collect()
     }
 
+    /// Whether there is a zone for its machines, as far as the network and the profile tell.
+    pub fn can_be_had(&self, machines: &Machines) -> bool {
+        if self.place.is_some() {
+            return !self.subnets(machines).is_empty();
+        }
+        self.zones.is_empty() || self.zones.iter().any(|zone| machines.are_offered(&self.machines, zone))
+    }
+
     /// For a plan: `2 to 6 m7i.large, spot`.
     pub fn outline(&self) -> String {
         let count =

@@ -35,7 +35,7 @@ class Cluster:
         self.deletion_protection = asked.get("deletionProtection", False)
         self.group = None
         self.key = f"{self.name}-{self.number}"
-        self.control_plane, self.simulation, self.auto = None, None, None
+        self.control_plane, self.simulation, self.auto, self.authority = None, None, None, None
         # The control plane's interfaces, and how many of the nodes' interfaces were left behind.
         self.interfaces, self.leaked = [], 0
 
@@ -74,7 +74,7 @@ class Cluster:
                 shown[name] = copy.deepcopy(value)
         if self.group:
             shown["resourcesVpcConfig"]["clusterSecurityGroupId"] = self.group
-        if self.status not in ("CREATING", "FAILED") and self.control_plane:
+        if self.status != "CREATING" and self.authority:
             hidden = None if self.network_config["endpointPublicAccess"] else self.world.scenario.get("eksPrivateEndpoint")
             shown["endpoint"] = hidden or self.control_plane.endpoint
             shown["certificateAuthority"] = {"data": self.authority}
