@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::support::eks::one_line;
 use super::support::{EksProfile, EksStage};
 
 /// Rights of the policy that this run does not need, by the reason.
@@ -72,7 +73,17 @@ const BEYOND: [(&str, &[&str]); 6] = [
             "servicequotas:GetServiceQuota",
         ],
     ),
-    ("a label that left a node group with a range needs it", &["autoscaling:DeleteTags"]),
+    (
+        "a range of nodes needs them, and the role of what scales it",
+        &[
+            "autoscaling:CreateOrUpdateTags",
+            "autoscaling:DeleteTags",
+            "autoscaling:DescribeAutoScalingGroups",
+            "eks:ListPodIdentityAssociations",
+            "iam:DeleteRolePolicy",
+            "iam:PutRolePolicy",
+        ],
+    ),
     (
         "a stack that failed needs them, and a wait that lasts",
         &[
@@ -117,7 +128,7 @@ fn actions(statement: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_policy_has_the_rights_that_up_status_and_down_need_and_no_others() {
-    let profile = EksProfile::new("{name: general, machine: m7i.large, nodes: {min: 1, max: 2}}")
+    let profile = EksProfile::new("{name: general, machine: m7i.large, nodes: 1}")
         .with_cluster("logging: [audit]")
         .with("registry:\n  ecr: {repositories: [{name: checkout/api, keep: 10}]}")
         .with("addons: {traefik: {}}");
@@ -161,4 +172,58 @@ fn the_policy_fits_into_a_role() {
     // Without white space, 10,240 characters for all policies within a role:
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     assert!(policy().to_string().len() <= 10_240);
+}
+
+/// An environment comes up and goes without a single right of berth's own at first. Each run names some of those that
+/// it lacks; with these the next goes on where it stopped.
+#[test]
+fn each_right_that_is_missing_is_named_with_the_policy_that_gives_it() {
+    let profile = EksProfile::new("{name: general, machine: m7i.large, nodes: 1}")
+        .with_cluster("logging: [audit]")
+        .with("registry:\n  ecr: {repositories: [{name: checkout/api, keep: 10}]}");
+    let EksStage { aws, berth } = EksStage::at_speed(480, &profile);
+    let policy = policy();
+    let statements = policy["Statement"].as_array().expect("statements");
+    // What only CloudFormation does is told by the stack, one resource at a time.
+    let own = statements
+        .iter()
+        .filter(|one| one["Condition"]["ForAnyValue:StringEquals"][THROUGH_STACKS].is_null());
+    let mut lacking: BTreeSet<String> = own.flat_map(actions).collect();
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for command in [&["up", "dev", "--yes"][..], &["down", "dev", "--yes", "--registries"]] {
+        loop {
+            aws.scenario(&json!({"deny": lacking}));
+            // Without node groups the addons that need a node are waited for, for a minute: the next run goes on.
+            let ended = berth.run(&[command, &["--timeout", "20s"]].concat());
+            if ended.code == Some(0) {
+                break;
+            }
+            let said = one_line(&ended.said());
+            let is_told = |right: &&String| said.contains(&format!("\"Action\": \"{right}\""));
+            let told: BTreeSet<String> = lacking.iter().filter(is_told).cloned().collect();
+            assert!(!told.is_empty() || ended.code == Some(7), "{}", ended.said());
+            lacking.retain(|right| !told.contains(right));
+            named.extend(told);
+        }
+    }
+    for right in [
+        "cloudformation:CreateStack",
+        "cloudformation:DeleteStack",
+        "ecr:CreateRepository",
+        "ecr:DeleteRepository",
+        "eks:AssociateAccessPolicy",
+        "eks:CreateAccessEntry",
+        "eks:CreateAddon",
+        "eks:CreateCluster",
+        "eks:CreateNodegroup",
+        "eks:DeleteCluster",
+        "eks:DeleteNodegroup",
+        "iam:GetRole",
+        "sts:GetCallerIdentity",
+        "tag:GetResources",
+    ] {
+        assert!(named.contains(right), "{right}: {named:?}");
+    }
+    aws.scenario(&json!({"deny": []}));
+    assert_eq!(aws.inventory(), Vec::<Value>::new());
 }
