@@ -55,6 +55,17 @@ class Upgrades(unittest.TestCase):
 class Leftovers(unittest.TestCase):
     """What a cluster that is deleted leaves behind, and that its programs do not outlive it."""
 
+    def _pods_get_ready_again(self, kube):
+        def ready(pod):
+            return next((c for c in pod["status"].get("conditions", []) if c["type"] == "Ready" and c["status"] == "True"), None)
+        path = "/api/v1/namespaces/kube-system/pods"
+        until(lambda: any(ready(pod) for pod in kube.list(path)))
+        name = next(pod["metadata"]["name"] for pod in kube.list(path) if ready(pod))
+        # As the controller of nodes does for a node whose heartbeat is late.
+        kube.ask("PATCH", f"{path}/{name}/status", {"status": {"conditions": [{"type": "Ready", "status": "False"}]}},
+                 "application/strategic-merge-patch+json")
+        until(lambda: ready(kube.find(f"{path}/{name}")))
+
     def test_leaked_interfaces_hold_the_group_of_the_cluster(self):
         stage = Stage(speed=120)
         self.addCleanup(stage.close)
@@ -68,6 +79,7 @@ class Leftovers(unittest.TestCase):
         # The creator asked for no add-ons: the self-managed ones come, and the nodes get ready.
         eks.create_nodegroup(clusterName="leaky", nodegroupName="ng", nodeRole=node_role, subnets=subnets, scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1})
         until(lambda: eks.describe_nodegroup(clusterName="leaky", nodegroupName="ng")["nodegroup"]["status"] == "ACTIVE")
+        self._pods_get_ready_again(stage.world.state(Eks).clusters["leaky"].simulation.kube)
         folder = stage.world.state(Eks).clusters["leaky"].control_plane.folder
         eks.delete_nodegroup(clusterName="leaky", nodegroupName="ng")
         until(lambda: not eks.list_nodegroups(clusterName="leaky")["nodegroups"])

@@ -12,8 +12,8 @@ class Nodes:
         self.simulation, self.cluster, self.world = simulation, simulation.cluster, simulation.world
         # Node name to the labels and taints that were last written.
         self._written = {}
-        # Whether any node takes pods that tolerate nothing.
-        self.usable = False
+        # Whether any node takes pods that tolerate nothing, and which nodes are ready.
+        self.usable, self.ready = False, set()
 
     def tick(self, daemon_sets):
         kube = self.simulation.kube
@@ -21,6 +21,7 @@ class Nodes:
         plugins = [ds for ds in daemon_sets if any("device-plugin" in c.get("image", "") for c in ds["spec"]["template"]["spec"]["containers"])]
         there = {node["metadata"]["name"]: node for node in kube.list(NODES)}
         self.usable = any(_takes_pods(node) for node in there.values())
+        self.ready = {name for name, node in there.items() if _is_ready(node)}
         with self.world.lock:
             groups = [*self.cluster.nodegroups.values(), *([self.cluster.auto] if self.cluster.auto else [])]
             wanted = {self.name(instance): (nodegroup, instance, instance.state) for nodegroup in groups for instance in nodegroup.instances}

@@ -10,6 +10,7 @@ from .balancers import Balancers
 from .capacity import Capacity
 from .metrics import Metrics
 from .nodes import Nodes
+from .pods import Pods
 from .volumes import Volumes
 
 PAUSE = 0.2
@@ -23,6 +24,7 @@ class Simulation:
         self.kube = None
         self.nodes, self.balancers, self.volumes = Nodes(self), Balancers(self), Volumes(self)
         self.capacity = Capacity(self)
+        self.pods = Pods(self)
         self.metrics = Metrics(self)
         self._applied, self._bound = {}, set()
         self._thread = threading.Thread(target=self._run, name=f"simulation of {cluster.name}", daemon=True)
@@ -66,6 +68,7 @@ class Simulation:
         self._addons()
         daemon_sets = self.kube.list("/apis/apps/v1/daemonsets")
         self.nodes.tick(daemon_sets)
+        self.pods.tick()
         self.balancers.tick()
         self.volumes.tick()
         self.capacity.tick()
