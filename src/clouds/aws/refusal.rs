@@ -5,7 +5,6 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
-use jiff::SignedDuration;
 use jiff::fmt::rfc2822;
 
 use crate::base::{Clock, Fault, FaultKind, SystemClock};
@@ -23,8 +22,8 @@ pub struct Refusal {
     pub request_id: Option<String>,
     /// What was asked for, as policies name it: `eks:CreateCluster`.
     pub action: Option<String>,
-    /// By how much AWS's clock was ahead of this machine's.
-    pub skew: Option<SignedDuration>,
+    /// By how many seconds AWS's clock was ahead of this machine's.
+    pub skew: Option<i32>,
 }
 
 /// The fault of a call by an SDK: what was attempted, and why AWS refused it.
@@ -89,7 +88,7 @@ impl Refusal {
     pub(super) fn dated(self, date: Option<&str>) -> Self {
         let skew = date.and_then(|date| {
             let theirs = rfc2822::parse(date).ok()?.timestamp();
-            Some(theirs.duration_since(SystemClock.now()))
+            i32::try_from(theirs.duration_since(SystemClock.now()).as_secs()).ok()
         });
         Self { skew, ..self }
     }
@@ -102,7 +101,7 @@ impl Refusal {
             || matches!(
                 code,
                 "AuthFailure" | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"
-            ) && self.skew.is_some_and(|skew| skew.abs() >= SKEWED)
+            ) && self.skew.is_some_and(is_skewed)
     }
 
     /// Whether it says that the credentials are over.
@@ -216,13 +215,15 @@ where
 pub(super) const RENEW: &str =
     "get new ones (`aws sso login`, or whatever gave you these): what is left is done by the same command";
 
-/// From this on a difference of clocks is worth telling: AWS takes five minutes.
-const SKEWED: SignedDuration = SignedDuration::from_mins(4);
+/// Whether a difference of clocks, in seconds, is worth telling: AWS takes five minutes.
+fn is_skewed(skew: i32) -> bool {
+    skew.unsigned_abs() >= 4 * 60
+}
 
 /// What to do about a clock that differs by `skew`.
-fn set_the_clock(skew: Option<SignedDuration>) -> String {
-    let what = match skew.filter(|skew| skew.abs() >= SKEWED) {
-        Some(skew) if skew.is_negative() => format!("{} ahead of AWS's", in_words(skew)),
+fn set_the_clock(skew: Option<i32>) -> String {
+    let what = match skew.filter(|skew| is_skewed(*skew)) {
+        Some(skew) if skew < 0 => format!("{} ahead of AWS's", in_words(skew)),
         Some(skew) => format!("{} behind AWS's", in_words(skew)),
         None => "wrong".to_string(),
     };
@@ -232,8 +233,8 @@ fn set_the_clock(skew: Option<SignedDuration>) -> String {
 }
 
 /// `10 min`, `3 h`: rounded.
-fn in_words(skew: SignedDuration) -> String {
-    match (skew.abs() + SignedDuration::from_secs(30)).as_mins() {
+fn in_words(skew: i32) -> String {
+    match (skew.unsigned_abs() + 30) / 60 {
         minutes @ ..=120 => format!("{minutes} min"),
         minutes => format!("{} h", (minutes + 30) / 60),
     }
@@ -410,7 +411,7 @@ mod tests {
                 .hint
                 .expect("a hint")
         };
-        let minutes = SignedDuration::from_mins;
+        let minutes = jiff::SignedDuration::from_mins;
         assert!(hint("SignatureDoesNotMatch", now + minutes(10)).contains("10 min behind AWS's: set it"));
         assert!(hint("InvalidSignatureException", now - minutes(10)).contains("10 min ahead of AWS's"));
         assert!(hint("RequestTimeTooSkewed", now - minutes(60 * 5)).contains("5 h ahead of AWS's"));
