@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::eks::{eventually_so, one_line};
+use super::support::eks::{down_on, eventually_so, one_line};
 use super::support::{EksProfile, EksStage};
 
 /// What makes something outside of a cluster, and what would hold its nodes.
@@ -60,7 +60,7 @@ fn a_whole_environment_goes_from_another_machine_with_all_that_its_cluster_made(
     work(&stage);
     stage.aws.scenario(&json!({"eksLeakedInterfaces": 2}));
     stage.aws.post("make", &json!({"kind": "endpoint", "vpc": "berth.dev/owner=7f3k2q9d"}));
-    let gone = stage.down_on(&stage.another_machine()).expect(0);
+    let gone = down_on(&stage.another_machine()).expect(0);
     assert!(gone.stdout.contains("dev is gone: nothing is left"), "{}", gone.said());
     stage.expect_left(&[]);
     // Twice is once.
@@ -108,7 +108,7 @@ fn an_environment_that_was_never_whole_goes_at_whatever_it_came_to() {
     let running = stage.start("up");
     eventually_so("the cluster is CREATING", 60, || stage.status() == "CREATING");
     drop(running);
-    stage.down_on(&stage.another_machine()).expect(0);
+    down_on(&stage.another_machine()).expect(0);
     stage.expect_left(&[]);
     // Only its network is there, and not all of that.
     let running = stage.start("up");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustix::process::Signal;
 
 use super::laws_eks_kills::{SPEED, small};
-use super::support::eks::{Moment, eventually_so, start_on};
+use super::support::eks::{Moment, down_on, eventually_so, start_on, up_on};
 use super::support::{EksStage, Finished, Running};
 
 /// What a small environment is that nobody disturbed; it is gone again.
@@ -65,7 +65,7 @@ fn stopped_while_the_control_plane_is_on_its_way_up_goes_on_from_another_machine
     assert!(stopped.stderr.contains("berth up"), "it does not say how to resume: {}", stopped.said());
     let since = stage.last();
     let elsewhere = stage.another_machine();
-    stage.up_on(&elsewhere).expect(0);
+    up_on(&elsewhere).expect(0);
     let changes = stage.changes(since);
     assert!(
         !changes.iter().any(|change| change == "CreateCluster" || change == "CreateStack"),
@@ -82,6 +82,6 @@ fn stopped_while_the_control_plane_is_on_its_way_up_goes_on_from_another_machine
     let stopped = running.finish().expect(143);
     assert!(stopped.stderr.contains("berth down"), "it does not say how to resume: {}", stopped.said());
     assert_ne!(stage.titles(), Vec::<String>::new());
-    stage.down_on(&elsewhere).expect(0);
+    down_on(&elsewhere).expect(0);
     stage.expect_left(&[]);
 }

@@ -133,16 +133,6 @@ impl EksStage {
         self.run("down", &[&["--registries"], &LIMIT[..]].concat())
     }
 
-    /// `berth up dev --yes` on another machine.
-    pub fn up_on(&self, berth: &Berth) -> Finished {
-        run_on(berth, "up", &LIMIT)
-    }
-
-    /// `berth down dev --yes` on another machine.
-    pub fn down_on(&self, berth: &Berth) -> Finished {
-        run_on(berth, "down", &LIMIT)
-    }
-
     /// Starts `berth COMMAND dev --yes` and returns at once; dropped, it is killed.
     pub fn start(&self, command: &str) -> Running {
         start_on(&self.berth, command, &[])
@@ -358,6 +348,16 @@ impl Hold<'_> {
     fn state(&self) -> Value {
         self.aws.get(&format!("holds/{}", self.id))["state"].take()
     }
+}
+
+/// `berth up dev --yes` on a machine.
+pub fn up_on(berth: &Berth) -> Finished {
+    run_on(berth, "up", &LIMIT)
+}
+
+/// `berth down dev --yes` on a machine.
+pub fn down_on(berth: &Berth) -> Finished {
+    run_on(berth, "down", &LIMIT)
 }
 
 /// Runs `berth COMMAND dev …` on a machine.
