@@ -1,10 +1,30 @@
 //! A whole environment on EKS, by the real binary against the stand-in for AWS, behind which stands a real control
 //! plane: made, left alone, changed in place, changed by replacement, refused.
 
+use std::fs::{self, File};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
-use super::support::eks::{REGION, one_line};
+use super::support::eks::{REGION, eventually_so, one_line};
 use super::support::{Berth, EksProfile, EksStage};
+
+/// A workload that may not lose its only pod.
+const DATABASE: &str = "
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: db, namespace: default}
+spec: {minAvailable: 1, selector: {matchLabels: {app: db}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db, namespace: default}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: example.com/db}]}
+";
 
 /// The access entries: the admins of the profile, the editors of its tenant, and whoever runs berth.
 const ENTRIES: usize = 3;
@@ -67,7 +87,7 @@ fn an_environment_on_eks_comes_up_is_changed_in_place_and_by_replacement() {
     stage
         .declare(&profile("{name: general, machine: m7i.xlarge, nodes: 1}").with_cluster("logging: [audit]"));
     stage.run("up", &["--timeout", "5m"]).expect(8);
-    stage.up().expect(0);
+    replace_with_a_budget_in_the_way(&stage);
     let mut changes = stage.changes(before);
     changes.retain(|action| action.contains("Nodegroup"));
     assert_eq!(changes, ["CreateNodegroup", "DeleteNodegroup"]);
@@ -79,6 +99,25 @@ fn an_environment_on_eks_comes_up_is_changed_in_place_and_by_replacement() {
     stage.up().expect(0);
     assert_eq!(stage.groups(), ["other"]);
     stage.expect_no_violations();
+}
+
+/// Brings it up while a disruption budget lets no pod of the old nodes go, until it says so; then the budget goes.
+fn replace_with_a_budget_in_the_way(stage: &EksStage) {
+    let file = stage.berth.work().join("database.yaml");
+    fs::write(&file, DATABASE).expect("the folder is ours");
+    stage.kubectl(&["apply", "--filename", &file.display().to_string()]).expect(0);
+    stage.kubectl(&["wait", "--for=condition=Available", "deployment/db", "--timeout=60s"]).expect(0);
+    let log = stage.berth.work().join("up.log");
+    let mut up = stage.berth.command(&["up", "dev", "--yes", "--timeout", "5m"]);
+    up.stdout(Stdio::null()).stderr(File::create(&log).expect("the folder is ours"));
+    let mut up = up.spawn().expect("berth starts");
+    eventually_so("it says which pod may not go", 120, || {
+        fs::read_to_string(&log).is_ok_and(|said| said.contains("left to move, pod default/db-"))
+    });
+    assert!(stage.groups().contains(&"general".to_string()), "its pods are still on it");
+    stage.kubectl(&["delete", "poddisruptionbudget", "db"]).expect(0);
+    assert!(up.wait().expect("it ends").success(), "{}", fs::read_to_string(&log).unwrap_or_default());
+    stage.kubectl(&["delete", "deployment", "db"]).expect(0);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn a_range_brings_the_autoscaler_with_its_role_and_what_it_wants_is_left_alone()
 
     // A pod that begins before its role is there never gets it.
     stage.aws.scenario(&json!({"deny": ["eks:CreatePodIdentityAssociation"]}));
-    let refused = stage.up().expect(6);
+    let refused = stage.up().expect(4);
     assert!(refused.said().contains("eks:CreatePodIdentityAssociation"), "{}", refused.said());
     assert_eq!(deployment(&stage), Value::Null);
     stage.aws.scenario(&json!({"deny": []}));

@@ -49,7 +49,8 @@ fn down_leaves_nothing_and_may_be_repeated() {
     assert!(environment.inventory().titles().is_empty(), "{:?}", environment.inventory().titles());
     environment.proxy.forget();
     environment.down().expect(0);
-    assert_eq!(environment.proxy.log().write_titles(), [""; 0]);
+    // Their namespace may be another environment's by now, or nobody's, and then whoever ends last removes it.
+    assert_eq!(platform_writes(&environment), [""; 0]);
 }
 
 #[test]

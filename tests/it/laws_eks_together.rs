@@ -22,7 +22,10 @@ fn both_end_well(runs: [Running; 2]) {
     let ended: Vec<Finished> = runs.into_iter().map(Running::finish).collect();
     assert!(ended.iter().any(|run| run.code == Some(0)), "{} {}", ended[0].said(), ended[1].said());
     for run in ended {
-        assert!(matches!(run.code, Some(0 | 5)), "{}", run.said());
+        // What it did on AWS beside the other one, before that one held the cluster, counts as a part.
+        let is_locked_out =
+            run.code == Some(5) || run.code == Some(6) && run.stderr.contains("is at work on it");
+        assert!(run.code == Some(0) || is_locked_out, "{}", run.said());
     }
 }
 

@@ -8,6 +8,7 @@ use crate::base::{Fault, FaultKind, Note, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::k8s::{Hub, Live, known_kind};
 use crate::profile::{Environment, NodeGroup};
+use crate::providers::nodes::gpus_offered;
 
 /// The node groups of a cluster that somebody else made: looked at, never changed.
 pub struct NodeGroupsCheck {
@@ -61,7 +62,7 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
         }
         let without: Vec<&str> = matching
             .iter()
-            .filter(|node| gpus(node) < group.resources.gpus)
+            .filter(|node| gpus_offered(node) < group.resources.gpus)
             .map(|node| node.name.as_str())
             .collect();
         if let Some(first) = without.first() {
@@ -80,11 +81,6 @@ fn check(groups: &[NodeGroup], nodes: &[Live]) -> (State, Vec<Note>) {
     }
     let state = if missing.is_empty() { State::Ready } else { State::Broken(missing.join("; ")) };
     (state, remarks)
-}
-
-fn gpus(node: &Live) -> u32 {
-    let offered = node.body["status"]["allocatable"]["nvidia.com/gpu"].as_str();
-    offered.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
 impl Resource for NodeGroupsCheck {

@@ -11,6 +11,7 @@ mod quota;
 mod ranges;
 mod releases;
 mod resource;
+mod step;
 mod wanted;
 mod watch;
 

@@ -10,6 +10,7 @@ use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::k8s::{Hub, Live};
 use crate::profile::{Environment, NodeGroup};
 use crate::providers::eks::{Around, PAUSES};
+use crate::providers::nodes::gpus_offered;
 
 /// The addon that offers GPUs to pods.
 const PLUGIN: &str = "nvidia-device-plugin";
@@ -62,7 +63,8 @@ fn judge(groups: &[NodeGroup], nodes: &[Live], has_plugin: bool) -> State {
             let gpus = if has_plugin { group.resources.gpus } else { 0 };
             node.why_node_is_not_ready()
                 .or_else(|| {
-                    (offered(node) < gpus).then(|| format!("offers {} of {gpus} GPUs", offered(node)))
+                    (gpus_offered(node) < gpus)
+                        .then(|| format!("offers {} of {gpus} GPUs", gpus_offered(node)))
                 })
                 .map(|why| format!("node {}: {why}", node.name))
         };
@@ -80,11 +82,6 @@ fn judge(groups: &[NodeGroup], nodes: &[Live], has_plugin: bool) -> State {
         Some(missing) => State::Progressing(format!("{ready} of {wanted} nodes ready, {missing}")),
         None => State::Ready,
     }
-}
-
-fn offered(node: &Live) -> u32 {
-    let offered = node.body["status"]["allocatable"]["nvidia.com/gpu"].as_str();
-    offered.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
 impl Resource for NodeGroupsWatch {
