@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -118,11 +119,17 @@ impl Images {
 
     /// The file `name` with `image` in the layout of OCI, as containerd writes it.
     fn oci_archive(&self, node: &str, image: &str, name: &str) {
-        // By a file of the node: what `docker exec` prints may be cut short on a busy machine.
-        let file = format!("/{name}");
+        // By a file of the node: what Docker hands out may be cut short on a busy machine, also of a file.
         let export = ["exec", node, "ctr", "--namespace=k8s.io", "images", "export", "--skip-manifest-json"];
-        self.lab.docker(&[&export[..], &[&file, image]].concat()).expect(0);
-        self.lab.docker(&["cp", &format!("{node}:{file}"), name]).expect(0);
+        let file = format!("/{name}");
+        eventually("the archive is whole", Duration::from_mins(2), || {
+            self.lab.docker(&[&export[..], &[&file, image]].concat()).expect(0);
+            self.lab.docker(&["cp", &format!("{node}:{file}"), name]).expect(0);
+            let mut list = Command::new("tar");
+            list.arg("--list").arg("--file").arg(self.lab.work().join(name));
+            let listed = list.output().expect("tar is there");
+            listed.status.success().then_some(())
+        });
     }
 }
 
