@@ -122,6 +122,8 @@ fn what_is_typed_wrong_ends_with_3_and_says_what_to_type() {
         &["addon", "images", "--rehearse"],
         &["init"],
         &["init", "../escape", "--provider", "kwok"],
+        &["list", "--region", "no where"],
+        &["token", "--cluster", "dev", "--region", ""],
     ] {
         let finished = berth.run(arguments).expect(3);
         assert_eq!(finished.stdout, "", "{arguments:?}: what is wrong goes to standard error");

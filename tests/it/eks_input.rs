@@ -61,6 +61,9 @@ fn whoever_aws_does_not_know_is_told_so_once() {
     expect(&said, &["no AWS credentials were found", "`aws sso login`", "AWS_PROFILE"]);
     let empty = nobody.with_variable("AWS_ENDPOINT_URL_EKS", "");
     expect(&told(empty.run(&["up", "dev", "--yes"]), 1), &["names is empty", "unset AWS_ENDPOINT_URL"]);
+    let bare = empty.with_variable("AWS_ENDPOINT_URL_EKS", "eks.test:443");
+    let words = ["names is `eks.test:443`, which does not begin with `https://`", "unset AWS_ENDPOINT_URL"];
+    expect(&told(bare.run(&["up", "dev", "--yes"]), 1), &words);
 
     let expired =
         ["ASIAEXPIRED000000001", "expired-secret-key-of-the-stand-in-00001", "fake-token-of-platform-0001"];

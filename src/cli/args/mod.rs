@@ -15,6 +15,8 @@ pub(super) use registry::{Registry, RegistryCommand, RegistryList, RegistryLogin
 pub(super) use scope::{Part, Time};
 pub(super) use token::Token;
 
+use crate::profile;
+
 /// Kubernetes platforms from one declarative profile per environment: cluster, node groups,
 /// registry, addons and tenants.
 #[derive(Debug, Parser)]
@@ -307,8 +309,17 @@ pub(super) struct Render {
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// Ask AWS for the environments in this region too; may be given several times
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region)]
     pub(super) region: Vec<String>,
+}
+
+/// A region of AWS, as it is typed.
+fn region(typed: &str) -> Result<String, String> {
+    if profile::is_aws_region(typed) {
+        Ok(typed.to_string())
+    } else {
+        Err("it is no region of AWS, as `eu-central-1` is one".to_string())
+    }
 }
 
 #[derive(Debug, Args)]

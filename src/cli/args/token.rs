@@ -16,7 +16,7 @@ pub(in crate::cli) struct Token {
     #[arg(long, value_name = "NAME", requires = "region")]
     pub(in crate::cli) cluster: Option<String>,
     /// The AWS region of the cluster
-    #[arg(long, value_name = "REGION", requires = "cluster")]
+    #[arg(long, value_name = "REGION", requires = "cluster", value_parser = super::region)]
     pub(in crate::cli) region: Option<String>,
     /// The profile of the AWS configuration that has the credentials; default: as AWS's own tools choose
     #[arg(long, value_name = "NAME")]

@@ -112,11 +112,12 @@ impl Service {
 /// The ids of the services that are asked by crates of their own.
 const WITH_CRATES: [&str; 4] = ["EKS", "ECR", "CloudFormation", "STS"];
 
-/// Whether the environment or the AWS configuration names an endpoint without an address, at which the SDKs stop
-/// the program.
-pub(super) fn has_empty_endpoint(config: &SdkConfig) -> bool {
+/// The first endpoint that the environment or the AWS configuration names and that is no address. The SDKs crash at an
+/// empty one, and do not say which variable is meant at others.
+pub(super) fn unusable_endpoint(config: &SdkConfig) -> Option<String> {
     let own = WITH_CRATES.iter().filter_map(|id| named(id, config));
-    own.chain(config.endpoint_url().map(str::to_string)).any(|address| address.trim().is_empty())
+    let is_address = |named: &str| ["http://", "https://"].iter().any(|scheme| named.starts_with(scheme));
+    own.chain(config.endpoint_url().map(str::to_string)).find(|named| !is_address(named))
 }
 
 /// The endpoint that is named for the service with this id alone.

@@ -17,7 +17,7 @@ use super::http::{self, ATTEMPT_LIMIT, CONNECT_LIMIT};
 use super::identity::Identity;
 use super::refusal::{RENEW, Refusal};
 use super::region::{Partition, has_to_be_enabled};
-use super::service::has_empty_endpoint;
+use super::service::unusable_endpoint;
 use super::token::ClusterTokens;
 use super::told::Told;
 use crate::base::{Clock, Fault, FaultKind, Note, TokenSource};
@@ -127,8 +127,13 @@ impl Session {
         loader: ConfigLoader,
     ) -> Result<(SdkConfig, SharedCredentialsProvider), Fault> {
         let mut config = loader.load().await;
-        if has_empty_endpoint(&config) {
-            let reason = "the endpoint of AWS that the environment or the AWS configuration names is empty";
+        if let Some(endpoint) = unusable_endpoint(&config) {
+            let is = match endpoint.trim() {
+                "" => "empty".to_string(),
+                named => format!("`{named}`, which does not begin with `https://`"),
+            };
+            let reason =
+                format!("the endpoint of AWS that the environment or the AWS configuration names is {is}");
             return Err(Fault::new(FaultKind::Invalid, self.opening(), reason)
                 .hint("unset AWS_ENDPOINT_URL and those of single services (AWS_ENDPOINT_URL_EKS, ...)"));
         }

@@ -198,7 +198,8 @@ fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
     }
 }
 
-fn is_aws_region(region: &str) -> bool {
+/// Whether `region` looks like a region of AWS: `eu-central-1`.
+pub fn is_aws_region(region: &str) -> bool {
     let parts: Vec<&str> = region.split('-').collect();
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     match parts.as_slice() {
