@@ -17,4 +17,4 @@ pub mod tenants;
 pub mod ui;
 pub mod verify;
 
-pub use cli::{credential_helper, main};
+pub use cli::main;

@@ -28,6 +28,8 @@ pub mod label {
     pub const TENANT: &str = "berth.dev/tenant";
     /// The node group that a node belongs to.
     pub const NODE_GROUP: &str = "berth.dev/node-group";
+    /// Annotation: berth cordoned this node in order to remove it.
+    pub const LEAVING: &str = "berth.dev/leaving";
     /// What a namespace that comes and goes is for: `verify`.
     pub const TRIAL: &str = "berth.dev/trial";
     /// Annotation: the hash of what was applied last.

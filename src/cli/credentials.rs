@@ -1,4 +1,5 @@
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::runtime;
@@ -10,6 +11,15 @@ use crate::registry::ecr;
 
 /// So much is read of a question; none is longer.
 const LONGEST: u64 = 64 * 1024;
+
+/// The name by which container engines start berth.
+const HELPER: &str = "docker-credential-berth";
+
+/// Whether a container engine started this program: then it was called by the helper's name.
+pub fn is_asked() -> bool {
+    let name = std::env::args_os().next();
+    name.is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == HELPER))
+}
 
 /// Answers a container engine that asks for a login: the first argument says what it wants, standard input
 /// of which registry.

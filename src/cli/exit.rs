@@ -90,6 +90,16 @@ impl Exit {
             None => Self::Deadline,
         }
     }
+
+    /// How a run that would end so ends where berth could not write down what it keeps of it on this machine.
+    pub(super) fn unkept(self, changed: bool) -> Self {
+        match self {
+            Self::Done if changed => Self::Partly,
+            Self::Done => Self::Failed,
+            // There is something to do anyway.
+            other => other,
+        }
+    }
 }
 
 /// Why a command ended before it could do its work, and what to say about it.
@@ -189,6 +199,13 @@ mod tests {
             let ended = Exit::of_outcome(&outcome(failed, not_started, changed), None);
             assert_eq!(ended.code(), code, "{failed:?} {not_started} {changed}");
         }
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_left_to_do() {
+        assert_eq!(Exit::Done.unkept(true), Exit::Partly);
+        assert_eq!(Exit::Done.unkept(false), Exit::Failed);
+        assert_eq!(Exit::Deadline.unkept(true), Exit::Deadline);
     }
 
     #[test]

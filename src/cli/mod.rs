@@ -5,6 +5,7 @@
 //! **Start reading at** [`main`], then `commands`.
 
 mod args;
+mod claim;
 mod commands;
 mod credentials;
 mod exit;
@@ -13,9 +14,11 @@ mod kubernetes;
 mod logins;
 mod merge;
 mod networks;
+mod parts;
 mod profiles;
 mod prompt;
 mod record;
+mod running;
 mod runtime;
 mod saved;
 mod session;
@@ -32,14 +35,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Arguments;
-pub use credentials::credential_helper;
 use exit::{Exit, Failure};
 use settings::{Settings, Surroundings};
 
 use crate::ui::Complaint;
 
-/// Runs the command that was typed; the exit code says how it went.
+/// Runs the command that was typed, or answers the container engine that asks; the exit code says how it went.
 pub fn main() -> ExitCode {
+    if credentials::is_asked() {
+        return credentials::credential_helper();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -1,22 +1,23 @@
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::args::{Leave, Live, Part, Progress, Scope, Target};
+use super::args::{Leave, Live, Progress, Scope, Target};
 use super::exit::{Exit, Failure};
+use super::parts::{keep_only, only_tenants};
 use super::profiles;
 use super::record::Record;
+use super::running::Running;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use super::signals::Signals;
 use super::{follow, kubernetes, logins, merge, sources};
 use crate::addons::Sources;
-use crate::base::{Clock, Fault, Layer, Note, ResourceId, RunId, SystemClock};
+use crate::base::{Clock, Fault, Layer, Note, RunId, SystemClock};
 use crate::clouds::aws;
-use crate::engine::{Event, EventKind, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
+use crate::engine::{Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Flow};
 use crate::k8s::Remains;
 use crate::os::{FileLock, files};
@@ -223,7 +224,12 @@ impl<'a> Session<'a> {
             self.settings.printer.talk(&format!("looking at {} …", self.about.environment));
             look.await
         };
-        reading(signals, told).await
+        let mut survey = reading(signals, told).await?;
+        // Only now it is known which credentials were given.
+        if let Some(aws) = &self.assembly.aws {
+            survey.notes.extend(aws.expires_before(self.limit, self.began)?);
+        }
+        Ok(survey)
     }
 
     /// The run's events: to the journal, to the screen, to standard output.
@@ -337,11 +343,11 @@ impl<'a> Session<'a> {
     }
 
     /// Keeps how the cluster is reached, where its provider leaves that to berth: a cluster that takes tokens.
-    pub(super) fn keep_kubeconfig(&self, outcome: &Outcome) -> Result<(), Failure> {
+    pub(super) fn keep_kubeconfig(&self, outcome: &Outcome) -> Result<(), Fault> {
         let Some(access) = outcome.outputs.cluster_access() else { return Ok(()) };
         let path = self.local.dirs.kubeconfig(&self.environment.owner);
         let name = merge::context_name(&self.environment.name);
-        Ok(providers::keep_kubeconfig(&path, access, &name, &self.settings.plugin())?)
+        providers::keep_kubeconfig(&path, access, &name, &self.settings.plugin())
     }
 
     /// Removes what berth keeps of the environment's cluster, which is gone.
@@ -362,37 +368,6 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What a run works on at the moment, from its own events.
-#[derive(Clone, Default)]
-pub(super) struct Running {
-    ids: Arc<Mutex<Vec<ResourceId>>>,
-}
-
-impl Running {
-    /// What is being worked on.
-    pub(super) fn now(&self) -> Vec<ResourceId> {
-        self.ids().clone()
-    }
-
-    fn ids(&self) -> MutexGuard<'_, Vec<ResourceId>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Listener for Running {
-    fn on(&mut self, event: &Event) {
-        match &event.kind {
-            EventKind::Started { resource } => self.ids().push(resource.clone()),
-            EventKind::Finished { resource, .. }
-            | EventKind::NotReady { resource, .. }
-            | EventKind::Failed { resource, .. } => {
-                self.ids().retain(|id| id != resource);
-            }
-            _ => {}
-        }
-    }
-}
-
 /// What has to be known of the end of cloud credentials before a run of up to `limit`; refuses ended ones.
 fn credentials_end(
     environment: &Environment,
@@ -405,55 +380,6 @@ fn credentials_end(
             Ok(aws::Session::new(settings.aws(eks)).expires_before(limit, now)?)
         }
         _ => Ok(None),
-    }
-}
-
-/// Leaves only the parts that were asked for in the graph, and what they need.
-fn keep_only(assembly: &mut Assembly, parts: &[Part]) -> Result<(), Failure> {
-    if parts.is_empty() {
-        return Ok(());
-    }
-    for part in parts {
-        if !assembly.graph.ids().any(|id| is_part(id, part)) {
-            let named = assembly.graph.ids().filter(|id| id.layer() != Layer::Records);
-            let mut known: Vec<&str> =
-                named.map(|id| if id.layer() == Layer::Cluster { "cluster" } else { id.as_str() }).collect();
-            known.dedup();
-            return Err(Failure::usage(
-                format!("`--only {part}`: the profile has no such part"),
-                format!("it has {}", words::list(&known)),
-            ));
-        }
-    }
-    assembly.graph.keep_only(|id| parts.iter().any(|part| is_part(id, part)));
-    Ok(())
-}
-
-/// The tenants that were asked for by name; none when all of them were.
-fn only_tenants(parts: &[Part], environment: &Environment) -> Result<BTreeSet<String>, Failure> {
-    let mut names = BTreeSet::new();
-    for part in parts {
-        let Part::Tenant(name) = part else { continue };
-        if !environment.tenants.iter().any(|tenant| tenant.name == *name) {
-            let known: Vec<&str> = environment.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-            return Err(Failure::usage(
-                format!("`--only {part}`: the profile has no such tenant"),
-                format!("it has {}", words::list(&known)),
-            ));
-        }
-        names.insert(name.clone());
-    }
-    if parts.contains(&Part::Tenants) { Ok(BTreeSet::new()) } else { Ok(names) }
-}
-
-fn is_part(id: &ResourceId, part: &Part) -> bool {
-    match part {
-        Part::Cluster => id.layer() == Layer::Cluster,
-        Part::NodeGroups => id.layer() == Layer::NodeGroups,
-        Part::Registry => id.layer() == Layer::Registry,
-        Part::Addons => id.layer() == Layer::Addons,
-        Part::Addon(name) => id.as_str().strip_prefix("addon/") == Some(name),
-        Part::Tenants | Part::Tenant(_) => id.layer() == Layer::Tenants,
     }
 }
 

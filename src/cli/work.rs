@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::args::Progress;
 use super::exit::{Exit, Failure};
 use super::record::Record;
-use super::session::{Running, Session};
+use super::running::Running;
+use super::session::Session;
 use super::signals::Signals;
-use crate::base::{Change, ChangeKind};
+use crate::base::{Change, ChangeKind, Fault, FaultKind};
 use crate::engine::{
     EventKind, Events, Graph, Look, Observed, Outcome, Removal, Run, SCHEMA_VERSION, State, Survey,
 };
-use crate::ui::words;
+use crate::ui::{Complaint, words};
 
 /// How long is still waited for what does not move, once something else failed for good.
 const GRACE: Duration = Duration::from_mins(1);
@@ -24,7 +25,7 @@ pub(super) async fn work(
     survey: &Survey,
     signals: &Signals,
     act: impl AsyncFnOnce(&Graph, &Run) -> Outcome,
-) -> Result<(Outcome, Exit), Failure> {
+) -> Result<Worked, Failure> {
     let running = Running::default();
     // Where nothing has to be done there is nothing to follow.
     let progress =
@@ -51,7 +52,24 @@ pub(super) async fn work(
             }
         }
     };
-    let exit = Exit::of_outcome(&outcome, signals.stopped_by());
+    let ended = Exit::of_outcome(&outcome, signals.stopped_by());
+    let unkept = match command {
+        "up" => session.keep_kubeconfig(&outcome).err(),
+        _ => None,
+    };
+    let exit = if unkept.is_some() { ended.unkept(outcome.changed) } else { ended };
+    let recorded = match before {
+        // What this run came upon is as the last one left it; what none has made is nothing to be listed.
+        Some(before) if exit != Exit::Done && !outcome.changed => before.write(&session.folder),
+        None if exit != Exit::Done && !outcome.changed => Record::remove(&session.folder),
+        _ => record.ended(exit).write(&session.folder),
+    };
+    let mut unkept: Vec<Fault> = unkept.into_iter().chain(recorded.err()).collect();
+    if command == "down" && exit == Exit::Done {
+        // Nothing is to be known of what is gone.
+        unkept.clear();
+    }
+    let exit = if unkept.is_empty() { exit } else { exit.unkept(outcome.changed) };
     events.send(EventKind::RunFinished {
         exit_code: exit.code(),
         done: outcome.done.len() + outcome.kept.len(),
@@ -59,13 +77,43 @@ pub(super) async fn work(
         not_ready: outcome.not_ready.len(),
         not_started: outcome.not_started.len(),
     });
-    match before {
-        // What this run came upon is as the last one left it; what none has made is nothing to be listed.
-        Some(before) if exit != Exit::Done && !outcome.changed => before.write(&session.folder)?,
-        None if exit != Exit::Done && !outcome.changed => Record::remove(&session.folder)?,
-        _ => record.ended(exit).write(&session.folder)?,
+    let again = session.again(command);
+    Ok(Worked {
+        outcome,
+        exit,
+        unkept: unkept.iter().map(|fault| unwritten(fault, command, &again)).collect(),
+    })
+}
+
+/// How the part of a run ended in which the world was changed.
+pub(super) struct Worked {
+    /// What became of the resources.
+    pub(super) outcome: Outcome,
+    /// How the run ends.
+    pub(super) exit: Exit,
+    /// What berth could not write down on this machine. The work itself went on: nothing of it needs that.
+    unkept: Vec<Complaint>,
+}
+
+impl Worked {
+    /// How the run ends once its outcome was told: with what could not be written down, if anything.
+    pub(super) fn end(self) -> Result<Exit, Failure> {
+        if self.unkept.is_empty() {
+            return Ok(self.exit);
+        }
+        Err(Failure { exit: self.exit, complaints: self.unkept, text: String::new(), answered: false })
     }
-    Ok((outcome, exit))
+}
+
+/// That something could not be written down; `again` is `command` as it is typed.
+fn unwritten(fault: &Fault, command: &str, again: &str) -> Complaint {
+    let first = match (&fault.hint, fault.kind) {
+        (_, FaultKind::Quota) => "make room on that disk",
+        (Some(hint), _) => hint,
+        (None, _) => "see to that path",
+    };
+    let then = if command == "up" { " again: what stands stays as it is" } else { "" };
+    Complaint { next: Some(format!("{first}, then `{again}`{then}")), ..Complaint::of(fault) }
 }
 
 fn begin(events: &Events, session: &Session<'_>, command: &str, survey: &Survey) {
@@ -75,6 +123,7 @@ fn begin(events: &Events, session: &Session<'_>, command: &str, survey: &Survey)
         command: command.to_string(),
         environment: session.about.environment.clone(),
         version: env!("CARGO_PKG_VERSION"),
+        notes: survey.notes.clone(),
     });
     for seen in &survey.resources {
         let changes = match command {

@@ -40,6 +40,9 @@ pub enum EventKind {
         environment: String,
         /// The version of berth.
         version: &'static str,
+        /// What the user should know that concerns no single resource.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<Note>,
     },
     /// What the plan says of one resource.
     Planned {

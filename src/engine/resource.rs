@@ -30,6 +30,12 @@ pub trait Resource: Send + Sync {
         false
     }
 
+    /// Of what looks alone: the thing that it is nothing without. When nobody answered whether that is there, a survey
+    /// does not ask.
+    fn beside(&self) -> Option<&ResourceId> {
+        None
+    }
+
     /// The pauses between two looks at it while it is on its way, the shortest and the longest. Of what is far away
     /// a look costs more than of what is near.
     fn pauses(&self) -> (Duration, Duration) {

@@ -5,7 +5,7 @@ use futures::stream::FuturesUnordered;
 
 use super::graph::{Graph, Need, Node};
 use super::resource::{Cx, Outputs, Seen, State};
-use crate::base::{Change, ChangeKind, Clock, Fault, Note, ResourceId};
+use crate::base::{Change, ChangeKind, Clock, Fault, FaultKind, Note, ResourceId};
 use crate::flow::Flow;
 
 /// What observing the whole graph once found, in the order of the graph.
@@ -13,6 +13,8 @@ use crate::flow::Flow;
 pub struct Survey {
     /// One entry per resource.
     pub resources: Vec<Observed>,
+    /// What the user should know that concerns no single resource. Nothing, until somebody knows of something.
+    pub notes: Vec<Note>,
     /// All outputs that were published.
     pub outputs: Outputs,
 }
@@ -109,7 +111,7 @@ pub async fn survey(graph: &Graph, flow: &Flow, clock: &Arc<dyn Clock>) -> Surve
         }
         found[index] = Some(observed(nodes[index].resource.id(), result));
     }
-    Survey { resources: found.into_iter().flatten().collect(), outputs }
+    Survey { resources: found.into_iter().flatten().collect(), notes: Vec::new(), outputs }
 }
 
 enum Standing {
@@ -132,7 +134,13 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
         };
         let Some(seen) = &found[index] else { return Standing::Wait };
         if looks_alone {
-            continue;
+            // Whether there is one at all is not known: nothing can be said of what lives beside it.
+            match &seen.look {
+                Look::Failed(fault) if node.resource.beside() == Some(other) && is_unanswered(fault) => {
+                    return Standing::Settled(Look::Behind(other.clone()));
+                }
+                _ => continue,
+            }
         }
         let reachable = match need {
             Need::Output { key, .. } => outputs.has(key),
@@ -150,9 +158,20 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
     Standing::Go
 }
 
-/// Whether nothing can be inside: it is not there, or it is made anew.
+/// Whether a fault says nothing of the live world: nobody answered. What the profile asks for in vain is another thing:
+/// what else it asks for in vain is told with it.
+fn is_unanswered(fault: &Fault) -> bool {
+    !matches!(fault.kind, FaultKind::Invalid | FaultKind::Quota | FaultKind::Conflict)
+}
+
+/// Whether nothing can be inside: it is not there, or it is made anew. What is made of something that stands is a part
+/// of it.
 fn is_to_be_made(seen: &Observed) -> bool {
-    let made = |change: &Change| matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
+    let stands = seen.look == Look::Seen(State::Ready);
+    let made = |change: &Change| match change.kind {
+        ChangeKind::Create => !stands,
+        kind => kind == ChangeKind::Replace,
+    };
     seen.look == Look::Seen(State::Absent) || seen.changes.iter().any(made)
 }
 

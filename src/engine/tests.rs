@@ -30,6 +30,8 @@ enum Observation {
     /// It is going, and a further part of the removal can begin.
     MoreToRemove,
     Differs(&'static str),
+    /// It stands, and a part of it is missing.
+    Lacks(&'static str),
     Fails(FaultKind),
     /// It is on its way, and the run is stopped meanwhile.
     StopsWhile(&'static str, Cancel),
@@ -83,6 +85,8 @@ impl Resource for Scripted {
             }
             Observation::Differs(what) => Ok(Seen::new(State::Ready)
                 .to_change(vec![Change::new(ChangeKind::Update, what)], Count(Arc::clone(&self.script)))),
+            Observation::Lacks(what) => Ok(Seen::new(State::Ready)
+                .to_change(vec![Change::new(ChangeKind::Create, what)], Count(Arc::clone(&self.script)))),
             Observation::StopsWhile(status, cancel) => {
                 if cancel.stage() == Stage::Running {
                     cancel.request();
@@ -110,7 +114,7 @@ fn inside(id: &str) -> Vec<Need> {
     vec![Need::Inside(ResourceId::new(id))]
 }
 
-use Observation::{Differs, Fails, MoreToRemove, State as Is};
+use Observation::{Differs, Fails, Lacks, MoreToRemove, State as Is};
 
 #[tokio::test]
 async fn a_resource_is_stepped_until_nothing_differs() {
@@ -185,6 +189,19 @@ async fn a_plan_does_not_guess_what_is_inside_of_something_that_only_has_to_be_s
     let outcome = converge_seen(&graph, &survey, &run).await;
     assert_eq!(outcome.failed.len() + outcome.not_started.len(), 1, "the cluster alone is worked on");
     assert_eq!(script.lock().expect("unpoisoned").steps, 0);
+}
+
+#[tokio::test]
+async fn a_plan_does_not_guess_what_is_inside_of_something_that_stands_and_lacks_a_part() {
+    let (access, _) = Scripted::new("access/x", vec![], vec![Lacks("access of role/ci")]);
+    let (tenants, _) = Scripted::new("tenants", inside("access/x"), vec![Fails(FaultKind::Bug)]);
+    let mut graph = Graph::new();
+    graph.add(access, Removal::Itself);
+    graph.add(tenants, Removal::WithContainer);
+    let run = run();
+    let survey = survey(&graph, &run.flow, &run.clock).await;
+    assert_eq!(survey.resources[1].look, Look::Behind(ResourceId::new("access/x")));
+    assert_eq!(survey.resources[1].changes, Vec::new());
 }
 
 #[tokio::test]

@@ -39,8 +39,7 @@ async fn config(access: &ClusterAccess, attempted: &str) -> Result<Config, Fault
         // Each request gets one when it is sent.
         Credential::Tokens(_) => (None, None, None),
     };
-    let server = access.server.parse().map_err(|_| invalid(format!("`{}` is no address", access.server)))?;
-    let mut config = Config::new(server);
+    let mut config = Config::new(address(&access.server).map_err(invalid)?);
     config.root_cert = match &access.ca {
         Some(pem) => Some(
             certificates(pem).ok_or_else(|| invalid("its authority is no PEM certificate".to_string()))?,
@@ -50,6 +49,15 @@ async fn config(access: &ClusterAccess, attempted: &str) -> Result<Config, Fault
     config.auth_info =
         AuthInfo { client_certificate_data: certificate, client_key_data: key, token, ..AuthInfo::default() };
     Ok(config)
+}
+
+/// The address of a server; kube itself panics at one that does not say how it is spoken to.
+fn address(server: &str) -> Result<http::Uri, String> {
+    let parsed = server.parse().ok().filter(|uri: &http::Uri| {
+        uri.authority().is_some()
+            && uri.scheme_str().is_some_and(|scheme| ["https", "http"].contains(&scheme))
+    });
+    parsed.ok_or_else(|| format!("`{server}` is no address: it has to begin with `https://`"))
 }
 
 async fn from_kubeconfig(path: &std::path::Path, context: &str, attempted: &str) -> Result<Config, Fault> {
@@ -84,4 +92,17 @@ fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
         .map(|der| der.to_vec())
         .collect();
     (!found.is_empty()).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn an_address_says_how_its_server_is_spoken_to() {
+        assert!(address("https://10.255.255.1").is_ok() && address("http://127.0.0.1:8001").is_ok());
+        for wrong in ["10.255.255.1", "ftp://10.255.255.1", "https://", "", "10.255.255.1:443"] {
+            assert!(address(wrong).is_err_and(|why| why.contains("`https://`")), "{wrong}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Evicted, encoded};
 use super::hub::Hub;
 use super::live::Live;
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, label};
 use crate::flow::{Flow, Notice, Patience};
 
 /// How long to wait before budgets are asked again.
@@ -15,10 +15,12 @@ impl Hub {
     /// Cordons `nodes` and drives their pods out, as disruption budgets allow, for `limit` at the most. Pods of
     /// daemon sets stay: they belong to their nodes.
     ///
-    /// If this dies half way, the nodes are cordoned; doing it again does the rest.
+    /// If this dies half way, the nodes are cordoned and carry the mark of those that leave; doing it again does the
+    /// rest, and [`Hub::uncordon`] takes it back.
     pub async fn drain(&self, nodes: &[Live], limit: Duration, flow: &Flow) -> Result<(), Fault> {
         let attempted = format!("move the pods away from {} nodes", nodes.len());
-        let cordon = json!({"spec": {"unschedulable": true}});
+        let cordon =
+            json!({"metadata": {"annotations": {(label::LEAVING): "true"}}, "spec": {"unschedulable": true}});
         for node in nodes.iter().filter(|node| node.body["spec"]["unschedulable"] != true) {
             self.merge_patch(node, &cordon, flow).await?;
         }
@@ -57,6 +59,18 @@ impl Hub {
             flow.pause(LOOK_AGAIN, &attempted).await?;
             waited += LOOK_AGAIN;
         }
+    }
+
+    /// Lets pods come again to `nodes`, which were to leave and are wanted again.
+    ///
+    /// If this dies half way, some of them take pods; doing it again does the rest.
+    pub async fn uncordon(&self, nodes: &[Live], flow: &Flow) -> Result<(), Fault> {
+        let patch =
+            json!({"metadata": {"annotations": {(label::LEAVING): null}}, "spec": {"unschedulable": null}});
+        for node in nodes {
+            self.merge_patch(node, &patch, flow).await?;
+        }
+        Ok(())
     }
 }
 

@@ -357,10 +357,22 @@ impl Hub {
         }
     }
 
+    /// Takes the courtesy lock for what this run changes beside the cluster; fails as locked when another run holds it.
+    pub async fn claim(&self, flow: &Flow) -> Result<(), Fault> {
+        self.open_for_writing(flow).await
+    }
+
     /// Lets go of the courtesy lock, if this run took it.
     pub async fn close(&self, flow: &Flow) {
         if let Some(lease) = self.lease.get() {
             lease.release(flow).await;
+        }
+    }
+
+    /// Stops renewing the courtesy lock, if this run took it: it went with its cluster, and nobody can be told.
+    pub async fn forget_lock(&self) {
+        if let Some(lease) = self.lease.get() {
+            lease.forget().await;
         }
     }
 

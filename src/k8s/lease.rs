@@ -82,11 +82,19 @@ impl Lease {
         Ok(Self { client, path, renewal: Mutex::new(Some(renewal)) })
     }
 
+    /// Renews it no more, and asks nobody. Says whether it was held.
+    pub(super) async fn forget(&self) -> bool {
+        let renewal = self.renewal.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let Some(renewal) = renewal else { return false };
+        renewal.stop().await;
+        true
+    }
+
     /// Lets go. That it fails is no harm: the lock runs out by itself.
     pub(super) async fn release(&self, flow: &Flow) {
-        let renewal = self.renewal.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let Some(renewal) = renewal else { return };
-        renewal.stop().await;
+        if !self.forget().await {
+            return;
+        }
         let patch = json!({"spec": {"holderIdentity": Value::Null}});
         // A run that was stopped by a signal lets go, too: so the flow's own switch does not count here.
         let quiet = Flow::new(Cancel::default()).within_limit(Duration::from_secs(5));

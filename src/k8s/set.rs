@@ -30,6 +30,8 @@ pub struct ObjectSet {
     pub name: String,
     /// The objects, without owner marks.
     pub objects: Vec<Object>,
+    /// What has to be ready before any of it is made, besides what every set comes behind.
+    pub behind: Vec<ResourceId>,
     /// What it has besides, or otherwise, once something of the live world is known.
     pub late: Option<Late>,
     /// What happens to objects that are no longer in the set.
@@ -89,8 +91,9 @@ pub struct SetResource {
 }
 
 impl SetResource {
-    /// `set` in the hub's cluster, under the name `id`.
-    pub fn new(id: ResourceId, needs: Vec<Need>, hub: Arc<Hub>, mut set: ObjectSet) -> Self {
+    /// `set` in the hub's cluster, under the name `id`, behind `needs` and what it declares itself.
+    pub fn new(id: ResourceId, mut needs: Vec<Need>, hub: Arc<Hub>, mut set: ObjectSet) -> Self {
+        needs.extend(set.behind.iter().cloned().map(Need::Ready));
         let owner = &hub.settings().owner;
         let objects = std::mem::take(&mut set.objects).into_iter();
         let wanted = objects.map(|object| Arc::new(finish(object, owner, &set.name))).collect();

@@ -25,10 +25,10 @@ pub(super) async fn left_to_others(
     if hub.settings().adopt || taken_addresses(hub, &[object], flow).await?.is_empty() {
         return Ok(None);
     }
-    let name = set.strip_prefix("addon-").unwrap_or(set);
+    let name = set.replacen('-', " ", 1);
     // None of it is there, and none is wanted: nothing is to be made, and nothing to be removed.
     let mut seen = Seen::new(State::Absent);
-    let mut text = format!("addon {name}: somebody else brings {title}, so it is left to them");
+    let mut text = format!("{name}: somebody else brings {title}, so it is left to them");
     if let Some(why) = unavailable(hub, object, flow).await? {
         text = format!("{text}; and it does not answer: {why}");
     }

@@ -5,10 +5,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::registries::{self, REGISTRY};
-use super::sets::{Rendering, STORAGE, TENANTS, render, render_for_removal};
+use super::sets::{POLICIES, Rendering, STORAGE, TENANTS, policies_id, render, render_for_removal};
 use super::subject::canary_image;
 use crate::addons::{LEFT_OPEN, Sources};
 use crate::base::{Fault, FaultKind, Note, ProviderKind, ResourceId, RunId, Secret, label};
+use crate::clouds::aws;
 use crate::engine::{Graph, Need, Outputs, Removal};
 use crate::k8s::{
     Hub, HubSettings, Kind, Kinds, Leftovers, ObjectSet, Provided, Records, SetResource, known_kind,
@@ -60,6 +61,8 @@ pub struct Assembly {
     pub hub: Arc<Hub>,
     /// Who brings what berth does not, and what is not rehearsed.
     pub notes: Vec<Note>,
+    /// The way to AWS that they share, where some of them are there.
+    pub aws: Option<Arc<aws::Session>>,
     /// What its addons came to, as a hash.
     pub content: String,
 }
@@ -109,17 +112,7 @@ pub fn assemble(
     if settings.partial && !settings.tenants.is_empty() {
         keep_tenants(&mut sets, &settings.tenants);
     }
-    let hub = Arc::new(Hub::new(HubSettings {
-        owner: environment.owner.clone(),
-        run: settings.run.clone(),
-        place: format!("{}@{}:{}", settings.user, settings.host, settings.local.dirs.state.display()),
-        kinds: kinds(&sets),
-        adopt: settings.adopt,
-        force_conflicts: settings.force_conflicts,
-        prune_namespaces: settings.prune_namespaces,
-        prune_crds: settings.prune_crds,
-        partial: settings.partial,
-    }));
+    let hub = Arc::new(Hub::new(hub_settings(environment, settings, kinds(&sets))));
     // That pools are chosen once there is a network is said where their addon is to be made.
     notes.retain(|note| note.topic != LEFT_OPEN);
     notes.extend(registry_note(environment));
@@ -148,18 +141,12 @@ pub fn assemble(
     graph.add(Box::new(records), inner);
     let mut needs = vec![Need::Inside(cluster_id.clone()), Need::Ready(ResourceId::new("records"))];
     graph.add(provided.node_groups, provided.node_groups_removal);
-    provided.leaving.into_iter().for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     // What runs containers is started again for them: pods better come behind.
     if let Some(gpus) = providers::gpus(environment, &settings.local, cluster_id.clone()) {
         needs.push(Need::Ready(gpus.id().clone()));
         graph.add(gpus, inner);
     }
-    if has_machines(environment) {
-        let ready = Need::Ready(ResourceId::new("node-groups"));
-        let needs = needs.iter().cloned().chain([ready]).collect();
-        let truth = PolicyTruth::new(needs, Arc::clone(&hub), canary_image(environment));
-        graph.add(Box::new(truth), inner);
-    }
+    let truth_needs = truth_needs(environment, &needs);
     // What is pulled should find the way that the nodes are told of.
     needs.extend(nodes_of_registry.map(Need::Ready));
     let network = providers::network(environment, &settings.local, &hub, cluster_id.clone())
@@ -168,8 +155,12 @@ pub fn assemble(
     if let Some(network) = network {
         graph.add(network, Removal::LookedAt);
     }
-    let names: BTreeSet<String> =
-        sets.iter().map(|set| set.name.clone()).chain(["node-groups".to_string()]).collect();
+    let names: BTreeSet<String> = sets
+        .iter()
+        .map(|set| set.name.as_str())
+        .chain(["node-groups", POLICIES])
+        .map(str::to_string)
+        .collect();
     let mut leftover_needs = needs.clone();
     let mut note_needs = vec![Need::Inside(cluster_id)];
     for set in in_order(sets, &behind) {
@@ -177,14 +168,16 @@ pub fn assemble(
         let before = behind.get(&set.name).into_iter().flatten().map(|other| Need::Ready(id_of(other)));
         // Of two sets that come behind each other, the first one does not wait.
         let before = before.filter(|need| leftover_needs.contains(need));
-        let outside =
-            set.name.strip_prefix("addon-").and_then(|name| providers::before_addon(environment, name));
-        let outside = outside.map(Need::Ready);
         let looked = looked(&set, network_id.as_ref());
-        let needs = needs.iter().cloned().chain(before).chain(outside).chain(looked).collect();
+        let needs = needs.iter().cloned().chain(before).chain(looked).collect();
         leftover_needs.push(Need::Ready(id.clone()));
         note_needs.extend(follows_network(&set).then(|| Need::Ready(id.clone())));
         graph.add(Box::new(SetResource::new(id, needs, Arc::clone(&hub), set)), inner);
+    }
+    if has_machines(environment) {
+        let nodes_come = providers::brings_nodes(environment);
+        let truth = PolicyTruth::new(truth_needs, Arc::clone(&hub), canary_image(environment), nodes_come);
+        graph.add(Box::new(truth), inner);
     }
     for (addon, path) in brought {
         let id = ResourceId::new(format!("addon/{addon}"));
@@ -193,6 +186,7 @@ pub fn assemble(
         graph.add(Box::new(Provided::new(id, leftover_needs.clone(), Arc::clone(&hub), path)), stays);
     }
     graph.add(Box::new(Leftovers::new(leftover_needs, Arc::clone(&hub), names)), inner);
+    provided.leaving.into_iter().for_each(|part| graph.add_behind(part.resource, part.removal, part.behind));
     if network_id.is_none() {
         // The pools of an addon that left the profile go with what it left.
         note_needs.push(Need::Ready(ResourceId::new("leftovers")));
@@ -200,7 +194,7 @@ pub fn assemble(
     if let Some(note) = providers::pool_note(environment, &settings.local, &hub, note_needs) {
         graph.add_along(note, Removal::LookedAt);
     }
-    Ok(Assembly { graph, hub, notes, content })
+    Ok(Assembly { graph, hub, notes, aws: session, content })
 }
 
 /// Whether its nodes are machines, on which something runs.
@@ -221,12 +215,34 @@ fn looked(set: &ObjectSet, network: Option<&ResourceId>) -> Option<Need> {
     Some(Need::Output { from, key })
 }
 
+/// How the objects in the cluster are worked on.
+fn hub_settings(environment: &Environment, settings: &Settings, kinds: BTreeSet<Kind>) -> HubSettings {
+    HubSettings {
+        owner: environment.owner.clone(),
+        run: settings.run.clone(),
+        place: format!("{}@{}:{}", settings.user, settings.host, settings.local.dirs.state.display()),
+        kinds,
+        adopt: settings.adopt,
+        force_conflicts: settings.force_conflicts,
+        prune_namespaces: settings.prune_namespaces,
+        prune_crds: settings.prune_crds,
+        partial: settings.partial,
+    }
+}
+
+/// What has to stand before it is made out whether network policies act, besides what is `inside` of the cluster:
+/// nodes, and once they are told to act they do.
+fn truth_needs(environment: &Environment, inside: &[Need]) -> Vec<Need> {
+    let others = [ResourceId::new("node-groups")].into_iter().chain(policies_id(environment));
+    inside.iter().cloned().chain(others.map(Need::Ready)).collect()
+}
+
 /// The name of a set's resource.
 fn id_of(set: &str) -> ResourceId {
     ResourceId::new(match set.strip_prefix("addon-") {
         Some(addon) => format!("addon/{addon}"),
         None if set == REGISTRY => format!("{REGISTRY}/hosting"),
-        None if set == STORAGE => STORAGE.to_string(),
+        None if set == STORAGE || set == POLICIES => set.to_string(),
         None => TENANTS.to_string(),
     })
 }
@@ -316,9 +332,13 @@ fn pull_note(environment: &Environment) -> Option<Note> {
 fn nodes_note(environment: &Environment) -> Option<Note> {
     let NodeGroup { name, min, resources, .. } = providers::nodes::stand_in(environment)?;
     let nodes = if min == 1 { "1 node".to_string() } else { format!("{min} nodes") };
+    let (why, others) = if providers::brings_nodes(environment) {
+        ("EKS makes the nodes as pods need them", "")
+    } else {
+        ("the profile declares no node groups", "; declare `nodeGroups` to have others")
+    };
     let text = format!(
-        "the profile declares no node groups: the rehearsal has {nodes} `{name}` of {} cores and {}; declare \
-         `nodeGroups` to have others",
+        "{why}: the rehearsal has {nodes} `{name}` of {} cores and {}{others}",
         resources.cpu, resources.memory
     );
     Some(Note::new("assumed", text))
@@ -336,6 +356,7 @@ mod tests {
         ObjectSet {
             name: name.to_string(),
             objects: objects.iter().map(object).collect(),
+            behind: Vec::new(),
             late: None,
             leaving: Leaving::Everything,
             readiness: Readiness { addresses: false },

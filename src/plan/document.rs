@@ -19,6 +19,9 @@ pub struct Plan {
     pub summary: Summary,
     /// One entry per resource, in the order in which they are built.
     pub resources: Vec<Planned>,
+    /// What the user should know that concerns no single resource.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// What a rehearsal leaves out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_rehearsed: Vec<Note>,
@@ -144,6 +147,7 @@ impl Plan {
             about,
             summary: Summary::of(survey.changes().map(|(_, change)| change)),
             resources: resources.into_iter().map(|(_, planned)| planned).collect(),
+            notes: survey.notes.clone(),
             not_rehearsed,
             estimate: None,
         }
@@ -166,8 +170,8 @@ impl Plan {
     pub fn hindrance(&self, behind: &Planned) -> String {
         let other = behind.detail.as_deref().unwrap_or_default();
         match self.resources.iter().find(|planned| planned.id == other) {
-            Some(seen) => hindered_by(other, &seen.state, seen.detail.as_deref()),
-            None => hindered_by(other, "", None),
+            Some(seen) => hindered_by(other, &seen.state, seen.detail.as_deref(), !seen.changes.is_empty()),
+            None => hindered_by(other, "", None, false),
         }
     }
 
@@ -206,14 +210,19 @@ pub fn state_words(look: &Look) -> (&'static str, Option<String>) {
 
 /// Why nothing behind `other` was asked: the reason that looking at that one gave.
 pub fn hindrance(survey: &Survey, other: &ResourceId) -> String {
-    match survey.look_of(other).map(state_words) {
-        Some((state, detail)) => hindered_by(other.as_str(), state, detail.as_deref()),
-        None => hindered_by(other.as_str(), "", None),
+    match survey.resources.iter().find(|seen| seen.id == *other) {
+        Some(seen) => {
+            let (state, detail) = state_words(&seen.look);
+            hindered_by(other.as_str(), state, detail.as_deref(), !seen.changes.is_empty())
+        }
+        None => hindered_by(other.as_str(), "", None, false),
     }
 }
 
-fn hindered_by(other: &str, state: &str, detail: Option<&str>) -> String {
+/// `differs`: whether something of `other` is to be changed.
+fn hindered_by(other: &str, state: &str, detail: Option<&str>, differs: bool) -> String {
     match (state, detail) {
+        ("ready", _) if differs => format!("`{other}` has to be changed first"),
         ("progressing" | "broken", Some(why)) => format!("`{other}` is not ready: {why}"),
         ("unknown", _) => format!("`{other}` could not be looked at"),
         _ => format!("`{other}` does not answer"),

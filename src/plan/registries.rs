@@ -27,6 +27,7 @@ pub(super) fn hosting_set(environment: &Environment) -> Option<ObjectSet> {
         name: REGISTRY.to_string(),
         outline: object.title(),
         objects: vec![object],
+        behind: Vec::new(),
         leaving: Leaving::Everything,
         readiness: Readiness { addresses: false },
         notes: Vec::new(),

@@ -21,7 +21,7 @@ pub(crate) fn observed(id: &str, look: Look, changes: Vec<Change>) -> Observed {
 }
 
 pub(crate) fn survey(resources: Vec<Observed>) -> Survey {
-    Survey { resources, outputs: Outputs::default() }
+    Survey { resources, notes: Vec::new(), outputs: Outputs::default() }
 }
 
 pub(crate) fn mixed() -> Survey {

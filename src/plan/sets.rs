@@ -5,7 +5,7 @@ use super::registries;
 use serde_json::Value;
 
 use crate::addons::{Ability, Catalog, Mirrors, Offered, Rendered, Sources, check_mirrored};
-use crate::base::{Fault, Note, Platform, Secret};
+use crate::base::{Fault, Note, Platform, ResourceId, Secret};
 use crate::engine::{Output, Outputs};
 use crate::k8s::{Late, Leaving, Live, NodesOffer, Object, ObjectSet, Offers, Readiness};
 use crate::profile::Environment;
@@ -26,6 +26,9 @@ pub struct Rendering {
 
 /// The name of the set of what volumes are made by.
 pub(super) const STORAGE: &str = "storage";
+
+/// The name of the set of what network policies act by.
+pub(super) const POLICIES: &str = "network-policies";
 
 /// The name of the set of all tenants.
 pub(super) const TENANTS: &str = "tenants";
@@ -74,6 +77,7 @@ fn rendering(
     let mut rendering = addon_sets(environment, &Arc::new(catalog), addons, &platform);
     rendering.sets.extend(registries::hosting_set(environment));
     rendering.sets.extend(storage_set(environment, &platform));
+    rendering.sets.extend(policies_set(environment, &platform));
     let pulling = match logins {
         _ if !pulls_with_logins(environment) => Pulling::Anonymously,
         Some(logins) => Pulling::With(logins),
@@ -111,6 +115,7 @@ fn addon_sets(
             outline,
             name: format!("addon-{}", addon.name),
             objects: addon.objects,
+            behind: providers::before_addon(environment, &addon.name).into_iter().collect(),
             late,
             leaving: Leaving::Everything,
             readiness: readiness(platform),
@@ -158,6 +163,7 @@ fn storage_set(environment: &Environment, platform: &Platform) -> Option<ObjectS
         outline: format!("default storage class {}", class.name),
         name: STORAGE.to_string(),
         objects: vec![class],
+        behind: Vec::new(),
         late: None,
         leaving: Leaving::Everything,
         readiness: readiness(platform),
@@ -166,6 +172,29 @@ fn storage_set(environment: &Environment, platform: &Platform) -> Option<ObjectS
         offers: None,
         outputs: |_| Outputs::default(),
     })
+}
+
+/// What has network policies enforced, on platforms that have to be told. Whoever told it before may keep that.
+fn policies_set(environment: &Environment, platform: &Platform) -> Option<ObjectSet> {
+    let (switch, before) = providers::policy_switch(environment)?;
+    Some(ObjectSet {
+        outline: format!("network policies are enforced: {}", switch.title()),
+        name: POLICIES.to_string(),
+        yields_to: Some(switch.title()),
+        objects: vec![switch],
+        behind: vec![before],
+        late: None,
+        leaving: Leaving::Everything,
+        readiness: readiness(platform),
+        notes: Vec::new(),
+        offers: None,
+        outputs: |_| Outputs::default(),
+    })
+}
+
+/// What stands once network policies are enforced, on platforms that have to be told.
+pub(super) fn policies_id(environment: &Environment) -> Option<ResourceId> {
+    providers::policy_switch(environment).map(|_| ResourceId::new(POLICIES))
 }
 
 /// The set of all tenants. It is there also when the profile has none: so that the last one that
@@ -185,6 +214,8 @@ fn tenants_set(environment: &Environment, platform: &Platform, pulling: &Pulling
         outline: if objects.is_empty() { String::new() } else { outline },
         name: TENANTS.to_string(),
         objects,
+        // They are guarded by policies from the first.
+        behind: policies_id(environment).into_iter().collect(),
         late: None,
         leaving: Leaving::AccessOnly,
         readiness: readiness(platform),
@@ -260,10 +291,31 @@ fn counted(count: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use super::*;
-    use crate::profile::{LoadOptions, find, load};
+    use crate::profile::{ClusterSpec, LoadOptions, find, load};
+
+    /// The sets of a profile for EKS, with or without nodes that EKS makes: the name of each, and what it is behind.
+    fn sets_on_eks(auto_mode: bool) -> BTreeMap<String, Vec<ResourceId>> {
+        let options = LoadOptions { home: "/".into(), known_addons: crate::addons::shipped_names() };
+        let found = find("dev-eks", Path::new("/nonexistent")).expect("ships in the binary");
+        let mut environment = load(&found, &options).expect("valid").environment;
+        let ClusterSpec::Eks(spec) = &mut environment.cluster else { unreachable!("it is on EKS") };
+        spec.auto_mode = auto_mode;
+        let rendering = render(&environment, &Sources::absent(), None).expect("rendered");
+        rendering.sets.into_iter().map(|set| (set.name, set.behind)).collect()
+    }
+
+    #[test]
+    fn tenants_come_once_their_network_policies_are_enforced() {
+        let sets = sets_on_eks(true);
+        assert_eq!(sets[POLICIES], [ResourceId::new("eks-addon/vpc-cni")]);
+        assert_eq!(sets[TENANTS], [ResourceId::new(POLICIES)]);
+        let sets = sets_on_eks(false);
+        assert_eq!((sets.get(POLICIES), &sets[TENANTS]), (None, &Vec::new()));
+    }
 
     #[test]
     fn without_tenants_there_is_still_the_set_that_keeps_those_who_left_guarded() {

@@ -125,6 +125,8 @@ pub struct NodeGroup {
     pub spot: bool,
     /// The root disk of each machine.
     pub disk: Option<Quantity>,
+    /// How many nodes are made anew at once.
+    pub max_unavailable: super::schema::MaxUnavailable,
     /// Labels of the profile alone; those that follow from machine and provider are the provider's to add.
     pub labels: BTreeMap<String, String>,
     /// Taints of the profile alone.

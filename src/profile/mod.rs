@@ -34,7 +34,7 @@ pub use find::{Found, NotFound, find, shipped};
 pub use nearest::nearest;
 pub use schema::{json_schema, tenant_json_schema};
 pub use starter::{InitAnswers, InitCluster, starter};
-pub use validate::{NEWEST, OLDEST, is_aws_region};
+pub use validate::{NEWEST, OLDEST, why_no_aws_region};
 
 use decode::{Decoded, decode};
 use files::Problem;

@@ -14,6 +14,7 @@ pub mod kwok;
 mod leftover;
 pub mod nodes;
 mod platform;
+mod provided;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use kind::preflight::Proxies;
 pub use kubeconfig::{Plugin, keep_kubeconfig};
 pub use kwok::{Dirs, Mark, environments};
 pub use platform::platform;
+pub use provided::{Part, Provided};
 pub use tools::{ToolSearch, Tools};
 
 /// The providers whose clusters this build can make or use. Every declared provider can be rehearsed.
@@ -72,78 +74,6 @@ pub struct Leave {
     pub asks_newer: bool,
 }
 
-/// The cluster of an environment and its machines, ready for the graph.
-pub struct Provided {
-    /// What the cluster stands on, made before it.
-    pub ground: Vec<Part>,
-    /// The cluster. Unless there is a door, it publishes how to reach it.
-    pub cluster: Box<dyn Resource>,
-    /// What the cluster comes behind besides, and goes before.
-    pub cluster_behind: Vec<Need>,
-    /// Who lets us in, and publishes how to reach the cluster, where that is not the cluster itself.
-    pub door: Option<Part>,
-    /// Machines, and what the platform brings for them, each for itself.
-    pub machines: Vec<Part>,
-    /// Its node groups, inside the cluster.
-    pub node_groups: Box<dyn Resource>,
-    /// How `down` takes the cluster away.
-    pub cluster_removal: Removal,
-    /// How `down` takes the machines away.
-    pub node_groups_removal: Removal,
-    /// What goes once the node groups stand.
-    pub leaving: Vec<Part>,
-}
-
-/// A resource, and how `down` takes it away.
-pub struct Part {
-    /// The resource.
-    pub resource: Box<dyn Resource>,
-    /// How it goes.
-    pub removal: Removal,
-    /// What it comes behind besides what it needs by itself, and goes before.
-    pub behind: Vec<Need>,
-}
-
-impl Part {
-    /// `resource`, which goes by `removal`.
-    pub fn new(resource: impl Resource + 'static, removal: Removal) -> Self {
-        Self { resource: Box::new(resource), removal, behind: Vec::new() }
-    }
-
-    /// The same one, behind these others too.
-    #[must_use]
-    pub fn behind<'a>(mut self, others: impl IntoIterator<Item = &'a ResourceId>) -> Self {
-        self.behind.extend(others.into_iter().cloned().map(Need::Ready));
-        self
-    }
-}
-
-impl Provided {
-    /// A cluster and its node groups, and nothing else.
-    fn bare(
-        cluster: impl Resource + 'static,
-        node_groups: impl Resource + 'static,
-        removals: (Removal, Removal),
-    ) -> Self {
-        Self {
-            ground: Vec::new(),
-            cluster: Box::new(cluster),
-            cluster_behind: Vec::new(),
-            door: None,
-            machines: Vec::new(),
-            node_groups: Box::new(node_groups),
-            cluster_removal: removals.0,
-            node_groups_removal: removals.1,
-            leaving: Vec::new(),
-        }
-    }
-
-    /// The id of what publishes how the cluster is reached, for what lives inside it.
-    pub fn cluster_id(&self) -> &ResourceId {
-        self.door.as_ref().map_or(self.cluster.id(), |door| door.resource.id())
-    }
-}
-
 /// Refuses an environment whose cluster this build can neither make nor use.
 pub fn check(environment: &Environment) -> Result<(), Fault> {
     match &environment.cluster {
@@ -158,7 +88,7 @@ pub fn check(environment: &Environment) -> Result<(), Fault> {
 /// What in the profile of `environment` its provider cannot make, though a rehearsal of it can be made.
 pub fn misfits(environment: &Environment) -> Vec<Misfit> {
     match &environment.cluster {
-        ClusterSpec::Eks(_) if !environment.rehearsal => eks::unscaled(environment),
+        ClusterSpec::Eks(_) if !environment.rehearsal => eks::misfits(environment),
         _ => Vec::new(),
     }
 }
@@ -212,7 +142,7 @@ pub fn aws_session(environment: &Environment) -> Option<Arc<Session>> {
 pub fn estimate(environment: &Environment, survey: &Survey) -> Option<Estimate> {
     match &environment.cluster {
         ClusterSpec::Eks(spec) if !environment.rehearsal => {
-            Some(Estimate { time: eks::time(survey), ..eks::estimate(environment, spec) })
+            Some(Estimate { time: eks::time(survey), ..eks::estimate(environment, spec, &survey.outputs) })
         }
         _ => None,
     }
@@ -234,6 +164,26 @@ pub fn storage_class(environment: &Environment) -> Option<Object> {
         }
         _ => None,
     }
+}
+
+/// What berth brings to the cluster of `environment` to have network policies enforced, and what has to be gone before.
+pub fn policy_switch(environment: &Environment) -> Option<(Object, ResourceId)> {
+    match &environment.cluster {
+        ClusterSpec::Eks(spec) if !environment.rehearsal => {
+            Some((eks::policy_switch(spec)?, eks::before_policy_switch()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether nodes come to the cluster of `environment` once pods wait for them, though it declares none.
+pub fn brings_nodes(environment: &Environment) -> bool {
+    matches!(&environment.cluster, ClusterSpec::Eks(spec) if spec.auto_mode)
+}
+
+/// Whether much of `environment` stands beside its cluster, in a cloud, and goes on there without the run that began it.
+pub fn stands_in_cloud(environment: &Environment) -> bool {
+    !environment.rehearsal && matches!(environment.cluster, ClusterSpec::Eks(_) | ClusterSpec::Gke(_))
 }
 
 /// The Kubernetes of the cluster of `environment`, where only the cluster itself can say it: one short
@@ -375,7 +325,7 @@ mod tests {
     use super::*;
     use crate::base::{Capability, Owner, RunId};
     use crate::k8s::HubSettings;
-    use crate::profile::schema::GkeCluster;
+    use crate::profile::schema::{EksCluster, GkeCluster};
 
     fn on_gke(rehearsal: bool) -> Environment {
         let name = if rehearsal { "prod-rehearsal" } else { "prod" };
@@ -437,5 +387,27 @@ mod tests {
         assert_eq!(platform.provider, ProviderKind::Gke);
         assert_eq!(platform.load_balancer, Capability::Native);
         assert_eq!(platform.dns_addresses, ["169.254.20.10/32", "169.254.169.254/32"]);
+    }
+
+    fn on_eks(auto_mode: bool) -> Environment {
+        let spec = EksCluster { region: "eu-central-1".to_string(), auto_mode, ..EksCluster::default() };
+        Environment { cluster: ClusterSpec::Eks(spec), ..on_gke(false) }
+    }
+
+    #[test]
+    fn nodes_of_auto_mode_answer_for_names_themselves() {
+        let addresses = |auto_mode| platform(&on_eks(auto_mode)).dns_addresses;
+        assert_eq!(addresses(true), ["10.100.0.10/32", "172.20.0.10/32"]);
+        assert_eq!(addresses(false), Vec::<String>::new());
+    }
+
+    #[test]
+    fn volumes_carry_our_mark_where_their_driver_may_set_it() {
+        let parameters = |auto_mode| {
+            let class = storage_class(&on_eks(auto_mode)).expect("there is one on EKS");
+            let parameters = class.body["parameters"].as_object().expect("parameters").clone();
+            parameters.keys().filter(|key| key.starts_with("tagSpecification")).count()
+        };
+        assert_eq!((parameters(false), parameters(true)), (2, 0));
     }
 }

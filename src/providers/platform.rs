@@ -1,5 +1,6 @@
 use crate::base::{Capability, Platform, ProviderKind};
 use crate::profile::{ClusterSpec, Environment};
+use crate::providers::brings_nodes;
 
 /// What the declared provider of `environment` can do for addons and tenants. A rehearsal keeps it:
 /// it is there to try what will be true on the real platform.
@@ -26,6 +27,10 @@ pub fn platform(environment: &Environment) -> Platform {
             _ => false,
         },
         dns_addresses: texts(match provider {
+            // The nodes of Auto Mode answer themselves, at the address of a Service without pods: one of these, by
+            // the network of the cluster. https://github.com/aws/containers-roadmap/issues/2552
+            // https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+            ProviderKind::Eks if brings_nodes(environment) => &["10.100.0.10/32", "172.20.0.10/32"],
             // Node-local DNS cache and Cloud DNS: both answer outside the pod network.
             // https://cloud.google.com/kubernetes-engine/docs/how-to/nodelocal-dns-cache
             ProviderKind::Gke => &["169.254.20.10/32", "169.254.169.254/32"],

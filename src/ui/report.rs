@@ -26,6 +26,8 @@ pub struct Report<'a> {
     pub not_rehearsed: &'a [Note],
     /// What to type to go on where this run stopped.
     pub resume: &'a str,
+    /// What to type to take away what was begun, where it goes on without this run: in a cloud.
+    pub away: Option<&'a str>,
 }
 
 impl Report<'_> {
@@ -111,6 +113,10 @@ impl Report<'_> {
             table.row(["not started".to_string(), names(not_started) + &since.unwrap_or_default()]);
         }
         table.row(["to go on".to_string(), format!("`{}`", self.resume)]);
+        if let Some(away) = self.away.filter(|_| !self.outcome.not_ready.is_empty()) {
+            let text = format!("`{away}` takes away what was begun: the cloud goes on with it, and bills it");
+            table.row(["or".to_string(), text]);
+        }
         for line in table.lines(|_, column, cell| if column == 0 { paint.strong(&cell) } else { cell }) {
             text.push_str(&format!("{line}\n"));
         }
@@ -168,7 +174,24 @@ mod tests {
             reach,
             not_rehearsed: &[],
             resume: "berth up lab --rehearse",
+            away: None,
         }
+    }
+
+    #[test]
+    fn what_a_cloud_goes_on_with_is_told_with_what_takes_it_away() {
+        let about = about();
+        let begun = Outcome {
+            not_ready: vec![(ResourceId::new("network/eks/dev"), "stack CREATE_IN_PROGRESS".to_string())],
+            ..Outcome::default()
+        };
+        let text = |away| Report { away, ..report(&about, &begun, &[]) }.up(Paint::PLAIN, 80);
+        let told = "\
+to go on   `berth up lab --rehearse`
+or         `berth down dev` takes away what was begun: the cloud goes on with it, and bills it
+";
+        assert!(text(Some("berth down dev")).ends_with(told), "{}", text(Some("berth down dev")));
+        assert!(!text(None).contains("takes away"));
     }
 
     #[test]

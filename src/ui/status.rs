@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::plan::title;
 use super::words::{count, item, resource, tame, wrap};
 use super::{Paint, Table};
-use crate::base::Note;
+use crate::base::{ChangeKind, Note};
 use crate::engine::{Look, State, Survey};
 use crate::plan::{About, hindrance, state_words};
 
@@ -24,6 +24,9 @@ pub struct Status {
     pub ready: bool,
     /// One entry per resource, in the order in which they are built.
     pub resources: Vec<Standing>,
+    /// What the user should know that concerns no single resource.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// What a rehearsal leaves out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_rehearsed: Vec<Note>,
@@ -48,6 +51,9 @@ pub struct Standing {
     pub behind: Option<String>,
     /// How many changes `up` would make.
     pub changes: usize,
+    /// Whether something is in the way of it that `up` does not clear.
+    #[serde(skip)]
+    pub blocked: bool,
     /// What the user should know besides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
@@ -81,6 +87,7 @@ impl Status {
                     _ => None,
                 },
                 changes: seen.changes.len(),
+                blocked: seen.changes.iter().any(|change| change.kind == ChangeKind::Conflict),
                 notes: seen.notes.clone(),
             }
         };
@@ -91,6 +98,7 @@ impl Status {
             about,
             ready: survey.is_clean(),
             resources: ordered.into_iter().map(standing).collect(),
+            notes: survey.notes.clone(),
             not_rehearsed,
         }
     }
@@ -114,7 +122,9 @@ impl Status {
             // A reason that several have is told once: with the one that the others are behind.
             let same = |other: &&Standing| {
                 let is_alike = other.state == "unknown" && other.detail == standing.detail;
-                is_alike || (other.detail.is_some() && standing.behind.as_ref() == Some(&other.id))
+                // That something of it differs is no reason.
+                let has_reason = other.detail.is_some() && other.state != "differs";
+                is_alike || (has_reason && standing.behind.as_ref() == Some(&other.id))
             };
             let detail = match self.resources.iter().find(same) {
                 Some(first) if standing.state == "unknown" && first.id != standing.id => {
@@ -142,7 +152,7 @@ impl Status {
         lines.push(String::new());
         lines.push(self.verdict());
         let mut text = lines.join("\n") + "\n";
-        for note in self.resources.iter().flat_map(|standing| &standing.notes) {
+        for note in self.resources.iter().flat_map(|standing| &standing.notes).chain(&self.notes) {
             text.push_str(&item(&format!("{}: {}", note.topic, note.text), columns));
         }
         text
@@ -173,11 +183,18 @@ impl Status {
                 others => lines.push(format!("{others} others are not ready")),
             }
             // Where looking failed, the error says what helps.
-            if unknown.iter().all(|standing| standing.behind.is_some()) {
+            if self.resources.iter().any(|standing| standing.blocked) {
+                lines.push(format!("`berth plan {name}{rehearse}` shows what is in the way of `berth up`"));
+            } else if unknown.iter().all(|standing| standing.behind.is_some()) {
                 lines
                     .push(format!("`berth up {name}{rehearse}` brings it there, or says what is in the way"));
             }
             return lines.join("\n");
+        }
+        if self.resources.iter().any(|standing| standing.blocked) {
+            return format!(
+                "{not_ready} of {all} not ready: `berth plan {name}{rehearse}` shows what is in the way of `berth up`"
+            );
         }
         format!(
             "{not_ready} of {all} not ready: `berth up {name}{rehearse}` brings it there, `berth plan` shows how"
@@ -196,7 +213,7 @@ fn hindrance_of(survey: &Survey, look: &Look) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Change, ChangeKind, ResourceId};
+    use crate::base::{Change, ResourceId};
     use crate::plan::samples::{about, mixed, observed, survey};
 
     #[test]
@@ -211,6 +228,7 @@ tenants                     differs  3 changes to make
 
 1 of 4 resources could not be looked at
 2 others are not ready
+`berth plan lab --rehearse` shows what is in the way of `berth up`
   kept, cordoned: namespace `old-ns` of tenant `old`
 ";
         assert_eq!(Status::of(&mixed(), about(), Vec::new()).text(Paint::PLAIN, 100), expected);
@@ -238,6 +256,35 @@ tenants           unknown      as cluster kind/lab
 `berth up lab --rehearse` brings it there, or says what is in the way
 ";
         assert_eq!(Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 120), expected);
+    }
+
+    #[test]
+    fn what_is_behind_something_that_differs_has_a_reason_of_its_own() {
+        let access = "access/eks/lab";
+        let change = Change::new(ChangeKind::Create, "access of role/ci");
+        let behind = |id: &str| observed(id, Look::Behind(ResourceId::new(access)), Vec::new());
+        let world = survey(vec![
+            observed(access, Look::Seen(State::Ready), vec![change]),
+            behind("node-groups"),
+            behind("tenants"),
+        ]);
+        let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 120);
+        let rows = "\
+access eks/lab  differs  1 change to make
+node groups     unknown  `access/eks/lab` has to be changed first
+tenants         unknown  as node groups
+";
+        assert!(text.contains(rows), "{text}");
+    }
+
+    #[test]
+    fn what_concerns_no_single_resource_is_told_last() {
+        let mut world = mixed();
+        world.notes.push(Note::new("credentials", "they end at 12:00 UTC"));
+        let status = Status::of(&world, about(), Vec::new());
+        let text = status.text(Paint::PLAIN, 100);
+        assert!(text.ends_with("`old`\n  credentials: they end at 12:00 UTC\n"), "{text}");
+        assert!(status.resources.iter().flat_map(|standing| &standing.notes).count() == 1, "{status:?}");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct PolicyTruth {
     needs: Vec<Need>,
     image: String,
     hub: Arc<Hub>,
+    /// Whether a node comes for the pods of the probe where there is none.
+    nodes_come: bool,
     probing: Arc<Mutex<Option<Probing>>>,
     /// What this run could not find out.
     not_known: Mutex<Option<String>>,
@@ -52,13 +54,15 @@ struct Probing {
 }
 
 impl PolicyTruth {
-    /// The truth about the hub's cluster, found out with `image` once `needs` stand.
-    pub fn new(needs: Vec<Need>, hub: Arc<Hub>, image: impl Into<String>) -> Self {
+    /// The truth about the hub's cluster, found out with `image` once `needs` stand; where there is no node, only if
+    /// `nodes_come`.
+    pub fn new(needs: Vec<Need>, hub: Arc<Hub>, image: impl Into<String>, nodes_come: bool) -> Self {
         Self {
             id: ResourceId::new(ID),
             needs,
             image: image.into(),
             hub,
+            nodes_come,
             probing: Arc::default(),
             not_known: Mutex::default(),
             going: AtomicBool::new(false),
@@ -129,6 +133,7 @@ impl Resource for PolicyTruth {
                     seen.step = Some(Box::new(Probe {
                         hub: Arc::clone(&self.hub),
                         image: self.image.clone(),
+                        nodes_come: self.nodes_come,
                         probing: Arc::clone(&self.probing),
                     }));
                     Note::new(
@@ -159,6 +164,7 @@ impl Resource for PolicyTruth {
 struct Probe {
     hub: Arc<Hub>,
     image: String,
+    nodes_come: bool,
     probing: Arc<Mutex<Option<Probing>>>,
 }
 
@@ -170,10 +176,10 @@ impl Step for Probe {
     {
         async move {
             let (tell, told) = oneshot::channel();
-            let Self { hub, image, probing } = *self;
+            let Self { hub, image, nodes_come, probing } = *self;
             let (flow, now) = (cx.flow.within_limit(LIMIT), cx.clock.now());
             let task = Background::run(async move {
-                let truth = find_out(&hub, &image, now, &flow).await;
+                let truth = find_out(&hub, &image, nodes_come, now, &flow).await;
                 // Nobody listens when the run was stopped for good.
                 tell.send(truth).ok();
             });
@@ -185,10 +191,16 @@ impl Step for Probe {
 }
 
 /// Probes, and keeps what was found out in the cluster.
-async fn find_out(hub: &Hub, image: &str, now: Timestamp, flow: &Flow) -> Result<Truth, Fault> {
+async fn find_out(
+    hub: &Hub,
+    image: &str,
+    nodes_come: bool,
+    now: Timestamp,
+    flow: &Flow,
+) -> Result<Truth, Fault> {
     let kind = known_kind("v1", "Node").expect("nodes are built in");
     let nodes: Vec<Value> = hub.list_all(&kind, flow).await?.into_iter().map(|node| node.body).collect();
-    if let Some(why) = why_nothing_runs(&nodes) {
+    if let Some(why) = why_nothing_runs(&nodes).filter(|_| !nodes.is_empty() || !nodes_come) {
         return Ok(Truth::NotKnown(why.to_string()));
     }
     let purpose = Purpose { name: "policies", now, lasts: LIMIT };

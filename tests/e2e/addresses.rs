@@ -1,7 +1,6 @@
 //! Load balancer, ingress and metrics of a lab, asked from this machine as its user would.
 
 use std::process::Command;
-use std::time::Duration;
 
 use crate::lab::Lab;
 use crate::support::{eventually, run};
@@ -40,7 +39,7 @@ fn request(printed: &str) -> Vec<String> {
 
 /// Makes the request until it is answered with 200: the Ingress is a moment old.
 fn is_answered(request: &[String]) {
-    eventually("an answer of the host", Duration::from_mins(1), || {
+    eventually("an answer of the host", || {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--max-time", "5", "--noproxy", "*", "--output", "/dev/null"]);
         curl.args(["--write-out", "%{http_code}"]).args(request);

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::lab::Lab;
 use crate::support::{eventually, run};
@@ -30,7 +29,7 @@ fn a_lab_comes_back_after_the_docker_daemon_was_restarted() {
     lab.berth("up", &["--yes"]).expect(0);
     assert_eq!(lab.docker_says(&["inspect", "--format", "{{.Id}}", &lab.nodes()[0]]), made, "made anew");
     let ready = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
-    eventually("all three nodes are ready", Duration::from_mins(1), || {
+    eventually("all three nodes are ready", || {
         let told = lab.kubectl(&["get", "nodes", "-o", ready]);
         (told.stdout.trim() == "True True True").then_some(())
     });

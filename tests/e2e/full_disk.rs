@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::process::geteuid;
 
@@ -66,7 +65,7 @@ fn a_full_disk_is_named_and_once_there_is_room_the_lab_stands() {
 
     disk.clear();
     let up = lab.start_berth("up", &["--yes"]);
-    eventually("kind has made a node", Duration::from_mins(1), || (!lab.nodes().is_empty()).then_some(()));
+    eventually("kind has made a node", || (!lab.nodes().is_empty()).then_some(()));
     disk.fill();
     let filled = up.finish();
     assert!(filled.code == Some(0) || names_the_disk(&filled), "{}", filled.said());

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use crate::lab::{Lab, skipped};
 use crate::support::{Finished, eventually};
@@ -209,7 +208,7 @@ fn a_real_node_is_set_up_for_its_gpus_once_and_again_after_its_start() {
     let played = play.stdin(Stdio::from(machine)).output().expect("started");
     assert!(played.status.success(), "{played:?}");
     // Until the node is heard of it is not known what differs, and that something does not is never claimed.
-    eventually("a plan with the GPUs", Duration::from_secs(90), || {
+    eventually("a plan with the GPUs", || {
         let plan = lab.berth("plan", &["--detailed-exitcode"]).expect(2);
         plan.stdout.contains("GPUs of node").then_some(())
     });

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -88,9 +87,7 @@ impl Images {
         let stopped = self.lab.work().join("stopped");
         fs::write(self.gate(), "").expect("the folder is ours");
         let running = self.start(&[image]);
-        eventually("a part of the image is on its way", Duration::from_mins(1), || {
-            stopped.exists().then_some(())
-        });
+        eventually("a part of the image is on its way", || stopped.exists().then_some(()));
         fs::remove_file(stopped).expect("the folder is ours");
         running
     }
@@ -122,7 +119,7 @@ impl Images {
         // By a file of the node: what Docker hands out may be cut short on a busy machine, also of a file.
         let export = ["exec", node, "ctr", "--namespace=k8s.io", "images", "export", "--skip-manifest-json"];
         let file = format!("/{name}");
-        eventually("the archive is whole", Duration::from_mins(2), || {
+        eventually("the archive is whole", || {
             self.lab.docker(&[&export[..], &[&file, image]].concat()).expect(0);
             self.lab.docker(&["cp", &format!("{node}:{file}"), name]).expect(0);
             let mut list = Command::new("tar");

@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::lab::Lab;
 use crate::support::{Running, eventually};
@@ -71,7 +70,7 @@ fn start_program(lab: &Lab, address: &str) -> Running {
 
 /// Waits until the registry answers: an engine accepts connections before the program in the container does.
 fn wait_for_answer(address: &str) {
-    eventually("an answer of the registry", Duration::from_secs(20), || {
+    eventually("an answer of the registry", || {
         let mut connection = TcpStream::connect(address).ok()?;
         connection.write_all(b"GET /v2/ HTTP/1.0\r\n\r\n").ok()?;
         let mut answer = String::new();
@@ -168,7 +167,7 @@ fn a_registry_that_somebody_else_runs_is_used_and_left_alone() {
     start_pod(&lab, "shop-ns", "tenant", &private);
     wait_for_pod(&lab, "shop-ns", "tenant");
     let reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}";
-    eventually("the pod without a login is refused", Duration::from_mins(1), || {
+    eventually("the pod without a login is refused", || {
         let reason = lab.kubectl_says(&["get", "pod", "stranger", "-o", reason]);
         ["ErrImagePull", "ImagePullBackOff"].contains(&reason.as_str()).then_some(())
     });

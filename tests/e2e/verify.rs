@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -72,21 +71,17 @@ fn a_whole_lab_is_proven_and_nothing_of_the_canary_stays() {
     assert!(elsewhere.stdout.contains("this machine does not reach addresses of docker network"));
 
     let stopped = lab.start_berth("verify", &[]);
-    eventually("a canary", Duration::from_mins(1), || canaries(&lab).first().cloned());
+    eventually("a canary", || canaries(&lab).first().cloned());
     stopped.signal(Signal::INT);
     stopped.finish().expect(130);
-    eventually("the canary of the stopped run is gone", Duration::from_mins(1), || {
-        canaries(&lab).is_empty().then_some(())
-    });
+    eventually("the canary of the stopped run is gone", || canaries(&lab).is_empty().then_some(()));
 
     let killed = lab.start_berth("verify", &[]);
-    let left = eventually("a canary", Duration::from_mins(1), || canaries(&lab).first().cloned());
+    let left = eventually("a canary", || canaries(&lab).first().cloned());
     killed.signal(Signal::KILL);
     killed.finish();
     lab.berth("verify", &[]).expect(0);
-    eventually("the canary of the killed run is gone", Duration::from_mins(1), || {
-        (!canaries(&lab).contains(&left)).then_some(())
-    });
+    eventually("the canary of the killed run is gone", || (!canaries(&lab).contains(&left)).then_some(()));
     lab.berth("down", &["--yes"]).expect(0);
 }
 

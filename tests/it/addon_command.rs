@@ -269,7 +269,7 @@ fn what_is_not_rehearsed_and_what_is_not_made_yet_are_listed_without_a_cluster()
         images.said()
     );
     let none = berth.run(&["addon", "images", "prod-eks"]).expect(0);
-    assert!(none.stderr.contains("the EKS add-on `metrics-server` is it"), "{}", none.said());
+    assert!(none.stderr.contains("EKS brings it as an add-on of its own"), "{}", none.said());
 }
 
 #[test]

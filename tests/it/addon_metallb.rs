@@ -142,7 +142,7 @@ fn the_api_server_keeps_every_object_as_it_was_sent() {
         }
         if kinds.contains(&"CustomResourceDefinition") {
             plane
-                .kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
+                .kubectl(&["wait", "--for=condition=Established", "--timeout=240s", "crd", "--all"])
                 .expect(0);
         }
         tried += items.len();

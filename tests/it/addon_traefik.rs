@@ -28,7 +28,12 @@ fn on_eks_it_is_an_nlb_from_the_start() {
     let service = service(EKS, "{}");
     assert_eq!(service["spec"]["type"], "LoadBalancer");
     assert_eq!(service["spec"].get("loadBalancerClass"), None);
-    let annotations = json!({"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"});
+    // The second and third are for the controller of EKS Auto Mode, which takes it without a class.
+    let annotations = json!({
+        "service.beta.kubernetes.io/aws-load-balancer-type": "nlb",
+        "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
+        "service.beta.kubernetes.io/aws-load-balancer-scheme": "internet-facing",
+    });
     assert_eq!(service["metadata"]["annotations"], annotations);
 }
 
@@ -49,6 +54,7 @@ fn an_internal_load_balancer_is_asked_for_as_the_platform_wants_it() {
         service(cluster, "{service: {internal: true}}")["metadata"]["annotations"][name].clone()
     };
     assert_eq!(annotation(EKS, "service.beta.kubernetes.io/aws-load-balancer-internal"), "true");
+    assert_eq!(annotation(EKS, "service.beta.kubernetes.io/aws-load-balancer-scheme"), "internal");
     assert_eq!(annotation(GKE, "networking.gke.io/load-balancer-type"), "Internal");
     assert_eq!(service(GKE, "{}")["metadata"].get("annotations"), None);
 }

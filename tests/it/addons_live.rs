@@ -2,12 +2,8 @@
 //! objects are reached, and are ready when nodes offer what they bring.
 
 use std::fs;
-use std::time::Duration;
 
 use super::support::{Environment, eventually};
-
-/// Long enough for a controller on a busy machine.
-const SOON: Duration = Duration::from_mins(2);
 
 /// An addon of the user's own beside the profile of `environment`, and `more` in the profile.
 fn declare(environment: &Environment, name: &str, definition: &str, manifest: &str, more: &str) {
@@ -85,7 +81,7 @@ fn the_address_of_an_ingress_is_waited_for_and_told_with_a_request_that_works() 
                    hosts: [\"*.example.net\", shop.example.net]}]\n";
     declare(&environment, "door", "provides: [ingress]", manifest, tenants);
     let up = environment.berth.start(&["up", &environment.name, "--yes"]);
-    eventually("the Service stands", SOON, || {
+    eventually("the Service stands", || {
         let kind = environment.field("addon-ingress", "service/door", ".spec.type");
         (kind == "LoadBalancer").then_some(())
     });
@@ -163,7 +159,7 @@ fn the_gpu_plugin_runs_where_gpus_are_and_is_ready_when_all_of_them_are_offered(
     let nodes = Nodes::new(&environment);
     let up = environment.berth.start(&["up", &environment.name, "--yes"]);
     let lacking = |text: &str| {
-        eventually(text, SOON, || environment.run("status", &[]).said().contains(text).then_some(()));
+        eventually(text, || environment.run("status", &[]).said().contains(text).then_some(()));
     };
     // Its pods run by then: that alone makes nothing ready.
     lacking("node addon-gpu-0 offers 0 of 4 nvidia.com/gpu, and 1 other too few");

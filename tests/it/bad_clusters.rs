@@ -53,7 +53,7 @@ impl Shop {
             let yes: &[&str] = if matches!(command, "up" | "down") { &["--yes"] } else { &[] };
             let ended = self.berth.run(&[&[command, "shop"], yes].concat()).expect(code);
             assert_eq!(self.error_of(&ended), expected, "berth {command}: {}", ended.said());
-            assert!(ended.took < Duration::from_secs(15), "berth {command} took {:?}", ended.took);
+            assert!(ended.took < Duration::from_mins(2), "berth {command} took {:?}", ended.took);
         }
     }
 
@@ -141,10 +141,8 @@ fn real_cluster() -> String {
 
 #[test]
 fn a_server_that_is_not_there_is_given_up_soon() {
-    // Nobody listens on a port that was just let go of.
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("bound").port();
-    Shop::new(&format!("server: \"https://127.0.0.1:{port}\""), "token: abc").refused(
+    // Nobody listens on the first port, and a port that was just let go of may be somebody else's by now.
+    Shop::new("server: \"https://127.0.0.1:1\"", "token: abc").refused(
         1,
         "error: cannot ask the cluster of context `there` in `KUBECONFIG` for its version\n  \
          on    cluster existing/shop\n  \
@@ -182,7 +180,7 @@ fn a_token_that_is_refused_is_a_matter_of_credentials() {
 fn a_user_without_rights_learns_which_right_is_missing() {
     let plane = ControlPlane::shared();
     // A control plane that has just begun has no accounts yet.
-    let token = eventually("a token", Duration::from_secs(30), || {
+    let token = eventually("a token", || {
         let made = plane.kubectl(&["-n", "default", "create", "token", "default"]);
         (made.code == Some(0)).then_some(made.stdout)
     });

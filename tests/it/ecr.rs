@@ -247,7 +247,7 @@ fn a_run_that_was_killed_at_a_call_is_taken_up_by_the_next() {
             let scene = Scene::new();
             let hold = scene.aws.post("holds", &json!({"action": action, "nth": 1, "when": when}));
             let running = scene.berth.start(&["up", "dev", "--only", "registry"]);
-            let held = scene.aws.get(&format!("holds/{}?wait=30", hold["id"]));
+            let held = scene.aws.get(&format!("holds/{}?wait=240", hold["id"]));
             assert_eq!(held["state"], "held", "{held:#}");
             drop(running);
             scene.up(&[]).expect(0);

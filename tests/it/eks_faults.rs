@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::support::eks::{eventually_so, one_line, run_on};
+use super::support::eks::{Moment, one_line, run_on};
 use super::support::{EksProfile, EksStage};
 
 /// What the stand-in is told to let go wrong, and where it is counted.
@@ -81,6 +81,14 @@ fn what_passes_is_ridden_out_on_the_way_up_and_down() {
     ] {
         faults.at(action, nth, kind);
     }
+    // EKS has not heard of the role of an addon yet.
+    stage.aws.post(
+        "faults",
+        &json!({
+            "action": "CreateAddon", "nth": 5, "do": "error", "status": 400, "code": "InvalidParameterException",
+            "message": "Role provided in the request does not exist: arn:aws:iam::123456789012:role/berth-dev",
+        }),
+    );
     // An answer that never comes: the call is over after half a minute, not the run.
     stage.aws.post("holds", &json!({"action": "CreateAccessEntry", "nth": 3, "when": "after"}));
     let up = stage.up().expect(0);
@@ -152,9 +160,11 @@ fn what_could_not_be_made_tells_its_own_reason_and_is_made_by_the_next_run() {
     ];
     let with_session =
         session.iter().fold(stage.another_machine(), |berth, (key, value)| berth.with_variable(key, value));
+    let hold = stage.hold_of("CreateNodegroup", Moment::After);
     let running = with_session.start(&["up", "dev", "--yes", "--timeout", "5m"]);
-    eventually_so("the control plane is there", 60, || stage.status() == "ACTIVE");
+    hold.wait();
     stage.aws.post("expire", &json!({"accessKey": session[0].1}));
+    hold.release();
     let over = running.finish().expect(4);
     let said = one_line(&over.stderr);
     assert_eq!(said.matches("error:").count(), 1, "{}", over.said());
@@ -172,6 +182,7 @@ fn what_could_not_be_made_tells_its_own_reason_and_is_made_by_the_next_run() {
     let said = failed(6);
     assert!(said.contains("on node group extra why CREATE_FAILED: AsgInstanceLaunchFailures"), "{said}");
     assert!(said.contains("do not have sufficient c7i.large capacity"), "{said}");
+    assert!(said.contains("next write another `machine`, more of them under `otherMachines`"), "{said}");
     assert!(
         said.contains("on eks addon metrics-server why CREATE_FAILED") && said.contains("a role is missing"),
         "{said}"
@@ -179,8 +190,9 @@ fn what_could_not_be_made_tells_its_own_reason_and_is_made_by_the_next_run() {
     stage.aws.scenario(
         &json!({"typeWithoutCapacity": {"c7i.large": []}, "eksAddonFails": {"metrics-server": null}}),
     );
+    // Nothing is in them that could be lost, so nobody is asked.
     let before = stage.last();
-    stage.up().expect(0);
+    stage.run("up", &["--timeout", "5m"]).expect(0);
     let mut changes = stage.changes(before);
     changes.retain(|action| action.contains("Nodegroup") || action.contains("Addon"));
     changes.sort();

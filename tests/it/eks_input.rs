@@ -1,6 +1,8 @@
 //! What AWS cannot do, or not for us, is told in words that help and before anything is made. What a profile alone
 //! shows to be wrong (names, addresses, kinds of machines) stands in tests/fixtures/invalid.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use super::support::eks::one_line;
@@ -51,6 +53,23 @@ fn expect(said: &str, words: &[&str]) {
 }
 
 #[test]
+fn a_login_that_does_not_come_to_an_end_ends_with_the_time_that_was_given() {
+    // It takes calls and answers none.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = format!("http://{}", silent.local_addr().expect("it is bound"));
+    let berth = Berth::new()
+        .with_variable("AWS_ENDPOINT_URL", &address)
+        .with_variable("AWS_ACCESS_KEY_ID", "ASIAPLATFORM00000001")
+        .with_variable("AWS_SECRET_ACCESS_KEY", "a-secret-key-that-nobody-looks-at-000001")
+        .with_variable("AWS_EC2_METADATA_DISABLED", "true");
+    berth.profile("dev", &EksProfile::new(GENERAL).text());
+    for command in [["plan", "dev"].as_slice(), &["up", "dev", "--yes"]] {
+        let said = told(berth.run(&[command, &["--timeout", "2s"]].concat()), 7);
+        expect(&said, &["cannot log in to AWS in eu-central-1", "the time given with `--timeout` is over"]);
+    }
+}
+
+#[test]
 fn whoever_aws_does_not_know_is_told_so_once() {
     let asked = Asked::new();
     let nobody = Berth::new()
@@ -64,6 +83,9 @@ fn whoever_aws_does_not_know_is_told_so_once() {
     let bare = empty.with_variable("AWS_ENDPOINT_URL_EKS", "eks.test:443");
     let words = ["names is `eks.test:443`, which does not begin with `https://`", "unset AWS_ENDPOINT_URL"];
     expect(&told(bare.run(&["up", "dev", "--yes"]), 1), &words);
+    let unsigned = bare.with_variable("AWS_ENDPOINT_URL_EKS", &asked.stage.aws.url());
+    let unsigned = unsigned.with_variable("AWS_ENDPOINT_URL_SERVICE_QUOTAS", "");
+    expect(&told(unsigned.run(&["up", "dev", "--yes"]), 1), &["names is empty", "unset AWS_ENDPOINT_URL"]);
 
     let expired =
         ["ASIAEXPIRED000000001", "expired-secret-key-of-the-stand-in-00001", "fake-token-of-platform-0001"];

@@ -78,13 +78,20 @@ fn a_range_brings_the_autoscaler_with_its_role_and_what_it_wants_is_left_alone()
     assert!(plan.contains("cluster-autoscaler: version 1.36.1"), "{plan}");
     assert!(plan.contains("role of cluster-autoscaler/cluster-autoscaler"), "{plan}");
 
-    // A pod that begins before its role is there never gets it.
-    stage.aws.scenario(&json!({"deny": ["eks:CreatePodIdentityAssociation"]}));
+    // A pod that begins before its role is there never gets it. And EKS hears of new access entries, and shows what
+    // these may do, a while later.
+    let lag = json!({"eks:AssociateAccessPolicy": 150, "eks:ListAssociatedAccessPolicies": 300});
+    stage.aws.scenario(&json!({"deny": ["eks:CreatePodIdentityAssociation"], "lag": lag}));
     let refused = stage.up().expect(4);
     assert!(refused.said().contains("eks:CreatePodIdentityAssociation"), "{}", refused.said());
     assert_eq!(deployment(&stage), Value::Null);
     stage.aws.scenario(&json!({"deny": []}));
     stage.up().expect(0);
+    let (calls, _) = stage.aws.calls(0);
+    let rights = calls.iter().filter(|call| call["action"] == "AssociateAccessPolicy");
+    let (early, heard): (Vec<&Value>, Vec<&Value>) =
+        rights.partition(|call| call["code"] == "ResourceNotFoundException");
+    assert!(!early.is_empty() && heard.len() == 2, "{} early, {} heard", early.len(), heard.len());
 
     let associations = stage.cli(&["eks", "list-pod-identity-associations", "--cluster-name", "dev"]);
     let of_it = |one: &&Value| one["namespace"] == "cluster-autoscaler";
@@ -118,8 +125,8 @@ fn a_range_brings_the_autoscaler_with_its_role_and_what_it_wants_is_left_alone()
     let manifest = stage.berth.work().join("pods.yaml");
     std::fs::write(&manifest, PODS).expect("ours");
     stage.kubectl(&["apply", "-f", &manifest.display().to_string()]).expect(0);
-    eventually_so("all pods have a node", 120, || run(&stage, "web") && run(&stage, "train"));
-    eventually_so("the groups have settled", 60, || {
+    eventually_so("all pods have a node", || run(&stage, "web") && run(&stage, "train"));
+    eventually_so("the groups have settled", || {
         ["general", "gpu"].iter().all(|group| stage.group(group)["status"] == "ACTIVE")
     });
     let wants = sizes(&stage, "general")["desiredSize"].clone();
@@ -131,11 +138,11 @@ fn a_range_brings_the_autoscaler_with_its_role_and_what_it_wants_is_left_alone()
     let again = stage.up().expect(0);
     assert!(again.said().contains("nothing had to change"), "{}", again.said());
     assert_eq!(stage.changes(before), Vec::<String>::new());
-    // One call for the addon, and none for what its node groups say of themselves.
+    // One call for the addon and one for the role of each account, and none for what its node groups say of themselves.
     let calls = stage.calls(before);
     let asked = |name: &str| calls.iter().filter(|call| *call == name).count();
     assert_eq!(asked("ListPodIdentityAssociations"), 1, "{calls:?}");
-    assert_eq!(asked("DescribePodIdentityAssociation"), 0, "{calls:?}");
+    assert_eq!(asked("DescribePodIdentityAssociation"), 3, "{calls:?}");
     assert_eq!(asked("DescribeAutoScalingGroups"), 0, "{calls:?}");
 
     // ... nor is it undone by a change of something else, and labels are told anew.
@@ -146,11 +153,26 @@ fn a_range_brings_the_autoscaler_with_its_role_and_what_it_wants_is_left_alone()
     assert_eq!(hints(&stage, "general")["label/tier"], "web");
     assert_eq!(hints(&stage, "general")["label/team"], Value::Null);
 
-    // Only a size out of the range comes back into it; without a range the autoscaler goes.
-    stage.declare(&profile("{name: general, machine: m7i.large, nodes: 2, labels: {tier: web}}"));
+    // Only a size out of the range comes back into it; without a range the autoscaler goes, with all that it had.
+    let fixed = "{name: general, machine: m7i.large, nodes: 2, labels: {tier: web}}";
+    stage.declare(&profile(&format!("{fixed}, {{name: gpu, machine: g6.xlarge, nodes: 0, disk: 200Gi}}")));
+    let plan = one_line(&stage.run("plan", &["--detailed-exitcode"]).expect(2).stdout);
+    for gone in [
+        "role of cluster-autoscaler/cluster-autoscaler (no longer in the profile)",
+        "AutoscalerRole",
+        "told to the autoscaler labels, taints, disk -> (unset)",
+    ] {
+        assert!(plan.contains(gone), "{gone}: {plan}");
+    }
     stage.up().expect(0);
     assert_eq!(stage.group("general")["scalingConfig"]["desiredSize"], 2);
     assert_eq!(deployment(&stage), Value::Null);
+    let left = stage.cli(&["eks", "list-pod-identity-associations", "--cluster-name", "dev"]);
+    assert!(!left["associations"].as_array().expect("a list").iter().any(|one| of_it(&one)), "{left}");
+    for group in ["general", "gpu"] {
+        assert_eq!(hints(&stage, group), json!({}), "{group}");
+    }
+    stage.run("plan", &["--detailed-exitcode"]).expect(0);
     stage.expect_no_violations();
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use base64::Engine;
@@ -16,7 +15,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::support::{Berth, FakeAws, Finished, Web, eventually, kubectl};
+use super::support::eks::kubectl_as;
+use super::support::{Berth, FakeAws, Web, eventually};
 
 const KEYS: [(&str, &str); 2] = [
     ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
@@ -220,8 +220,7 @@ fn make_cluster(aws: &FakeAws, mark: &str) {
     let named = ["--stack-name", "around"];
     let template = ["--template-body", STACK, "--capabilities", "CAPABILITY_NAMED_IAM"];
     cli(&[&["cloudformation", "create-stack"], &named[..], &template].concat());
-    let limit = Duration::from_mins(1);
-    let outputs = eventually("the stack", limit, || {
+    let outputs = eventually("the stack", || {
         let stack = cli(&[&["cloudformation", "describe-stacks"], &named[..]].concat())["Stacks"][0].take();
         (stack["StackStatus"] == "CREATE_COMPLETE").then(|| stack["Outputs"].clone())
     });
@@ -246,7 +245,7 @@ fn make_cluster(aws: &FakeAws, mark: &str) {
         "--tags",
         &format!("berth.dev/owner={mark}"),
     ]);
-    eventually("the cluster", limit, || {
+    eventually("the cluster", || {
         (cli(&["eks", "describe-cluster", "--name", "dev"])["cluster"]["status"] == "ACTIVE").then_some(())
     });
     let entry = ["--cluster-name", "dev", "--principal-arn", "arn:aws:iam::123456789012:user/admin"];
@@ -254,14 +253,6 @@ fn make_cluster(aws: &FakeAws, mark: &str) {
     let policy = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy";
     let rest = ["--policy-arn", policy, "--access-scope", "type=cluster"];
     cli(&[&["eks", "associate-access-policy"], &entry[..], &rest].concat());
-}
-
-/// What kubectl says with the user's own kubeconfig, when it is started by whoever has `keys`.
-fn as_caller(berth: &Berth, keys: &[(String, String)], arguments: &[&str]) -> Finished {
-    let mut command = kubectl(&berth.home().join(".kube/config"), arguments);
-    // A token names STS itself, whatever endpoint is chosen.
-    command.env("HOME", berth.home()).envs(keys.iter().cloned());
-    super::support::run(command)
 }
 
 #[test]
@@ -275,8 +266,8 @@ fn kubectl_gets_in_with_the_kubeconfig_of_berth_on_a_machine_that_made_nothing()
     let mine = fs::read_to_string(berth.home().join(".kube/config")).expect("merged");
     assert!(mine.contains("interactiveMode: Never") && !mine.contains("k8s-aws-v1"), "{mine}");
 
-    eventually("the access entry counts", Duration::from_secs(30), || {
-        let listed = as_caller(&berth, &keys, &["get", "namespaces", "--output", "name"]);
+    eventually("the access entry counts", || {
+        let listed = kubectl_as(&berth, &keys, &["get", "namespaces", "--output", "name"]);
         listed.stdout.contains("namespace/default").then_some(())
     });
     let stranger = [
@@ -284,8 +275,7 @@ fn kubectl_gets_in_with_the_kubeconfig_of_berth_on_a_machine_that_made_nothing()
         ("AWS_SECRET_ACCESS_KEY", "stranger-secret-key-of-the-stand-in-0001"),
         ("AWS_SESSION_TOKEN", "fake-token-of-stranger-0001"),
     ];
-    let stranger: Vec<_> = stranger.map(|(key, value)| (key.to_string(), value.to_string())).into();
-    let refused = as_caller(&berth, &stranger, &["get", "namespaces"]);
+    let refused = kubectl_as(&berth, &stranger, &["get", "namespaces"]);
     assert!(refused.stderr.contains("You must be logged in"), "{}", refused.said());
     assert_eq!(aws.violations(), json!([]));
 

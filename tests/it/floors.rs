@@ -152,7 +152,7 @@ fn named_in(place: &Path, text: &str) -> Vec<Named> {
 fn every_room_names_only_what_the_page_allows() {
     let house = house();
     let mut complaints = Vec::new();
-    // lib.rs only lists the rooms, main.rs and docker_credential_berth.rs only call the library.
+    // lib.rs only lists the rooms, main.rs only calls the library, docker_credential_berth.rs only becomes berth.
     for place in files().iter().filter(|place| place.components().count() > 1) {
         let text = fs::read_to_string(repository().join("src").join(place)).expect("it was found there");
         complaints.extend(house.complaints(place, &named_in(place, &text)));

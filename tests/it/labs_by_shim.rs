@@ -83,7 +83,7 @@ fn an_engine_that_hangs_is_given_up_at_the_deadline() {
     lab.now("engine-hangs");
     let late = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "2s"]);
     assert!(matches!(late.code, Some(1 | 7)), "{}", late.said());
-    assert!(late.took < Duration::from_secs(15), "{:?}", late.took);
+    assert!(late.took < Duration::from_mins(2), "{:?}", late.took);
     assert_eq!(called(&lab, "kind create"), 0);
 }
 
@@ -101,8 +101,7 @@ fn a_kind_that_is_too_old_makes_nothing() {
 fn a_kind_that_says_all_is_well_is_not_believed_while_a_worker_is_missing() {
     let lab = LabShims::new("shim-worker", "docker", "0.33.0");
     lab.register("control-plane");
-    let late = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "5s"]).expect(7);
-    assert!(told(&late).contains("general: 0 of 1 ready"), "{}", late.said());
+    lab.berth.start(&["up", lab.name, "--yes"]).stopped_once_told("general: 0 of 1 ready");
     lab.register("worker");
     lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
     assert_eq!(called(&lab, "kind create"), 1);
@@ -118,7 +117,7 @@ fn a_second_run_is_told_who_is_at_work() {
         go.display()
     ));
     let first = lab.berth.start(&["up", lab.name, "--yes"]);
-    eventually("kind is at work", Duration::from_mins(1), || begun.exists().then_some(()));
+    eventually("kind is at work", || begun.exists().then_some(()));
     let second = lab.berth.run(&["up", lab.name, "--yes"]).expect(5);
     assert!(told(&second).contains(&format!("process {}", first.pid())), "{}", second.said());
     lab.now("go");
@@ -279,7 +278,7 @@ fn addresses_of_a_network_that_comes_with_the_cluster_are_shown_where_they_are_w
     lab.now("no-network");
     lab.meanwhile(&format!("rm -f '{}'", lab.path("no-network").display()));
     lab.berth.run(&["plan", lab.name]).expect(0);
-    let failed = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "60s"]).expect(6);
+    let failed = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "5m"]).expect(6);
     let told_at = "profiles/shim-first.yaml:10:24: error: 192.0.2.0/28 lies outside of docker network `kind`";
     assert!(failed.stderr.contains(told_at), "{}", failed.said());
     lab.berth.run(&["plan", lab.name]).expect(3);

@@ -100,7 +100,7 @@ fn nodes_that_kind_leaves_are_removed_whatever_it_says() {
     for says in ["kind-cannot-remove", "kind-removes-nothing"] {
         lab.berth.run(&["up", lab.name, "--yes"]).expect(0);
         lab.now(says);
-        let down = lab.berth.run(&["down", lab.name, "--yes", "--timeout", "20s"]).expect(0);
+        let down = lab.berth.run(&["down", lab.name, "--yes", "--timeout", "5m"]).expect(0);
         assert!(!lab.stands() && down.stdout.contains("nothing is left"), "{says}: {}", down.said());
         lab.no_longer(says);
     }

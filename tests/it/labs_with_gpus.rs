@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -139,8 +138,8 @@ fn two_labs_that_are_made_at_once_choose_their_gpus_one_after_the_other() {
     let other = fs::File::create(&lock).expect("the folder is ours");
     other.lock().expect("nobody else has it");
     (&other).write_all(b"`kind create cluster` of environment other").expect("the file is ours");
-    let late = lab.berth.run(&["up", lab.name, "--yes", "--timeout", "3s"]).expect(7);
-    assert!(told(&late).contains("`kind create cluster` of environment other"), "{}", late.said());
+    let waits = "`kind create cluster` of environment other";
+    lab.berth.start(&["up", lab.name, "--yes"]).stopped_once_told(waits);
     assert_eq!(called(&lab, "kind create"), 0);
     other.unlock().expect("it is ours");
     drop(other);
@@ -162,7 +161,7 @@ fn a_set_up_that_was_killed_is_done_by_the_next_run_in_the_same_cluster() {
     lab.now("set-up-waits");
     let first = lab.berth.start(&["up", lab.name, "--yes"]);
     let begun = lab.path("set-up-begun");
-    eventually("the set-up is at work", Duration::from_mins(1), || begun.exists().then_some(()));
+    eventually("the set-up is at work", || begun.exists().then_some(()));
     first.signal(Signal::KILL);
     first.finish();
     lab.no_longer("set-up-waits");

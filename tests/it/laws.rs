@@ -105,7 +105,7 @@ fn a_server_that_hangs_is_given_up_at_the_deadline_and_up_resumes() {
     let environment = Environment::new("law-hang");
     environment.proxy.obey(vec![Rule::new(Matching::mutating(), Turn::Always, Action::Hang)]);
     let late = environment.run("up", &["--yes", "--timeout", "4s"]).expect(7);
-    assert!(late.took >= Duration::from_secs(4) && late.took < Duration::from_secs(30), "{:?}", late.took);
+    assert!(late.took >= Duration::from_secs(4) && late.took < Duration::from_mins(2), "{:?}", late.took);
     environment.proxy.obey(Vec::new());
     environment.up().expect(0);
     settles(&environment);

@@ -1,13 +1,9 @@
 //! The life of an addon with custom resources: what waits for what, what goes before what, and what
 //! is nobody's business but its owner's.
 
-use std::time::Duration;
-
 use super::laws::{platform_writes, settles};
 use super::laws_kills::{golden, staircase};
 use super::support::{Action, AddonEnvironment, Matching, Mood, Rule, Turn, Webhook, eventually};
-
-const LIMIT: Duration = Duration::from_secs(40);
 
 /// A trusted authority in the manifest itself, so that nobody has to inject it.
 fn trusted(webhook: &Webhook) -> String {
@@ -29,8 +25,8 @@ fn custom_resources_wait_until_their_webhook_answers() {
     let plan = addon.run("plan", &["--detailed-exitcode"]).expect(2);
     assert!(plan.stdout.contains("Gadget"), "what is held back is planned: {}", plan.said());
     assert_eq!(addon.dry_runs(), 0, "a plan tries nothing out");
-    let running = addon.berth.start(&["up", &addon.name, "--yes"]);
-    eventually("it tries the webhook", LIMIT, || (addon.dry_runs() >= 2).then_some(()));
+    let running = addon.start("up");
+    eventually("it tries the webhook", || (addon.dry_runs() >= 2).then_some(()));
     assert!(addon.gadgets().is_empty());
     addon.inject(&webhook);
     let up = running.finish().expect(0);
@@ -54,8 +50,7 @@ fn with_a_webhook_custom_resources_wait_for_the_program_that_answers_it() {
         [addon.home(), addon.definition(), addon.deployment(replicas), hook, addon.gadget("one", 1)]
     };
     addon.manifests(&objects(1));
-    let late = addon.run("up", &["--yes", "--timeout", "5s"]).expect(7);
-    assert!(late.stderr.contains("0 of 1 pods available"), "{}", late.said());
+    addon.start("up").stopped_once_told("0 of 1 pods available");
     assert!(addon.gadgets().is_empty());
     assert_eq!(addon.dry_runs(), 0);
     addon.manifests(&objects(0));
@@ -76,8 +71,7 @@ fn what_a_webhook_refuses_is_told_in_its_words_and_nothing_is_forced() {
     }
     assert!(addon.gadgets().is_empty());
     webhook.set(Mood::Silent);
-    let late = addon.run("up", &["--yes", "--timeout", "4s"]).expect(7);
-    assert!(late.stderr.contains("does not answer yet"), "{}", late.said());
+    addon.start("up").stopped_once_told("does not answer yet");
     webhook.set(Mood::Allows);
     addon.up().expect(0);
     assert_eq!(addon.gadgets().len(), 1);
@@ -98,16 +92,14 @@ fn custom_resources_are_gone_before_what_serves_them_goes() {
     hold("[\"example.org/held\"]");
     // By the profile first: the whole set left it.
     addon.declare(false);
-    let late = addon.run("up", &["--yes", "--timeout", "4s"]).expect(7);
     let told = "waiting for Gadget addon-order-gadgets/one to be gone (held by finalizer example.org/held)";
-    assert!(late.stderr.contains(told), "{}", late.said());
+    addon.start("up").stopped_once_told(told);
     let still_there = addon.field(&addon.namespace, "deployment/gadgets", ".metadata.deletionTimestamp");
     assert_eq!(still_there, "", "its program lives on");
     assert_eq!(addon.field(&addon.namespace, "deployment/gadgets", ".metadata.name"), "gadgets");
     // And by `down`: the same order.
     addon.declare(true);
-    let late = addon.run("down", &["--yes", "--timeout", "4s"]).expect(7);
-    assert!(late.stderr.contains(told), "{}", late.said());
+    addon.start("down").stopped_once_told(told);
     assert_eq!(addon.field(&addon.namespace, "deployment/gadgets", ".metadata.name"), "gadgets");
     hold("null");
     addon.proxy.forget();
@@ -170,9 +162,7 @@ fn a_kind_of_somebody_elses_definition_is_found_by_asking_the_cluster() {
         broken.said()
     );
 
-    addon.plane.apply_as("kubectl", &addon.definition());
-    let definition = format!("crd/gadgets.{}", addon.group);
-    addon.plane.kubectl(&["wait", "--for=condition=Established", &definition, "--timeout=30s"]).expect(0);
+    addon.define_as_somebody_else();
     addon.proxy.forget();
     addon.up().expect(0);
     assert_eq!(addon.gadgets().len(), 2);
@@ -192,15 +182,13 @@ fn a_kind_of_somebody_elses_definition_is_found_by_asking_the_cluster() {
     addon.up().expect(0);
     assert!(addon.gadgets().is_empty());
     addon.down().expect(0);
-    addon.plane.kubectl(&["get", &definition]).expect(0);
+    addon.plane.kubectl(&["get", &format!("crd/gadgets.{}", addon.group)]).expect(0);
 }
 
 #[test]
 fn what_cannot_be_asked_for_a_moment_is_not_taken_for_gone() {
     let addon = AddonEnvironment::new("addon-hiccup");
-    addon.plane.apply_as("kubectl", &addon.definition());
-    let definition = format!("crd/gadgets.{}", addon.group);
-    addon.plane.kubectl(&["wait", "--for=condition=Established", &definition, "--timeout=30s"]).expect(0);
+    addon.define_as_somebody_else();
     addon.manifests(&[addon.home(), addon.gadget("one", 1)]);
     addon.up().expect(0);
     let path: &'static str = format!("/apis/{}/v1", addon.group).leak();

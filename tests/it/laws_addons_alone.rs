@@ -1,8 +1,10 @@
 //! Laws of addons whose objects concern the whole cluster: on a control plane of their own, one at a
 //! time.
 
+use rustix::process::Signal;
+
 use super::laws::settles;
-use super::support::{AddonEnvironment, ControlPlane, Tenant};
+use super::support::{AddonEnvironment, ControlPlane, Tenant, eventually};
 
 #[test]
 fn an_aggregated_api_that_is_down_holds_up_neither_plan_nor_down() {
@@ -20,14 +22,16 @@ fn an_aggregated_api_that_is_down_holds_up_neither_plan_nor_down() {
         addon.group, addon.namespace
     );
     addon.manifests(&[addon.home(), service, api.clone()]);
-    let late = addon.run("up", &["--yes", "--timeout", "6s"]).expect(7);
-    let title = format!("APIService v1.{}: not available", addon.group);
-    assert!(late.stderr.contains(&title), "{}", late.said());
-    assert_eq!(
-        addon.field("default", &format!("namespace/{}", addon.environment.namespace("one")), ".status.phase"),
-        "Active"
-    );
-    addon.run("plan", &["--detailed-exitcode"]).expect(0);
+    let mut up = addon.start("up");
+    up.until_told(&format!("APIService v1.{}: not available", addon.group));
+    // All the rest is made beside it.
+    eventually("nothing is left to be made", || {
+        (addon.run("plan", &["--detailed-exitcode"]).code == Some(0)).then_some(())
+    });
+    let tenant = format!("namespace/{}", addon.environment.namespace("one"));
+    assert_eq!(addon.field("default", &tenant, ".status.phase"), "Active");
+    up.signal(Signal::INT);
+    up.finish().expect(130);
 
     // What a controller fills in is its own.
     let name = format!("apiservice/v1.{}", addon.group);

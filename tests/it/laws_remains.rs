@@ -14,7 +14,7 @@ fn an_object_that_a_finalizer_holds_is_named_and_no_success_is_claimed() {
         environment.plane.kubectl(&arguments).expect(0);
     };
     hold("[\"example.org/held\"]");
-    let down = environment.run("down", &["--yes", "--timeout", "6s"]).expect(7);
+    let down = environment.run("down", &["--yes", "--timeout", "20s"]).expect(7);
     hold("null");
     assert!(down.stdout.contains("ClusterRole berth-tenant-editor-"), "{}", down.said());
     assert!(down.stdout.contains("held by finalizer example.org/held"), "{}", down.said());

@@ -1,6 +1,8 @@
 //! The laws on a cluster that stands and does not run: what is in it is known only once it runs.
 
-use super::support::{Berth, Inventory, run};
+use std::time::{Duration, Instant};
+
+use super::support::{Berth, Inventory, eventually, run};
 
 const BEFORE: &str = "\
 apiVersion: berth.dev/v1alpha1
@@ -34,18 +36,32 @@ impl Asleep {
         asleep
     }
 
-    /// Ends every program of the cluster as a shutdown of the machine does.
+    /// Ends every program of the cluster as a shutdown of the machine does: what has not ended when it was asked to is
+    /// ended after a while.
     fn shut_down(&self) {
+        for signal in ["-TERM", "-KILL"] {
+            for pid in self.programs() {
+                let mut kill = std::process::Command::new("kill");
+                // One that is gone already needs no signal, so the exit code tells nothing.
+                kill.args([signal, &pid]);
+                run(kill);
+            }
+            let end = Instant::now() + Duration::from_secs(10);
+            while !self.programs().is_empty() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        eventually("its programs are gone", || self.programs().is_empty().then_some(()));
+    }
+
+    /// The process numbers of the programs of the cluster.
+    fn programs(&self) -> Vec<String> {
         let mut list = std::process::Command::new("ps");
         list.args(["-A", "-o", "pid,args"]);
         let home = self.berth.home().display().to_string();
-        for line in run(list).expect(0).stdout.lines().filter(|line| line.contains(&home)) {
-            let pid = line.split_whitespace().next().expect("ps begins with the process number");
-            let mut kill = std::process::Command::new("kill");
-            // One that is gone already needs no signal, so the exit code tells nothing.
-            kill.args(["-TERM", pid]);
-            run(kill);
-        }
+        let listed = run(list).expect(0).stdout;
+        let of_it = listed.lines().filter(|line| line.contains(&home));
+        of_it.filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect()
     }
 
     fn titles(&self) -> std::collections::BTreeSet<String> {

@@ -2,11 +2,7 @@
 //! the pool, gives an address of it to a Service, answers for it on the network, and refuses what is
 //! no pool.
 
-use std::time::Duration;
-
 use super::support::{Proof, Rights, Running, addon_binaries, eventually};
-
-const SOON: Duration = Duration::from_mins(1);
 
 /// The addresses of the one pool are those from .16 to .31.
 const ADDON: &str = "{metallb: {addresses: 198.51.100.16/28}}";
@@ -81,7 +77,7 @@ impl<'a> Neighbour<'a> {
         let ask = ["netns", "exec", "neighbour", &stagehand, "get", &at, &url];
         // Nobody serves anything there: that it is asked for is enough.
         let asking = Running::start(self.proof.machine.command("ip", &ask));
-        let told = eventually("the neighbour has asked for the address", SOON, || {
+        let told = eventually("the neighbour has asked for the address", || {
             let known = self.ip(&format!("-n neighbour neigh show {address}"));
             (known.contains("lladdr") || known.contains("FAILED")).then_some(known)
         });
@@ -122,7 +118,7 @@ fn metallb_gives_and_announces_addresses_with_the_rights_it_has() {
     proof.run("plan", &["--detailed-exitcode"]).expect(0);
 
     proof.apply(WEB);
-    let address = eventually("the Service has an address", SOON, || {
+    let address = eventually("the Service has an address", || {
         let service = proof.object("default", "service/web")?;
         service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str().map(str::to_string)
     });
@@ -135,12 +131,12 @@ fn metallb_gives_and_announces_addresses_with_the_rights_it_has() {
     assert_eq!(neighbour.who_has(&address), None, "nobody announces it yet");
     let mut speaker = proof.play(namespace, "daemonset/speaker", &addon_binaries().join("speaker"));
     speaker.await_ready();
-    eventually("the speaker answers for the address", SOON, || {
+    eventually("the speaker answers for the address", || {
         let answers = neighbour.who_has(&address)?;
         (answers == neighbour.own_hardware_address()).then_some(())
     });
     for name in ["controller", "speaker-node-1"] {
-        eventually(&format!("the configuration is valid for {name}"), SOON, || {
+        eventually(&format!("the configuration is valid for {name}"), || {
             let state = proof.object(namespace, &format!("configurationstate/{name}"))?;
             (state["status"]["result"] == "Valid").then_some(())
         });
@@ -149,7 +145,7 @@ fn metallb_gives_and_announces_addresses_with_the_rights_it_has() {
     proof.apply(ROUTER);
     let statuses = |kind: &str| proof.kubectl(&["-n", namespace, "get", kind, "-o", "yaml"]).expect(0).stdout;
     for kind in ["servicel2statuses", "servicebgpstatuses"] {
-        eventually(&format!("{kind} say who announces it"), SOON, || {
+        eventually(&format!("{kind} say who announces it"), || {
             statuses(kind).contains("node: node-1").then_some(())
         });
     }
@@ -158,9 +154,7 @@ fn metallb_gives_and_announces_addresses_with_the_rights_it_has() {
     // A Service that goes gives its address back.
     proof.kubectl(&["delete", "service", "web"]).expect(0);
     for kind in ["servicel2statuses", "servicebgpstatuses"] {
-        eventually(&format!("no {kind} are left"), SOON, || {
-            statuses(kind).contains("items: []").then_some(())
-        });
+        eventually(&format!("no {kind} are left"), || statuses(kind).contains("items: []").then_some(()));
     }
 
     for program in [&controller, &speaker] {

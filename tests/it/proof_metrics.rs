@@ -2,7 +2,6 @@
 //! autoscaler follows that, up and down.
 
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -52,9 +51,6 @@ spec:
   behavior: {scaleDown: {stabilizationWindowSeconds: 0}}
 ";
 
-/// A scrape is 10 s away at most, an autoscaler's look 5 s; a busy machine is given much more.
-const SOON: Duration = Duration::from_mins(3);
-
 /// A rehearsal with the application in it, taken away in the end.
 struct Rehearsed {
     berth: Berth,
@@ -92,7 +88,7 @@ impl Rehearsed {
 
     /// The same until `right` says that it is right.
     fn wait_for_top(&self, what: &str, right: impl Fn(&[u32]) -> bool) {
-        eventually(&format!("`kubectl top {what}` is right"), SOON, || right(&self.top(what)).then_some(()));
+        eventually(&format!("`kubectl top {what}` is right"), || right(&self.top(what)).then_some(()));
     }
 
     fn say_that_pods_use(&self, cpu: &str) {
@@ -101,7 +97,7 @@ impl Rehearsed {
     }
 
     fn wait_for_replicas(&self, wanted: u64) {
-        eventually(&format!("the autoscaler wants {wanted} pods"), SOON, || {
+        eventually(&format!("the autoscaler wants {wanted} pods"), || {
             let deployment = self.kubectl(&["get", "deployment", "web", "-o", "json"]).expect(0).stdout;
             let deployment: Value = serde_json::from_str(&deployment).ok()?;
             (deployment["spec"]["replicas"] == wanted).then_some(())

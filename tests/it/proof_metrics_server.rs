@@ -1,8 +1,6 @@
 //! metrics-server itself, started as the pod that berth applied, with the rights of its account: it
 //! reads the kubelets, and serves who may ask.
 
-use std::time::Duration;
-
 use super::support::{Berth, Proof, Rights, Wishes, eventually, tools};
 
 /// What a kubelet serves of its node and of containers, in the names that kubelets use.
@@ -59,9 +57,6 @@ spec:
       containers: [{name: web, image: example.com/web}]
 ";
 
-/// Metrics are there after two looks at the kubelets, 15 s apart; a busy machine is given more.
-const SOON: Duration = Duration::from_mins(2);
-
 #[test]
 fn metrics_server_reads_kubelets_with_the_rights_it_has() {
     // Where the API server does not stream lists, as before Kubernetes 1.34, a watch begins with a list: so both
@@ -86,7 +81,7 @@ fn metrics_server_reads_kubelets_with_the_rights_it_has() {
 
     // Ready means: the metrics of all nodes and pods are there.
     program.await_ready();
-    eventually("`kubectl top pods` shows 250m and 128Mi", SOON, || {
+    eventually("`kubectl top pods` shows 250m and 128Mi", || {
         let said = proof.kubectl(&["top", "pods", "--no-headers", "--as", "vera"]).stdout;
         let words: Vec<&str> =
             said.lines().find(|line| line.starts_with("web-"))?.split_whitespace().collect();

@@ -13,7 +13,7 @@ use berth::engine::{Events, Graph, Look, Outcome, Run, State, Survey, converge, 
 use berth::flow::{Cancel, Flow};
 use berth::k8s::{Hub, HubSettings, Live, known_kind};
 use berth::os::FileLock;
-use berth::profile::schema::{ExistingCluster, KwokCluster};
+use berth::profile::schema::{ExistingCluster, KwokCluster, MaxUnavailable};
 use berth::profile::{AddonSpec, ClusterSpec, Environment, MachineResources, NodeGroup};
 use berth::providers::{Dirs, Leave, Local, Proxies, ToolSearch, environments, kind, provide, remains};
 
@@ -84,7 +84,7 @@ impl Stage {
 
     fn run() -> Run {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let flow = Flow::new(Cancel::default()).within_limit(Duration::from_mins(2));
+        let flow = Flow::new(Cancel::default()).within_limit(Duration::from_mins(5));
         Run {
             flow,
             events: Events::new(Arc::clone(&clock), Vec::new()),
@@ -271,7 +271,7 @@ async fn a_kwokctl_left_by_a_killed_run_is_waited_for_by_name() {
     assert!(changes.is_empty());
     drop(lock);
     // A program that another test of this process is just starting may hold the lock a moment longer.
-    for _ in 0..500 {
+    for _ in 0..10_000 {
         if only(&stage.plan().await).0 == State::Absent {
             return;
         }
@@ -323,6 +323,7 @@ fn group(name: &str, min: u32, max: u32, gpus: u32) -> NodeGroup {
         zones: vec!["a".to_string(), "b".to_string()],
         spot: false,
         disk: None,
+        max_unavailable: MaxUnavailable::default(),
         labels: BTreeMap::from([("team".to_string(), "ml".to_string())]),
         taints: Vec::new(),
     }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use berth::clouds::aws::rights;
 use serde_json::{Map, Value};
 
 /// The first line of every page that is made here.
@@ -97,6 +98,15 @@ fn machine_types_are_documented_as_they_are() {
 fn the_schemas_are_those_of_the_binary() {
     compare("profile.schema.json", &berth(&["schema"]));
     compare("tenant.schema.json", &berth(&["schema", "--tenant"]));
+}
+
+#[test]
+fn the_rights_on_aws_are_those_of_the_source() {
+    let written = |policy: &Value| serde_json::to_string_pretty(policy).unwrap() + "\n";
+    let whole = rights::document(rights::STATEMENTS.iter().map(rights::Statement::whole));
+    compare("iam-policy.json", &written(&whole));
+    compare("iam-policy-look.json", &written(&rights::Part::Look.policy()));
+    compare("iam-policy-change.json", &written(&rights::Part::Change.policy()));
 }
 
 #[test]

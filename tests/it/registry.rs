@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 
@@ -62,6 +62,21 @@ fn docker_is_told_that_the_registry_of_this_machine_needs_no_login() {
     let (said, kept) =
         ask("store", "{\"ServerURL\":\"localhost:5001\",\"Username\":\"a\",\"Secret\":\"word\"}");
     assert!(!kept && !said.contains("\"word\""), "{said}");
+}
+
+#[test]
+fn the_helper_finds_berth_on_path_and_says_so_where_there_is_none() {
+    let berth = lab(5001);
+    let alone = berth.home().join("docker-credential-berth");
+    fs::copy(HELPER, &alone).expect("the home is ours");
+    let ask = |path: &Path| {
+        let output = Command::new(&alone).arg("list").env("PATH", path).output().expect("it was copied");
+        (String::from_utf8_lossy(&output.stdout).trim().to_string(), output.status.success())
+    };
+    let (said, succeeded) = ask(&berth.home());
+    assert!(!succeeded && said.starts_with("cannot start `berth`"), "{said}");
+    symlink(env!("CARGO_BIN_EXE_berth"), berth.home().join("berth")).expect("the home is ours");
+    assert_eq!(ask(&berth.home()), ("{}".to_string(), true));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use berth::profile::{AddonSpec, Group, PodSecurity, Tenant, TenantGroups, Tenant
 use berth::tenants::Pulling;
 use serde_json::{Value, json};
 
+use super::support::loopback_configuration;
+
 const APPLY: &[&str] = &["apply", "--server-side", "--field-manager=berth", "--validate=strict", "-f", "-"];
 
 #[test]
@@ -48,7 +50,8 @@ fn metrics_server_for_a_cluster_with_real_nodes_is_accepted() {
 #[test]
 fn the_addons_pods_are_let_into_their_restricted_namespace() {
     let Some(cluster) = Cluster::shared() else { return };
-    let rollout = cluster.run(&["rollout", "status", "deployment/traefik", "-n", "traefik", "--timeout=60s"]);
+    let rollout =
+        cluster.run(&["rollout", "status", "deployment/traefik", "-n", "traefik", "--timeout=240s"]);
     assert_accepted(&rollout, "the rollout of traefik");
 }
 
@@ -58,7 +61,8 @@ fn a_deployment_without_limits_runs_and_one_beyond_the_quota_is_denied() {
     let as_editor = ["--as=ada", "--as-group=idp:checkout-devs", "-n", "checkout-ns"];
     let created = cluster.feed(&[&["create", "-f", "-"], as_editor.as_slice()].concat(), &deployment("web"));
     assert_accepted(&created, "an editor's deployment");
-    let rollout = cluster.run(&["rollout", "status", "deployment/web", "-n", "checkout-ns", "--timeout=60s"]);
+    let rollout =
+        cluster.run(&["rollout", "status", "deployment/web", "-n", "checkout-ns", "--timeout=240s"]);
     assert_accepted(&rollout, "its rollout");
 
     let pods = cluster.run(&["get", "pods", "-l", "app=web", "-n", "checkout-ns", "-o", "json"]);
@@ -307,26 +311,17 @@ impl Cluster {
     }
 
     fn start(&self) {
-        let config = json!({
-            "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
-            "kind": "KwokctlConfiguration",
-            "options": {"bindAddress": "127.0.0.1"},
+        // Somebody else may be quicker to take one of its ports, and kwokctl says 0 also when its wait has failed.
+        let is_made = (0..3).any(|_| {
+            let made = self.create();
+            let answers = made.status.success() && self.run(&["get", "--raw", "/readyz"]).stdout == b"ok";
+            if !answers {
+                eprintln!("no control plane: {}", stderr(&made));
+                self.delete();
+            }
+            answers
         });
-        let config_file = self.folder.path().join("config.yaml");
-        std::fs::write(&config_file, config.to_string()).expect("written");
-        let mut create = self.program("kwokctl");
-        create.args(["create", "cluster", "--name", "rendering", "--runtime", "binary", "--wait", "60s"]);
-        create.arg("--config").arg(config_file).arg("--kubeconfig").arg(self.kubeconfig());
-        for (flag, program) in [
-            ("--etcd-binary", "etcd"),
-            ("--kube-apiserver-binary", "kube-apiserver"),
-            ("--kube-controller-manager-binary", "kube-controller-manager"),
-            ("--kube-scheduler-binary", "kube-scheduler"),
-            ("--kwok-controller-binary", "kwok"),
-        ] {
-            create.arg(flag).arg(self.tools.join(program));
-        }
-        assert_success(&create.output().expect("kwokctl runs"), "the control plane");
+        assert!(is_made, "no control plane");
         let mut scale = self.program("kwokctl");
         scale.args(["scale", "node", "--name", "rendering", "--replicas", "1"]);
         assert_success(&scale.output().expect("kwokctl runs"), "the node");
@@ -337,6 +332,30 @@ impl Cluster {
             let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
             assert_accepted(&self.feed(APPLY, &list), &format!("{:?}", wave[0].kind.wave()));
         }
+    }
+
+    fn create(&self) -> Output {
+        let config_file = self.folder.path().join("config.yaml");
+        std::fs::write(&config_file, loopback_configuration()).expect("written");
+        let mut create = self.program("kwokctl");
+        create.args(["create", "cluster", "--name", "rendering", "--runtime", "binary", "--wait", "120s"]);
+        create.arg("--config").arg(config_file).arg("--kubeconfig").arg(self.kubeconfig());
+        for (flag, program) in [
+            ("--etcd-binary", "etcd"),
+            ("--kube-apiserver-binary", "kube-apiserver"),
+            ("--kube-controller-manager-binary", "kube-controller-manager"),
+            ("--kube-scheduler-binary", "kube-scheduler"),
+            ("--kwok-controller-binary", "kwok"),
+        ] {
+            create.arg(flag).arg(self.tools.join(program));
+        }
+        create.output().expect("kwokctl runs")
+    }
+
+    fn delete(&self) -> Output {
+        let mut delete = self.program("kwokctl");
+        delete.args(["delete", "cluster", "--name", "rendering", "--kubeconfig"]).arg(self.kubeconfig());
+        delete.output().expect("kwokctl runs")
     }
 
     fn kubeconfig(&self) -> PathBuf {
@@ -378,12 +397,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let mut delete = self.program("kwokctl");
-        delete.args(["delete", "cluster", "--name", "rendering", "--kubeconfig"]).arg(self.kubeconfig());
-        let deleted = delete.output();
+        let deleted = self.delete();
         // A panic in a drop would hide the failure that led here.
         if !std::thread::panicking() {
-            assert_success(&deleted.expect("kwokctl runs"), "deleting the control plane");
+            assert_success(&deleted, "deleting the control plane");
         }
     }
 }

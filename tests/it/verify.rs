@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -86,9 +85,7 @@ fn a_canary_that_was_left_is_no_drift_and_goes_with_the_next() {
     assert_eq!(lab.namespaces().len(), before.len() + 1);
     lab.berth.run(&["plan", "lab", "--rehearse", "--detailed-exitcode"]).expect(0);
     lab.berth.run(&["verify", "lab", "--rehearse"]).expect(0);
-    eventually("the canary that was left is gone", Duration::from_mins(1), || {
-        (lab.namespaces() == before).then_some(())
-    });
+    eventually("the canary that was left is gone", || (lab.namespaces() == before).then_some(()));
 }
 
 #[test]
@@ -117,9 +114,7 @@ fn a_volume_that_was_made_for_a_canary_goes_with_it_also_after_a_kill_and_one_th
                     "name": name, "uid": uid}}}));
     }
     lab.berth.run(&["verify", "lab", "--rehearse"]).expect(0);
-    eventually("the canary that was left is gone", Duration::from_mins(1), || {
-        (lab.namespaces() == before).then_some(())
-    });
+    eventually("the canary that was left is gone", || (lab.namespaces() == before).then_some(()));
     let policy =
         |name: &str| lab.says(&["get", "pv", name, "-o", "jsonpath={.spec.persistentVolumeReclaimPolicy}"]);
     assert_eq!((policy("ours").as_str(), policy("theirs").as_str()), ("Delete", "Retain"));

@@ -1,7 +1,7 @@
 use std::fs;
 use std::ops::Deref;
 
-use super::{ControlPlane, Environment, Tenant, Webhook};
+use super::{ControlPlane, Environment, Tenant, Webhook, eventually};
 
 /// An environment whose profile has one addon of its own, from a folder beside it: every kind of its
 /// objects is in an API group of its own, so that no other test meets them.
@@ -78,6 +78,16 @@ impl AddonEnvironment {
              {{spec: {{type: object, properties: {{size: {{type: integer}}}}}}}}}}}}}}]}}}}",
             self.group
         )
+    }
+
+    /// Lets somebody else define `Gadget`, and waits until the API server tells of it.
+    pub fn define_as_somebody_else(&self) {
+        self.plane.apply_as("kubectl", &self.definition());
+        let path = format!("/apis/{}/v1", self.group);
+        // That a definition is established says nothing of what is told to those who ask what there is.
+        eventually("gadgets are told of", || {
+            self.plane.kubectl(&["get", "--raw", &path]).stdout.contains("\"gadgets\"").then_some(())
+        });
     }
 
     /// The same definition with a second, older version.

@@ -85,10 +85,25 @@ impl FakeAws {
 
     /// The calls that it got since the entry `since` of its log, and the number of the last entry.
     pub fn calls(&self, since: u64) -> (Vec<Value>, u64) {
-        let text = self.ask("GET", &format!("log?since={since}"), "");
-        let log: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let log = self.log(since);
         let last = log.iter().filter_map(|line| line["seq"].as_u64()).max().unwrap_or(since);
         (log.into_iter().filter(|line| line["kind"] == "call").collect(), last)
+    }
+
+    /// What changed its state since the entry `since` of its log, as in `nodegroup/dev/general ACTIVE`; without a
+    /// state it was gone.
+    pub fn states(&self, since: u64) -> Vec<String> {
+        let log = self.log(since).into_iter().filter(|line| line["kind"] == "state");
+        let told = |line: Value| {
+            let to = line["to"].as_str().unwrap_or_default();
+            format!("{} {to}", line["resource"].as_str().unwrap_or_default()).trim_end().to_string()
+        };
+        log.map(told).collect()
+    }
+
+    fn log(&self, since: u64) -> Vec<Value> {
+        let text = self.ask("GET", &format!("log?since={since}"), "");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// What breaks the service models of AWS.
@@ -117,7 +132,7 @@ impl FakeAws {
 
     fn ask(&self, method: &str, lever: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time");
+        stream.set_read_timeout(Some(Duration::from_mins(5))).expect("a time");
         let request = format!(
             "{method} /_fake/{lever} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",

@@ -1,7 +1,8 @@
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::control_plane::path_with_tools;
+use super::eventually;
 
 /// By these variables the programs of container engines find their daemons.
 const NO_ENGINE: [&str; 3] = ["DOCKER_HOST", "CONTAINER_HOST", "CONTAINERD_ADDRESS"];
@@ -34,6 +36,11 @@ impl Finished {
         format!("code {:?}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr)
     }
 
+    /// Standard error without what only a busy machine brings about.
+    pub fn complaints(&self) -> String {
+        without_signs_of_life(&self.stderr)
+    }
+
     /// Passes when it ended with `code`.
     ///
     /// # Panics
@@ -45,12 +52,18 @@ impl Finished {
     }
 }
 
+/// The text without lines that say no more than that it is still being looked.
+pub fn without_signs_of_life(text: &str) -> String {
+    let is_one = |line: &&str| line.starts_with("looking at ") && line.trim_end().ends_with('…');
+    text.split_inclusive('\n').filter(|line| !is_one(line)).collect()
+}
+
 /// A program that is still running; dropped, it is killed.
 pub struct Running {
     child: Child,
     began: Instant,
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    stdout: Said,
+    stderr: Said,
 }
 
 impl Running {
@@ -58,8 +71,8 @@ impl Running {
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let stdout = child.stdout.take().map(gather);
-        let stderr = child.stderr.take().map(gather);
+        let stdout = Said::gather(child.stdout.take().expect("it was asked for"));
+        let stderr = Said::gather(child.stderr.take().expect("it was asked for"));
         Self { child, began: Instant::now(), stdout, stderr }
     }
 
@@ -73,6 +86,35 @@ impl Running {
         self.child.try_wait().expect("it is our child").is_some()
     }
 
+    /// Waits until it has said `words` on standard error, however they were broken into lines.
+    ///
+    /// # Panics
+    /// When it never says them, or ends before, with what it said instead.
+    #[track_caller]
+    pub fn until_told(&mut self, words: &str) {
+        let is_told = |running: &Self| {
+            running.stderr.so_far().split_whitespace().collect::<Vec<_>>().join(" ").contains(words)
+        };
+        eventually(&format!("it says `{words}`"), || {
+            // Looked at first: what it said last was said before its end.
+            let has_ended = self.has_ended();
+            if has_ended {
+                self.stderr.await_end();
+            }
+            let told = is_told(self);
+            assert!(told || !has_ended, "it ended without `{words}`: {}", self.stderr.so_far());
+            told.then_some(())
+        });
+    }
+
+    /// The same, and then it is stopped as by Ctrl-C: it is not waited for what it waits for.
+    #[track_caller]
+    pub fn stopped_once_told(mut self, words: &str) -> Finished {
+        self.until_told(words);
+        self.signal(Signal::INT);
+        self.finish().expect(130)
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("it runs, so it has a pid");
@@ -82,9 +124,10 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Panics
-    /// After five minutes, when it is killed.
+    /// After ten minutes, when it is killed.
+    #[track_caller]
     pub fn finish(mut self) -> Finished {
-        let end = self.began + Duration::from_mins(5);
+        let end = self.began + Duration::from_mins(10);
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
@@ -92,19 +135,16 @@ impl Running {
             if Instant::now() > end {
                 self.child.kill().expect("it is our child");
                 self.child.wait().expect("it is our child");
-                panic!(
-                    "still running after five minutes: {} {}",
-                    take(&mut self.stdout),
-                    take(&mut self.stderr)
-                );
+                let (stdout, stderr) = (self.stdout.whole(), self.stderr.whole());
+                panic!("still running after ten minutes: {stdout} {stderr}");
             }
             std::thread::sleep(Duration::from_millis(5));
         };
         Finished {
             code: status.code(),
             took: self.began.elapsed(),
-            stdout: take(&mut self.stdout),
-            stderr: take(&mut self.stderr),
+            stdout: self.stdout.whole(),
+            stderr: self.stderr.whole(),
             pid: self.child.id(),
         }
     }
@@ -124,16 +164,46 @@ pub fn run(command: Command) -> Finished {
     Running::start(command).finish()
 }
 
-fn gather(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("a pipe can be read");
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+/// What comes out of a pipe.
+struct Said {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reading: Option<JoinHandle<()>>,
 }
 
-fn take(stream: &mut Option<JoinHandle<String>>) -> String {
-    stream.take().map(|thread| thread.join().expect("it only reads")).unwrap_or_default()
+impl Said {
+    fn gather(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&bytes);
+        let reading = std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            loop {
+                let length = match pipe.read(&mut part) {
+                    Ok(0) => return,
+                    Ok(length) => length,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) => panic!("a pipe cannot be read: {error}"),
+                };
+                kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&part[..length]);
+            }
+        });
+        Self { bytes, reading: Some(reading) }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// Waits until nobody can write to it any more.
+    fn await_end(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            reading.join().expect("it only reads");
+        }
+    }
+
+    fn whole(&mut self) -> String {
+        self.await_end();
+        self.so_far()
+    }
 }
 
 /// The real binary, with a home and a working folder of its own.

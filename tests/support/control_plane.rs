@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,6 +30,9 @@ rmdir "$1/users" 2>/dev/null || exit 0
 KWOK_WORKDIR="$1/kwok" "$3" delete cluster --name "$4"
 rm -rf "$1"
 "#;
+
+/// How often a control plane is begun: somebody else may be quicker to take one of its ports.
+const ATTEMPTS: usize = 3;
 
 /// A real etcd, API server, controller manager and scheduler, one for all tests.
 pub struct ControlPlane {
@@ -94,17 +97,40 @@ impl ControlPlane {
 
     fn start(&self) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(self.folder.join("users")).expect("ours");
-        fs::write(self.folder.join("kwokctl.yaml"), loopback_configuration()).expect("ours");
         fs::write(self.folder.join("audit.yaml"), AUDIT).expect("ours");
         // The guard comes first, and waits for kwokctl too: also a half-made cluster goes.
         let held = self.enter().expect("it was made just now");
-        let authority = self.cluster_folder().join("pki/ca.crt");
-        let mut create = Command::new(tools().join("kwokctl"));
-        create
+        let mut said = String::new();
+        for _ in 0..ATTEMPTS {
+            let made = self.create(&held);
+            // kwokctl says 0 also when its wait has failed.
+            if made.status.success() && self.answers() {
+                return;
+            }
+            said = String::from_utf8_lossy(&made.stderr).into_owned();
+            let mut delete = self.kwokctl("delete");
+            delete.stdin(held.try_clone().expect("it is open")).output().expect("the tools are there");
+        }
+        panic!("no control plane: {said}");
+    }
+
+    /// `kwokctl VERB cluster --name …`.
+    fn kwokctl(&self, verb: &str) -> Command {
+        let mut command = Command::new(tools().join("kwokctl"));
+        command
             .env("KWOK_WORKDIR", self.folder.join("kwok"))
             .env("HOME", &self.folder)
-            .env("PATH", path_with_tools());
-        create.args(["create", "cluster", "--name", &self.name, "--runtime", "binary", "--wait", "90s"]);
+            .env("PATH", path_with_tools())
+            .args([verb, "cluster", "--name", &self.name]);
+        command
+    }
+
+    /// Tries to make it, on ports that are free now.
+    fn create(&self, held: &OwnedFd) -> Output {
+        fs::write(self.folder.join("kwokctl.yaml"), loopback_configuration()).expect("ours");
+        let authority = self.cluster_folder().join("pki/ca.crt");
+        let mut create = self.kwokctl("create");
+        create.args(["--runtime", "binary", "--wait", "120s"]);
         create.arg("--config").arg(self.folder.join("kwokctl.yaml"));
         create.arg("--kubeconfig").arg(self.kubeconfig());
         create.arg("--kube-audit-policy").arg(self.folder.join("audit.yaml"));
@@ -123,10 +149,7 @@ impl ControlPlane {
         ] {
             create.arg("--extra-args").arg(format!("{component}={key}={value}"));
         }
-        let made = create.stdin(held).output().expect("the tools are there");
-        // kwokctl says 0 also when its wait has failed.
-        let said = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success() && self.answers(), "no control plane: {said}");
+        create.stdin(held.try_clone().expect("it is open")).output().expect("the tools are there")
     }
 
     /// Counts this process as a user, and leaves a guard behind that ends this. The guard waits as
@@ -213,7 +236,8 @@ impl ControlPlane {
 }
 
 /// A configuration for kwokctl that binds everything to loopback (its own default is every address)
-/// and to ports of its own: two kwokctl that look for ports at the same time find the same ones.
+/// and to ports of its own: two kwokctl that look for ports at the same time find the same ones. It plays the nodes
+/// that are marked for it, and no others: what a test writes of theirs stays.
 pub fn loopback_configuration() -> String {
     const KEYS: [&str; 6] = [
         "etcdPort",
@@ -238,7 +262,10 @@ pub fn loopback_configuration() -> String {
     let ports: Vec<String> = KEYS.iter().zip(ports).map(|(key, port)| format!("{key}: {port}")).collect();
     format!(
         "{{apiVersion: config.kwok.x-k8s.io/v1alpha1, kind: KwokctlConfiguration, \
-         options: {{bindAddress: 127.0.0.1, {}}}}}\n",
+         options: {{bindAddress: 127.0.0.1, {}}}, \
+         componentsPatches: [{{name: kwok-controller, extraArgs: [\
+         {{key: manage-all-nodes, value: \"false\", override: true}}, \
+         {{key: manage-nodes-with-annotation-selector, value: kwok.x-k8s.io/node=fake}}]}}]}}\n",
         ports.join(", ")
     )
 }

@@ -1,13 +1,14 @@
 //! The stage of environments on EKS: the stand-in for AWS and the real binary on machines that know it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{Berth, FakeAws, Finished, Running, eventually, kubectl, run};
+use super::{Berth, FakeAws, Finished, PATIENCE, Running, eventually, kubectl, run};
 
 /// The environment of every profile here.
 pub const ENVIRONMENT: &str = "dev";
@@ -160,9 +161,24 @@ impl EksStage {
 
     /// Lets the stand-in hold the `nth` changing call from now.
     pub fn hold(&self, nth: usize, moment: Moment) -> Hold<'_> {
-        let when = if moment == Moment::Before { "before" } else { "after" };
-        let hold = self.aws.post("holds", &json!({"nth": nth, "when": when}));
+        self.hold_as(&json!({"nth": nth, "when": moment.word()}))
+    }
+
+    /// Lets the stand-in hold the next call of `action`.
+    pub fn hold_of(&self, action: &str, moment: Moment) -> Hold<'_> {
+        self.hold_as(&json!({"action": action, "nth": 1, "when": moment.word()}))
+    }
+
+    fn hold_as(&self, asked: &Value) -> Hold<'_> {
+        let hold = self.aws.post("holds", asked);
         Hold { aws: &self.aws, id: hold["id"].as_u64().expect("a number") }
+    }
+
+    /// Lets the stand-in hold the `nth` changing call from now and all attempts at it that follow, as clients make that hear
+    /// nothing for half a minute.
+    pub fn hold_every(&self, nth: usize) -> Holds<'_> {
+        const ATTEMPTS: usize = 8;
+        Holds((nth..nth + ATTEMPTS).map(|nth| self.hold(nth, Moment::Before)).collect())
     }
 
     /// The number of the last entry in the log of the stand-in.
@@ -213,6 +229,11 @@ impl EksStage {
         self.listed("list-addons", "addons")
     }
 
+    /// The ARNs of those who have an access entry.
+    pub fn access_entries(&self) -> Vec<String> {
+        self.listed("list-access-entries", "accessEntries")
+    }
+
     fn listed(&self, operation: &str, member: &str) -> Vec<String> {
         let listed = self.cli(&["eks", operation, "--cluster-name", ENVIRONMENT]);
         serde_json::from_value(listed[member].clone()).expect("names")
@@ -253,10 +274,10 @@ impl EksStage {
     /// Passes when what exists becomes `wanted`: what lives in a cluster makes and removes things a little later.
     ///
     /// # Panics
-    /// After a minute, naming what is too much and what is missing.
+    /// When it never does, naming what is too much and what is missing.
     #[track_caller]
     pub fn expect_named(&self, wanted: &BTreeMap<String, usize>, when: &str) {
-        let end = Instant::now() + Duration::from_mins(1);
+        let end = Instant::now() + PATIENCE;
         let mut named = self.named();
         while named != *wanted && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(100));
@@ -314,6 +335,12 @@ pub enum Moment {
     After,
 }
 
+impl Moment {
+    fn word(self) -> &'static str {
+        if self == Self::Before { "before" } else { "after" }
+    }
+}
+
 /// A call that the stand-in holds, or will.
 pub struct Hold<'a> {
     aws: &'a FakeAws,
@@ -328,7 +355,7 @@ impl Hold<'_> {
 
     /// Waits until the call is being held.
     pub fn wait(&self) {
-        eventually_so("a call is held", 120, || self.is_held());
+        eventually_so("a call is held", || self.is_held());
     }
 
     /// Lets the call go on.
@@ -338,7 +365,7 @@ impl Hold<'_> {
 
     /// Waits until the stand-in knows that its caller is gone.
     fn is_over(&self) {
-        eventually_so("its caller is known to be gone", 30, || self.state() == "gone");
+        eventually_so("its caller is known to be gone", || self.state() == "gone");
     }
 
     fn remove(&self) {
@@ -347,6 +374,23 @@ impl Hold<'_> {
 
     fn state(&self) -> Value {
         self.aws.get(&format!("holds/{}", self.id))["state"].take()
+    }
+}
+
+/// The attempts at a call that the stand-in holds, or will.
+pub struct Holds<'a>(Vec<Hold<'a>>);
+
+impl Holds<'_> {
+    /// Waits until one is being held.
+    pub fn wait(&self) {
+        eventually_so("a call is held", || self.0.iter().any(Hold::is_held));
+    }
+
+    /// Lets the call go on, and every later one.
+    pub fn release(self) {
+        let (held, coming): (Vec<Hold>, Vec<Hold>) = self.0.into_iter().partition(Hold::is_held);
+        coming.iter().for_each(Hold::remove);
+        held.iter().for_each(Hold::release);
     }
 }
 
@@ -373,9 +417,10 @@ pub fn start_on(berth: &Berth, command: &str, more: &[&str]) -> Running {
 /// Waits until it is so.
 ///
 /// # Panics
-/// After that many seconds, naming `what`.
-pub fn eventually_so(what: &str, seconds: u64, mut is: impl FnMut() -> bool) {
-    eventually(what, Duration::from_secs(seconds), || is().then_some(()));
+/// When it never is, naming `what`.
+#[track_caller]
+pub fn eventually_so(what: &str, mut is: impl FnMut() -> bool) {
+    eventually(what, || is().then_some(()));
 }
 
 /// The text as one line, however it was wrapped.
@@ -397,6 +442,18 @@ fn without_made_up(name: &str) -> String {
         words.push(if is_made_up { "*" } else { word });
     }
     words.join("-")
+}
+
+/// kubectl on the machine `berth` with the kubeconfig that berth merged there, when it is started by whoever has `keys`.
+pub fn kubectl_as<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+    berth: &Berth,
+    keys: &[(K, V)],
+    arguments: &[&str],
+) -> Finished {
+    let mut command = kubectl(&berth.home().join(".kube/config"), arguments);
+    // A token names STS itself, whatever endpoint is chosen.
+    command.env("HOME", berth.home()).envs(keys.iter().map(|(key, value)| (key, value)));
+    run(command)
 }
 
 fn action(call: &Value) -> String {

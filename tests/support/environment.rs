@@ -100,10 +100,15 @@ impl Environment {
         self.run("down", &["--yes"])
     }
 
+    /// Starts `berth COMMAND NAME --yes` and returns at once; dropped, it is killed.
+    pub fn start(&self, command: &str) -> Running {
+        self.berth.start(&[command, &self.name, "--yes"])
+    }
+
     /// Starts `berth COMMAND NAME --yes` as the victim of `rule`.
     pub fn start_under(&self, command: &str, rule: Rule) -> Running {
         self.proxy.obey(vec![rule]);
-        let running = self.berth.start(&[command, &self.name, "--yes"]);
+        let running = self.start(command);
         self.proxy.aim_at(running.pid());
         running
     }

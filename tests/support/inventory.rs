@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -16,7 +15,7 @@ impl Inventory {
     /// Everything, of every kind that the API server can list, that carries `selector`.
     pub fn of(kubeconfig: &Path, selector: &str) -> Self {
         // Kinds come and go with the definitions of other tests.
-        eventually("an inventory", Duration::from_mins(1), || Self::look(kubeconfig, selector))
+        eventually("an inventory", || Self::look(kubeconfig, selector))
     }
 
     fn look(kubeconfig: &Path, selector: &str) -> Option<Self> {

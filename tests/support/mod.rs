@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 pub use addon::AddonEnvironment;
 pub use aws::FakeAws;
-pub use berth::{Berth, Finished, Running, run};
+pub use berth::{Berth, Finished, Running, run, without_signs_of_life};
 pub use control_plane::{ControlPlane, binary_flags, kubectl, loopback_configuration, path_with_tools};
 pub use eks::{EksProfile, EksStage};
 pub use engine::EngineShim;
@@ -66,17 +66,22 @@ pub fn runtime() -> &'static tokio::runtime::Runtime {
     })
 }
 
+/// How long anything is waited for: what comes at all comes within it, on the busiest machine too. It is no time that a
+/// test holds somebody to.
+pub const PATIENCE: Duration = Duration::from_mins(4);
+
 /// Asks `look` every 20 ms until it finds something.
 ///
 /// # Panics
-/// After `limit`, naming `what`.
-pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + limit;
+/// When [`PATIENCE`] is over, naming `what`.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "not within {limit:?}: {what}");
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

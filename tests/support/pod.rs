@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::machine::{Answer, PodNetwork, stagehand};
 use super::volumes::Volumes;
-use super::{Proof, eventually, run};
+use super::{PATIENCE, Proof, eventually, run};
 
 /// What a container may do when its pod drops nothing: the default of container runtimes.
 const DEFAULT_CAPABILITIES: &str = "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE \
@@ -98,7 +98,7 @@ impl<'proof> Pod<'proof> {
     /// Waits until the program's log has `words`.
     ///
     /// # Panics
-    /// After a minute, or when the program has ended, with the log.
+    /// When it never comes, or when the program has ended, with the log.
     pub fn await_log(&mut self, words: &str) {
         self.until(&format!("the log says `{words}`"), |pod| pod.log().contains(words).then_some(()));
     }
@@ -106,7 +106,7 @@ impl<'proof> Pod<'proof> {
     /// Waits until the readiness probe of the manifest is answered as a kubelet wants it.
     ///
     /// # Panics
-    /// After a minute, or when the program has ended, with the log.
+    /// When it never comes, or when the program has ended, with the log.
     pub fn await_ready(&mut self) {
         for kind in ["readinessProbe", "livenessProbe"] {
             let probe = self.live["spec"]["containers"][0][kind]["httpGet"].clone();
@@ -126,7 +126,7 @@ impl<'proof> Pod<'proof> {
     /// Asks `url` at `address` until the answer has this status.
     ///
     /// # Panics
-    /// After a minute, or when the program has ended, with the log.
+    /// When it never comes, or when the program has ended, with the log.
     pub fn await_answer(&mut self, address: &str, url: &str, status: u16) -> Answer {
         self.until(&format!("{url} at {address} answers {status}"), |pod| {
             pod.proof.machine.get(address, url).filter(|answer| answer.status == status)
@@ -136,9 +136,9 @@ impl<'proof> Pod<'proof> {
     /// Asks `look` until it finds something.
     ///
     /// # Panics
-    /// After a minute, or when the program has ended, with the log.
+    /// When it never comes, or when the program has ended, with the log.
     pub fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
-        let end = Instant::now() + Duration::from_mins(1);
+        let end = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look(self) {
                 return found;
@@ -146,7 +146,11 @@ impl<'proof> Pod<'proof> {
             let ended = self.child.try_wait().expect("it is our child");
             let name = self.name();
             assert!(ended.is_none(), "{name} ended ({ended:?}) before {what}:\n{}", self.log());
-            assert!(Instant::now() < end, "not within a minute: {what}; the log of {name}:\n{}", self.log());
+            assert!(
+                Instant::now() < end,
+                "not within {PATIENCE:?}: {what}; the log of {name}:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -155,9 +159,7 @@ impl<'proof> Pod<'proof> {
     pub fn stop(mut self) {
         self.kill("TERM");
         let name = self.name().to_string();
-        eventually(&format!("{name} ends when asked to"), Duration::from_secs(75), || {
-            self.child.try_wait().expect("it is our child")
-        });
+        eventually(&format!("{name} ends when asked to"), || self.child.try_wait().expect("it is our child"));
     }
 
     fn kill(&self, signal: &str) {
@@ -184,7 +186,7 @@ impl Drop for Pod<'_> {
 /// A pod of the workload that kwok has given its address.
 fn running_pod(proof: &Proof, namespace: &str, workload: &str) -> Value {
     let what = format!("{workload} in {namespace} has a running pod");
-    eventually(&what, Duration::from_mins(1), || {
+    eventually(&what, || {
         let owner = proof.object(namespace, workload)?;
         let labels = owner["spec"]["selector"]["matchLabels"].as_object()?;
         let selector: Vec<String> =

@@ -1,7 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -76,7 +75,7 @@ impl Proof {
         let kwokctl = tools().join("kwokctl").display().to_string();
         let mut create = self.machine.command(&kwokctl, &["create", "cluster", "--name", &self.name]);
         create.env("KWOK_WORKDIR", folder.join("kwok")).env("HOME", folder).env("PATH", path_with_tools());
-        create.args(["--runtime", "binary", "--wait", "90s"]).args(binary_flags());
+        create.args(["--runtime", "binary", "--wait", "240s"]).args(binary_flags());
         create.arg("--config").arg(folder.join("kwokctl.yaml"));
         create.arg("--kubeconfig").arg(self.kubeconfig());
         create.arg("--kube-audit-policy").arg(folder.join("audit.yaml"));
@@ -211,7 +210,7 @@ impl Proof {
     /// When nobody gives the Service an address within a minute.
     pub fn play_load_balancer(&self, namespace: &str, name: &str, pod: &Pod<'_>) {
         let what = format!("{name} in {namespace} has an address");
-        let (service, address) = eventually(&what, Duration::from_mins(1), || {
+        let (service, address) = eventually(&what, || {
             let service = self.object(namespace, &format!("service/{name}"))?;
             let address = service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str()?.to_string();
             Some((service, address))
@@ -234,7 +233,7 @@ impl Proof {
     /// When it does not come within a minute.
     pub fn await_object(&self, namespace: &str, object: &str) -> Value {
         let what = format!("{object} is in {namespace}");
-        eventually(&what, Duration::from_mins(1), || self.object(namespace, object))
+        eventually(&what, || self.object(namespace, object))
     }
 
     /// The API server's own log of requests: one JSON line for each.

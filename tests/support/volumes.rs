@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -118,7 +117,7 @@ impl Volumes {
         let found = if source["optional"] == true {
             look().unwrap_or_default()
         } else {
-            eventually(&format!("{object} is in {namespace}"), Duration::from_mins(1), look)
+            eventually(&format!("{object} is in {namespace}"), look)
         };
         part.set(chosen(&content(&found), &source["items"]));
         let only = format!("metadata.name={name}");

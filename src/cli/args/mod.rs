@@ -315,10 +315,9 @@ pub(super) struct List {
 
 /// A region of AWS, as it is typed.
 fn region(typed: &str) -> Result<String, String> {
-    if profile::is_aws_region(typed) {
-        Ok(typed.to_string())
-    } else {
-        Err("it is no region of AWS, as `eu-central-1` is one".to_string())
+    match profile::why_no_aws_region(typed) {
+        None => Ok(typed.to_string()),
+        Some((why, help)) => Err(format!("it {why}: {help}")),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::super::args::{Down, Leave};
+use super::super::claim::claim;
 use super::super::exit::{Exit, Failure};
 use super::super::merge;
 use super::super::prompt;
@@ -60,27 +61,33 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
     if !goes.is_empty() {
         announce(session, &goes, &contents(session).await?)?;
         confirm(session, arguments, signals).await?;
+        claim(session, &survey, signals).await?;
     }
-    let (outcome, exit) =
+    let worked =
         work(session, "down", &survey, signals, async |graph, run| remove(graph, &survey, run).await).await?;
+    let outcome = &worked.outcome;
     let resume = session.again("down");
     let report = Report {
         about: &session.about,
-        outcome: &outcome,
+        outcome,
         took: session.took(),
         reach: &[],
         not_rehearsed: &[],
         resume: &resume,
+        away: None,
     };
     settings.printer.talk(&report.down(settings.printer.talk_paint, settings.printer.talk_width));
-    if exit != Exit::Done {
+    if worked.exit != Exit::Done {
         if outcome.changed && session.cluster_stays() && signals.stopped_by().is_none() {
-            tell(session, &inventory(session, &outcome).await?)?;
+            tell(session, &inventory(session, outcome).await?)?;
         }
-        return Ok(exit);
+        return worked.end();
+    }
+    if !session.cluster_stays() {
+        session.assembly.hub.forget_lock().await;
     }
     session.forget_cluster()?;
-    let mut inventory = inventory(session, &outcome).await?;
+    let mut inventory = inventory(session, outcome).await?;
     inventory.left.extend(forget_context(session).await);
     tell(session, &inventory)?;
     Ok(if inventory.left.is_empty() { Exit::Done } else { Exit::Failed })

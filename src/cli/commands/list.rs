@@ -31,7 +31,9 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
         }
     }
     let standing = standing(settings)?;
-    for (engine, fault) in &standing.unanswered {
+    // Whoever asks for regions of AWS wants to know nothing of the engines of this machine.
+    let asks_engines = arguments.region.is_empty();
+    for (engine, fault) in standing.unanswered.iter().filter(|_| asks_engines) {
         // As for `doctor`: rehearsals and clusters of others need no engine, so this is no failure.
         let next = fault.hint.as_ref().map(|hint| format!("\n  next  {hint}")).unwrap_or_default();
         let text =

@@ -1,4 +1,5 @@
 use super::super::args::Up;
+use super::super::claim::claim;
 use super::super::exit::{Exit, Failure};
 use super::super::prompt;
 use super::super::runtime;
@@ -11,9 +12,21 @@ use super::{print, unknown};
 use crate::base::ChangeKind;
 use crate::engine::{Outcome, Survey, converge, converge_seen};
 use crate::plan::Plan;
+use crate::providers;
 use crate::ui::report::Report;
 use crate::ui::{self, words};
 use crate::verify::NETWORK_POLICY;
+
+/// Flags that clear the way, each with what it does, and what can be done instead.
+const FLAGS: [(&str, &str, &str); 3] = [
+    ("--adopt", "takes over what somebody else made", "remove what is in the way"),
+    ("--force-conflicts", "takes over fields that another program applies", "remove what is in the way"),
+    (
+        "--recreate",
+        "makes the cluster anew, and all that is in it is lost",
+        "take the change of the profile back",
+    ),
+];
 
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
@@ -49,12 +62,12 @@ async fn raise(
         let started = work(session, "up", &survey, signals, async |graph, run| {
             converge_seen(graph, &survey, run).await
         });
-        let (outcome, exit) = started.await?;
-        if exit != Exit::Done {
-            report(session, &outcome)?;
-            return Ok(exit);
+        let started = started.await?;
+        if started.exit != Exit::Done {
+            report(session, &started.outcome)?;
+            return started.end();
         }
-        has_started = outcome.changed;
+        has_started = started.outcome.changed;
         survey = session.survey(signals).await?;
     }
     // A plan with holes cannot be acted on, so there is nothing to show but what was in the way.
@@ -64,18 +77,20 @@ async fn raise(
         saved.hold(&plan)?;
     }
     allow(&plan, arguments.yes, session, signals).await?;
-    let (mut outcome, exit) = work(session, "up", &survey, signals, async |graph, run| {
+    if !survey.is_clean() {
+        claim(session, &survey, signals).await?;
+    }
+    let mut worked = work(session, "up", &survey, signals, async |graph, run| {
         if survey.is_clean() { nothing_to_do(&survey) } else { converge(graph, run).await }
     })
     .await?;
-    outcome.changed |= has_started;
-    session.keep_kubeconfig(&outcome)?;
-    report(session, &outcome)?;
+    worked.outcome.changed |= has_started;
+    report(session, &worked.outcome)?;
     let notes = survey.resources.iter().flat_map(|seen| &seen.notes);
     for note in notes.filter(|note| note.topic == "provided" && survey.is_clean()) {
         session.settings.printer.talk(&note.text);
     }
-    Ok(exit)
+    worked.end()
 }
 
 /// Shows what would change, if anything would.
@@ -108,7 +123,7 @@ fn free(plan: &Plan, session: &Session<'_>) -> Result<(), Failure> {
         let others = if more == 0 { String::new() } else { format!("; and {}", words::count(more, "other")) };
         return Err(Failure::refused(
             format!("{} in the way, nothing was changed", words::things(conflicts.len(), "is", "are")),
-            format!("{first}{others}"),
+            format!("{}{others}", found(first)),
             remedy(&conflicts, &again(plan, session)),
         ));
     }
@@ -151,25 +166,15 @@ fn again(plan: &Plan, session: &Session<'_>) -> String {
 /// What to do about `conflicts`, each with its reason, whose last part says how it can be solved; `again` is
 /// the command with the flags that were given.
 fn remedy(conflicts: &[String], again: &str) -> String {
-    let flags = [
-        ("--adopt", "takes over what somebody else made", "remove what is in the way"),
-        ("--force-conflicts", "takes over fields that another program applies", "remove what is in the way"),
-        (
-            "--recreate",
-            "makes the cluster anew, and all that is in it is lost",
-            "take the change of the profile back",
-        ),
-    ];
-    let helps = |conflict: &String, flag: &str| conflict.contains(&format!("`{flag}`"));
-    let asked = flags.iter().filter(|(flag, ..)| conflicts.iter().any(|conflict| helps(conflict, flag)));
+    let asked = FLAGS.iter().filter(|(flag, ..)| conflicts.iter().any(|conflict| helps(flag, conflict)));
     let mut ways: Vec<String> =
         asked.map(|(flag, effect, other)| format!("`{again} {flag}` {effect}, or {other}")).collect();
-    for conflict in conflicts.iter().filter(|conflict| flags.iter().all(|(flag, ..)| !helps(conflict, flag)))
-    {
-        let way = match way_out(conflict).split_once("; or rehearse") {
+    for conflict in conflicts.iter().filter(|conflict| !has_flag(conflict)) {
+        let way = way_out(conflict).unwrap_or("remove what is in the way");
+        let way = match way.split_once("; or rehearse") {
             // A rehearsal takes the place of the run.
             Some((own, rehearsal)) => format!("{own}, then `{again}`; or rehearse{rehearsal}"),
-            None => format!("{}, then `{again}`", way_out(conflict)),
+            None => format!("{way}, then `{again}`"),
         };
         if !ways.contains(&way) {
             ways.push(way);
@@ -178,16 +183,35 @@ fn remedy(conflicts: &[String], again: &str) -> String {
     ways.join("; ")
 }
 
+/// What `conflict` says without how it can be solved, where that is told as what to do next.
+fn found(conflict: &str) -> &str {
+    match way_out(conflict) {
+        Some(way) if !has_flag(conflict) => conflict[..conflict.len() - way.len()].trim_end_matches("; "),
+        _ => conflict,
+    }
+}
+
 /// What `conflict` says of how it can be solved: its last part, with what can be done instead of it.
-fn way_out(conflict: &str) -> &str {
+fn way_out(conflict: &str) -> Option<&str> {
     let mut parts = conflict.rmatch_indices("; ").map(|(at, sign)| &conflict[at + sign.len()..]);
-    parts.find(|part| !part.starts_with("or ")).unwrap_or("remove what is in the way")
+    parts.find(|part| !part.starts_with("or "))
+}
+
+/// Whether `flag` solves `conflict`, which says so.
+fn helps(flag: &str, conflict: &str) -> bool {
+    conflict.contains(&format!("`{flag}`"))
+}
+
+/// Whether there is a flag that solves `conflict`.
+fn has_flag(conflict: &str) -> bool {
+    FLAGS.iter().any(|(flag, ..)| helps(flag, conflict))
 }
 
 /// The last words: what stands, how to reach it, how long it took.
 fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let settings = session.settings;
     let resume = session.again("up");
+    let away = providers::stands_in_cloud(&session.environment).then(|| session.again("down"));
     let not_rehearsed: Vec<_> =
         session.left_out().into_iter().filter(|note| note.topic == "not rehearsed").collect();
     let reach = session.reach(outcome);
@@ -198,6 +222,7 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
         reach: &reach,
         not_rehearsed: &not_rehearsed,
         resume: &resume,
+        away: away.as_deref(),
     };
     if !outcome.is_whole() {
         for misfit in session.misfits(outcome) {
@@ -251,5 +276,17 @@ mod tests {
             told("it is not on the network; connect it; or remove it"),
             "connect it; or remove it, then `berth up lab`"
         );
+    }
+
+    #[test]
+    fn how_it_can_be_solved_is_told_once() {
+        let quota = "quota of VPCs: the account has 5 of 5; have it raised: `aws service-quotas …`";
+        assert_eq!(found(quota), "quota of VPCs: the account has 5 of 5");
+        let instead = "store: it is not on the network; connect it; or remove it";
+        assert_eq!(found(instead), "store: it is not on the network");
+        // What to do next says less there than the conflict itself.
+        let taken = "EKS cluster dev: it is there; take it over with `--adopt`, or choose another `name`";
+        assert_eq!(found(taken), taken);
+        assert_eq!(found("Namespace shop: made by somebody else"), "Namespace shop: made by somebody else");
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -14,6 +14,20 @@ use crate::base::{Clock, SystemClock};
 /// So long before their end credentials are asked for anew. The SDKs do it ten seconds before.
 const MARGIN: Duration = Duration::from_mins(1);
 
+/// When the credentials end that were given last; `None` as long as there are none, or they last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends(Arc<Mutex<Option<SystemTime>>>);
+
+impl Ends {
+    pub(super) fn known(&self) -> Option<SystemTime> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, credentials: &Credentials) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = credentials.expiry();
+    }
+}
+
 /// Credentials that are asked for once and held until shortly before they end: the chain behind may start a
 /// program or ask AWS each time.
 #[derive(Debug)]
@@ -22,11 +36,12 @@ pub(super) struct Held {
     /// The profile of the AWS configuration that was chosen here.
     profile: Option<String>,
     last: Mutex<Option<Credentials>>,
+    ends: Ends,
 }
 
 impl Held {
-    pub(super) fn new(behind: SharedCredentialsProvider, profile: Option<String>) -> Self {
-        Self { behind, profile, last: Mutex::new(None) }
+    pub(super) fn new(behind: SharedCredentialsProvider, profile: Option<String>, ends: Ends) -> Self {
+        Self { behind, profile, last: Mutex::new(None), ends }
     }
 
     /// Why there are none. Where the whole chain has nothing its last word is about a machine in EC2, or there
@@ -66,6 +81,7 @@ impl ProvideCredentials for Held {
             }
             match self.behind.provide_credentials().await {
                 Ok(given) => {
+                    self.ends.note(&given);
                     *self.held() = Some(given.clone());
                     Ok(given)
                 }
@@ -77,7 +93,6 @@ impl ProvideCredentials for Held {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
@@ -105,11 +120,22 @@ mod tests {
     async fn asked_for_two_calls(good_for: Option<Duration>) -> u32 {
         let asked = Arc::new(AtomicU32::new(0));
         let counting = Counting { asked: Arc::clone(&asked), good_for };
-        let held = Held::new(SharedCredentialsProvider::new(counting), None);
+        let held = Held::new(SharedCredentialsProvider::new(counting), None, Ends::default());
         for _ in 0..2 {
             held.provide_credentials().await.expect("given");
         }
         asked.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn the_end_of_what_was_given_is_known_wherever_it_came_from() {
+        let ends = Ends::default();
+        for (good_for, known) in [(Some(Duration::from_mins(12)), true), (None, false)] {
+            let counting = Counting { asked: Arc::default(), good_for };
+            let held = Held::new(SharedCredentialsProvider::new(counting), None, ends.clone());
+            held.provide_credentials().await.expect("given");
+            assert_eq!(ends.known().is_some(), known);
+        }
     }
 
     #[tokio::test]

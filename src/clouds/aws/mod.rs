@@ -2,6 +2,7 @@
 //! what AWS says when it refuses.
 
 mod client;
+mod codes;
 mod element;
 mod held;
 mod http;
@@ -12,6 +13,7 @@ mod played;
 mod query;
 mod refusal;
 mod region;
+pub mod rights;
 mod service;
 mod session;
 pub mod token;

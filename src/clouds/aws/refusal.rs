@@ -7,6 +7,8 @@ use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 use jiff::fmt::rfc2822;
 
+use super::codes::{UNKNOWN_CALLER, kind_of};
+use super::rights;
 use crate::base::{Clock, Fault, FaultKind, SystemClock};
 
 /// What AWS, or the way to it, answered instead of doing what was asked.
@@ -79,7 +81,11 @@ impl Refusal {
         action: Option<String>,
     ) -> Self {
         let message = if message.is_empty() { format!("answer {status}") } else { message.to_string() };
-        let kind = kind_of(status, code.unwrap_or_default());
+        let kind = match kind_of(status, code.unwrap_or_default()) {
+            // EKS says so of what it does for the caller.
+            FaultKind::Invalid if rights::is_refused(&message) => FaultKind::Denied,
+            kind => kind,
+        };
         Self { kind, code: code.map(str::to_string), message, request_id, action, skew: None }
     }
 
@@ -97,16 +103,25 @@ impl Refusal {
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
     pub fn is_about_the_clock(&self) -> bool {
         let code = self.code.as_deref().unwrap_or_default();
-        matches!(code, "RequestTimeTooSkewed" | "RequestExpired")
+        code == "RequestTimeTooSkewed"
             || matches!(
                 code,
-                "AuthFailure" | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"
+                "AuthFailure"
+                    | "IncompleteSignature"
+                    | "InvalidSignatureException"
+                    | "RequestExpired"
+                    | "SignatureDoesNotMatch"
             ) && self.skew.is_some_and(is_skewed)
     }
 
-    /// Whether it says that the credentials are over.
+    /// Whether it says that the credentials are over. EC2 has one code for them and for a wrong clock
+    /// (<https://github.com/aws/aws-sdk-ruby/issues/143>): the clocks tell which it is.
     pub fn is_expired(&self) -> bool {
-        matches!(self.code.as_deref(), Some("ExpiredToken" | "ExpiredTokenException"))
+        match self.code.as_deref() {
+            Some("ExpiredToken" | "ExpiredTokenException") => true,
+            Some("RequestExpired") => !self.is_about_the_clock(),
+            _ => false,
+        }
     }
 
     /// That the credential chain gave nothing.
@@ -190,13 +205,14 @@ impl Refusal {
         match (self.kind, self.code.as_deref()) {
             (FaultKind::Denied, None) => Some(LOGIN.to_string()),
             (FaultKind::Denied, Some(_)) if self.is_unknown_caller() => Some(LOGIN.to_string()),
-            (FaultKind::Denied, Some(_)) => self.action.as_ref().map(|action| {
-                format!(
-                    "it needs the right {action}: \
-                     {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}; all rights that \
-                     berth needs are in docs/reference/iam-policy.json"
-                )
-            }),
+            (FaultKind::Denied, Some(_)) => {
+                // A call may need rights beside its own, as to hand over a role.
+                let mut missing = rights::missing(&self.message);
+                if missing.is_empty() {
+                    missing.extend(self.action.clone());
+                }
+                (!missing.is_empty()).then(|| rights::hint(missing.iter().map(String::as_str)))
+            }
             _ => None,
         }
     }
@@ -238,76 +254,6 @@ fn in_words(skew: i32) -> String {
         minutes @ ..=120 => format!("{minutes} min"),
         minutes => format!("{} h", (minutes + 30) / 60),
     }
-}
-
-/// Codes of callers that AWS does not know, or no longer.
-const UNKNOWN_CALLER: [&str; 12] = [
-    "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "InvalidToken",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-];
-
-/// Codes of callers that may not do what they asked for.
-const MISSING_RIGHT: [&str; 9] = [
-    "AccessDenied",
-    "AccessDeniedException",
-    "NotAuthorized",
-    "OptInRequired",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-    "SubscriptionRequiredException",
-    "UnauthorizedOperation",
-    "UnauthorizedException",
-];
-
-/// Codes that ask for fewer calls, as the SDKs take them (aws-runtime, `THROTTLING_ERRORS`).
-const THROTTLED: [&str; 12] = [
-    "BandwidthLimitExceeded",
-    "EC2ThrottledException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-];
-
-fn kind_of(status: u16, code: &str) -> FaultKind {
-    if status == 429 || THROTTLED.contains(&code) {
-        return FaultKind::Throttled;
-    }
-    if UNKNOWN_CALLER.contains(&code) || MISSING_RIGHT.contains(&code) {
-        return FaultKind::Denied;
-    }
-    // IAM answers 409 while it works at the same thing for somebody else, and a moment later does not.
-    if status >= 500
-        || matches!(code, "RequestTimeout" | "RequestTimeoutException" | "ConcurrentModification")
-    {
-        return FaultKind::Transient;
-    }
-    let any = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
-    if any(&["LimitExceeded", "QuotaExceeded", "Insufficient"]) {
-        return FaultKind::Quota;
-    }
-    if any(&["AlreadyExist", "ResourceInUse", "Conflict", "NotEmpty", ".InUse", ".Duplicate"])
-        || matches!(code, "DependencyViolation" | "OperationInProgressException")
-    {
-        return FaultKind::Conflict;
-    }
-    FaultKind::Invalid
 }
 
 /// `eks:CreateCluster`, from the name of the error type of a call:
@@ -357,40 +303,27 @@ mod tests {
     }
 
     #[test]
-    fn each_code_has_its_kind() {
-        use FaultKind::{Conflict, Denied, Invalid, Quota, Throttled, Transient};
-        for (status, code, kind) in [
-            (400, "ThrottlingException", Throttled),
-            (503, "RequestLimitExceeded", Throttled),
-            (429, "", Throttled),
-            (500, "InternalFailure", Transient),
-            (503, "ServiceUnavailable", Transient),
-            (409, "ConcurrentModification", Transient),
-            (403, "AccessDeniedException", Denied),
-            (403, "UnauthorizedOperation", Denied),
-            (403, "ExpiredToken", Denied),
-            (400, "UnrecognizedClientException", Denied),
-            (401, "AuthFailure", Denied),
-            (400, "ResourceLimitExceededException", Quota),
-            (400, "VpcLimitExceeded", Quota),
-            (400, "InsufficientFreeAddressesInSubnet", Quota),
-            (409, "ResourceInUseException", Conflict),
-            (400, "DependencyViolation", Conflict),
-            (400, "AlreadyExistsException", Conflict),
-            (409, "EntityAlreadyExists", Conflict),
-            (400, "InvalidParameterException", Invalid),
-        ] {
-            assert_eq!(kind_of(status, code), kind, "{status} {code}");
-        }
-    }
-
-    #[test]
     fn a_missing_right_is_named_with_the_policy_that_gives_it() {
         let fault = refusal(403, "AccessDeniedException", "User: ann is not authorized.").fault("make it");
         assert_eq!(fault.kind, FaultKind::Denied);
         assert_eq!(fault.reason, "AccessDeniedException: User: ann is not authorized (request 4d1c9a2e)");
         let hint = fault.hint.expect("a hint");
         assert!(hint.contains("\"Action\": \"eks:CreateCluster\""), "{hint}");
+    }
+
+    #[test]
+    fn a_right_that_a_call_needs_beside_its_own_is_the_one_that_is_named() {
+        let hint = |code, message| {
+            let fault = refusal(400, code, message).fault("make it");
+            assert_eq!(fault.kind, FaultKind::Denied, "{message}");
+            fault.hint.expect("a hint")
+        };
+        let role =
+            "User: ann is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/berth-x";
+        assert!(hint("AccessDeniedException", role).starts_with("it needs the right iam:PassRole: {"));
+        assert!(hint("InvalidRequestException", role).starts_with("it needs the right iam:PassRole: {"));
+        let machines = "You are not authorized to launch instances with this launch template. Encoded: x";
+        assert!(hint("InvalidRequestException", machines).contains("ec2:RunInstances"));
     }
 
     #[test]
@@ -415,8 +348,22 @@ mod tests {
         assert!(hint("SignatureDoesNotMatch", now + minutes(10)).contains("10 min behind AWS's: set it"));
         assert!(hint("InvalidSignatureException", now - minutes(10)).contains("10 min ahead of AWS's"));
         assert!(hint("RequestTimeTooSkewed", now - minutes(60 * 5)).contains("5 h ahead of AWS's"));
-        assert!(hint("RequestExpired", now).contains("is wrong: set it"));
+        assert!(hint("RequestExpired", now - minutes(10)).contains("10 min ahead of AWS's"));
+        assert!(hint("RequestTimeTooSkewed", now).contains("is wrong: set it"));
         assert!(hint("SignatureDoesNotMatch", now + minutes(1)).contains("aws sso login"));
+    }
+
+    #[test]
+    fn credentials_that_ended_are_told_alike_by_every_service() {
+        let now = SystemClock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        for code in ["ExpiredToken", "ExpiredTokenException", "RequestExpired"] {
+            for date in [Some(now.as_str()), None] {
+                let fault = refusal(400, code, "Request has expired.").dated(date).fault("look");
+                assert_eq!(fault.kind, FaultKind::Denied, "{code}");
+                assert_eq!(fault.reason, "the AWS credentials have expired", "{code}");
+                assert_eq!(fault.hint.as_deref(), Some(RENEW), "{code}");
+            }
+        }
     }
 
     #[test]

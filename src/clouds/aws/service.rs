@@ -112,10 +112,24 @@ impl Service {
 /// The ids of the services that are asked by crates of their own.
 const WITH_CRATES: [&str; 4] = ["EKS", "ECR", "CloudFormation", "STS"];
 
-/// The first endpoint that the environment or the AWS configuration names and that is no address. The SDKs crash at an
-/// empty one, and do not say which variable is meant at others.
+/// All others.
+const WITHOUT_CRATES: [Service; 9] = [
+    Service::Ec2,
+    Service::Iam,
+    Service::Elb,
+    Service::ElbV2,
+    Service::AutoScaling,
+    Service::Quotas,
+    Service::Tagging,
+    Service::Logs,
+    Service::Ssm,
+];
+
+/// The first endpoint that the environment or the AWS configuration names and that is no address. Signing crashes at an
+/// empty one, and the SDKs do not say which variable is meant at others.
 pub(super) fn unusable_endpoint(config: &SdkConfig) -> Option<String> {
-    let own = WITH_CRATES.iter().filter_map(|id| named(id, config));
+    let ids = WITH_CRATES.into_iter().chain(WITHOUT_CRATES.map(Service::id));
+    let own = ids.filter_map(|id| named(id, config));
     let is_address = |named: &str| ["http://", "https://"].iter().any(|scheme| named.starts_with(scheme));
     own.chain(config.endpoint_url().map(str::to_string)).find(|named| !is_address(named))
 }

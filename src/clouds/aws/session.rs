@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::client::Aws;
-use super::held::Held;
+use super::held::{Ends, Held};
 use super::http::{self, ATTEMPT_LIMIT, CONNECT_LIMIT};
 use super::identity::Identity;
 use super::refusal::{RENEW, Refusal};
@@ -26,6 +26,8 @@ use crate::flow::Flow;
 /// How often a call is made before its error counts. Adaptive retry is not used: it begins with half a request
 /// in a second, and ten times as slow.
 pub(super) const ATTEMPTS: u32 = 8;
+/// How long AWS may take to say who we are, with all repetitions.
+const LOGIN_LIMIT: Duration = Duration::from_mins(2);
 /// How long an answer that has begun may stand still.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -41,7 +43,7 @@ pub struct Whose {
     /// A role to take besides.
     pub role: Option<String>,
     /// When credentials that stand in the environment end, where that is known: nothing renews those. All others
-    /// are asked for anew before they end.
+    /// say it themselves once they are given, and are asked for anew before.
     pub ends: Option<Timestamp>,
 }
 
@@ -50,14 +52,16 @@ pub struct Whose {
 pub struct Session {
     whose: Whose,
     opened: OnceCell<Arc<Aws>>,
-    /// Why AWS does not know us: it will not a moment later either.
-    denied: Mutex<Option<Fault>>,
+    /// Why AWS does not know us, or does not answer: it will not a moment later either.
+    failed: Mutex<Option<Fault>>,
+    /// When the credentials end that the chain gave.
+    ends: Ends,
 }
 
 impl Session {
     /// A session that asks nothing before [`open`](Self::open).
     pub fn new(whose: Whose) -> Arc<Self> {
-        Arc::new(Self { whose, opened: OnceCell::new(), denied: Mutex::default() })
+        Arc::new(Self { whose, opened: OnceCell::new(), failed: Mutex::default(), ends: Ends::default() })
     }
 
     /// The region that it works in.
@@ -69,14 +73,14 @@ impl Session {
     /// AWS does not know, and in another account than the pinned one.
     pub async fn open(&self, flow: &Flow) -> Result<Arc<Aws>, Fault> {
         let opened = self.opened.get_or_try_init(|| async {
-            if let Some(fault) = self.denied().clone() {
+            if let Some(fault) = self.failed().clone() {
                 return Err(fault);
             }
             let opened = self.opened_anew(flow).await;
             if let Err(fault) = &opened
-                && fault.kind == FaultKind::Denied
+                && matches!(fault.kind, FaultKind::Denied | FaultKind::Transient | FaultKind::Throttled)
             {
-                *self.denied() = Some(fault.clone());
+                *self.failed() = Some(fault.clone());
             }
             opened
         });
@@ -90,8 +94,8 @@ impl Session {
         Ok(Arc::new(Aws::new(identity, &self.whose, config, credentials)))
     }
 
-    fn denied(&self) -> MutexGuard<'_, Option<Fault>> {
-        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed(&self) -> MutexGuard<'_, Option<Fault>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tokens for the API server of `cluster`, without asking AWS who we are. Nothing is called but what the
@@ -102,20 +106,26 @@ impl Session {
     }
 
     /// What has to be known of the end of the credentials before a run of up to `limit` begins: fails when they
-    /// have ended, and says so when they will before the run does.
+    /// have ended, and says so when they will before the run does. Of those that do not stand in the environment
+    /// nothing is known before the session was [opened](Self::open).
     pub fn expires_before(&self, limit: Duration, now: Timestamp) -> Result<Option<Note>, Fault> {
-        let Some(ends) = self.whose.ends else { return Ok(None) };
+        let given = || self.ends.known().and_then(|ends| Timestamp::try_from(ends).ok());
+        let (whose, renewed) = match self.whose.ends {
+            Some(_) => ("the AWS credentials in the environment", ""),
+            None => ("the AWS credentials", "unless they are renewed by themselves, "),
+        };
+        let Some(ends) = self.whose.ends.or_else(given) else { return Ok(None) };
         let shown = ends.strftime("%H:%M UTC");
         if ends <= now {
-            let reason = format!("the AWS credentials in the environment ended at {shown}");
+            let reason = format!("{whose} ended at {shown}");
             return Err(Fault::new(FaultKind::Denied, self.opening(), reason).hint(RENEW));
         }
         let long_enough = now.checked_add(limit).is_ok_and(|end| end <= ends);
         let left = ends.duration_since(now).as_mins();
         Ok((!long_enough).then(|| {
             let text = format!(
-                "the AWS credentials in the environment end at {shown}, in {left} min: what is not done by then \
-                 goes on with new ones and the same command"
+                "{whose} end at {shown}, in {left} min: {renewed}what is not done by then goes on with new ones and \
+                 the same command"
             );
             Note::new("credentials", text)
         }))
@@ -146,7 +156,8 @@ impl Session {
         let chain = config.credentials_provider().ok_or_else(|| {
             Fault::new(FaultKind::Bug, self.opening(), "the AWS configuration has no credential chain")
         })?;
-        let credentials = SharedCredentialsProvider::new(Held::new(chain, self.whose.profile.clone()));
+        let credentials =
+            SharedCredentialsProvider::new(Held::new(chain, self.whose.profile.clone(), self.ends.clone()));
         let config = config.into_builder().credentials_provider(credentials.clone()).build();
         Ok((config, credentials))
     }
@@ -176,8 +187,16 @@ impl Session {
 
     async fn identified(&self, flow: &Flow, config: &SdkConfig) -> Result<Identity, Fault> {
         let conf = aws_sdk_sts::config::Builder::from(config).interceptor(Told::new(flow)).build();
-        let answer = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send().await;
-        let answer = answer.map_err(|error| self.refused(&Refusal::of(&error)))?;
+        let asked = async {
+            let answer = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send().await;
+            answer.map_err(|error| self.refused(&Refusal::of(&error)))
+        };
+        let answer = flow.within(LOGIN_LIMIT, &self.opening(), asked).await.map_err(|fault| match fault.kind {
+            FaultKind::Transient if fault.hint.is_none() => fault.hint(
+                "see that this machine reaches AWS: `HTTPS_PROXY` names a proxy, `AWS_ENDPOINT_URL` another address",
+            ),
+            _ => fault,
+        })?;
         Ok(Identity {
             account: answer.account.unwrap_or_default(),
             arn: answer.arn.unwrap_or_default(),

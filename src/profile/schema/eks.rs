@@ -33,7 +33,7 @@ pub struct EksCluster {
     #[serde(default)]
     pub auto_mode: bool,
     /// Whether `up` gives the nodes of node groups each newer machine image (AMI release) that AWS publishes: nodes are
-    /// made anew then, one after the other. Without it, `plan` only tells of them.
+    /// made anew then, `maxUnavailable` of a group at once. Without it, `plan` only tells of them.
     #[serde(default)]
     pub newest_images: bool,
 }
@@ -58,7 +58,7 @@ impl Default for EksEndpoint {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct EksNetwork {
-    /// How nodes in private subnets reach the internet.
+    /// How nodes reach the internet, in a network that berth makes.
     pub nat: Nat,
     /// The addresses of the network that berth makes, a CIDR from /16 to /20. Default: `10.0.0.0/16`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,16 +68,16 @@ pub struct EksNetwork {
     pub subnets: Vec<String>,
 }
 
-/// How nodes in private subnets reach the internet.
+/// How nodes reach the internet. In each case nobody reaches them from there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nat {
-    /// Not at all.
+    /// By public addresses of their own, in public subnets: the cheapest way. EKS Auto Mode cannot do that.
     None,
-    /// Through one gateway: cheap, and gone with its zone.
+    /// From private subnets through one gateway: cheap, and gone with its zone.
     #[default]
     Single,
-    /// Through one gateway in each zone.
+    /// From private subnets through one gateway in each zone.
     PerZone,
 }
 

@@ -6,6 +6,7 @@ mod eks;
 mod gke;
 mod image;
 mod local;
+mod max_unavailable;
 mod node_group;
 mod registry;
 mod tenant;
@@ -25,6 +26,7 @@ pub use image::{ImageField, ImagePath};
 pub use local::{
     ExistingCluster, KindCluster, KindIpFamily, KindMount, KindPort, KubeProxyMode, KwokCluster, PortProtocol,
 };
+pub use max_unavailable::MaxUnavailable;
 pub use node_group::{
     Architecture, NodeCount, NodeGroupFile, NodeRange, ResourcesFile, TaintEffect, TaintFile,
 };

@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Amount;
+use super::{Amount, MaxUnavailable};
 
 /// A set of equal machines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,7 +23,7 @@ pub struct NodeGroupFile {
     /// machines are easier to get that way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_machines: Vec<String>,
-    /// How many nodes: a number, or `{min, max}`, which on eks only a rehearsal takes.
+    /// How many nodes: a number, or `{min, max}`. On eks a range brings the addon `cluster-autoscaler`.
     #[serde(default)]
     pub nodes: NodeCount,
     /// The zones to spread over: `a` for the zone a of the region, or full names.
@@ -35,6 +35,10 @@ pub struct NodeGroupFile {
     /// The root disk of each machine: `200Gi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<Amount>,
+    /// How many nodes are made anew at once for another Kubernetes, machine image or disk, on eks: a number, or a share
+    /// of them such as `33%`, never more than 100. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<MaxUnavailable>,
     /// Labels of the nodes, besides those that follow from machine and provider.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

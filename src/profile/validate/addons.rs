@@ -36,7 +36,12 @@ pub(super) fn addons(
             if !own.contains(&name)
                 && let Some(help) = impossible(&name, check.provider, auto_mode)
             {
-                check.error_at(place, format!("`{name}` does not work on {}", check.provider), help);
+                let ground = if auto_mode {
+                    "with EKS Auto Mode".to_string()
+                } else {
+                    format!("on {}", check.provider)
+                };
+                check.error_at(place, format!("`{name}` does not work {ground}"), help);
                 continue;
             }
         } else if check.is_complete("addonsFrom") {
@@ -104,6 +109,9 @@ fn impossible(addon: &str, provider: ProviderKind, has_auto_mode: bool) -> Optio
     match (addon, provider) {
         (AUTOSCALER, ProviderKind::Eks) if has_auto_mode => {
             Some("take it out: EKS Auto Mode makes the nodes itself")
+        }
+        ("nvidia-device-plugin", ProviderKind::Eks) if has_auto_mode => {
+            Some("take it out: the nodes of EKS Auto Mode bring their own")
         }
         (AUTOSCALER, ProviderKind::Gke) => Some("take it out: GKE scales the node pools of a range itself"),
         (AUTOSCALER, ProviderKind::Kind | ProviderKind::Kwok) => {

@@ -5,9 +5,9 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::Check;
-use crate::base::{AddressRange, ProviderKind};
+use crate::base::{AddressRange, ProviderKind, RangeError};
 use crate::profile::ClusterSpec;
-use crate::profile::schema::{Cluster, EksCluster, EnvironmentFile, GkeCluster, GkeEndpoint};
+use crate::profile::schema::{Cluster, EksCluster, EnvironmentFile, GkeCluster, GkeEndpoint, Nat};
 use crate::profile::tree::{Step, shorten};
 
 /// The oldest Kubernetes that is supported.
@@ -134,15 +134,13 @@ fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
             "an account is 12 digits: `aws sts get-caller-identity` shows yours",
         );
     }
-    if !is_aws_region(&fields.region) {
-        check.error(
-            &[eks[0], eks[1], Step::Key("region")],
-            format!("`{}` is no AWS region", shorten(&fields.region)),
-            "write a region such as `eu-central-1`",
-        );
+    if let Some((why, help)) = why_no_aws_region(&fields.region) {
+        let message = format!("`{}` {why}", shorten(&fields.region));
+        check.error(&[eks[0], eks[1], Step::Key("region")], message, help);
     }
     let public = [eks[0], eks[1], Step::Key("endpoint"), Step::Key("public")];
     check_cidrs(check, &public, &fields.endpoint.public);
+    check_public(check, &public, &fields.endpoint.public);
     if fields.endpoint.public.is_empty() && !fields.endpoint.private {
         check.error(&public, "nobody can reach this API server", "add a CIDR here, or set `private: true`");
     }
@@ -179,6 +177,13 @@ fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
             );
         }
     }
+    if fields.auto_mode && fields.network.nat == Nat::None && fields.network.subnets.is_empty() {
+        check.error(
+            &[eks[0], eks[1], Step::Key("network"), Step::Key("nat")],
+            "EKS Auto Mode makes nodes in private subnets, and without a gateway they reach no registry",
+            "write `nat: single`, or name `subnets` of your own that have another way out",
+        );
+    }
     if fields.auto_mode && check.tree.get("nodeGroups").is_some_and(|groups| !groups.items().is_empty()) {
         let place = check.key_place(&[], "nodeGroups");
         check.error_at(
@@ -198,8 +203,23 @@ fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
     }
 }
 
+/// What regions begin with whose accounts, ARNs and host names are of a part of AWS that berth does not know.
+/// Source: botocore, `partitions.json` (1.43): `aws-eusc`, `aws-iso`, `aws-iso-b`, `aws-iso-e`, `aws-iso-f`.
+const UNKNOWN_PARTITIONS: [&str; 3] = ["eusc-", "us-iso", "eu-iso"];
+
+/// Why berth cannot work in `region` of AWS (`is no AWS region`), and what to write instead.
+pub fn why_no_aws_region(region: &str) -> Option<(&'static str, &'static str)> {
+    if !looks_like_aws_region(region) {
+        return Some(("is no AWS region", "write a region such as `eu-central-1`"));
+    }
+    UNKNOWN_PARTITIONS.iter().any(|start| region.starts_with(start)).then_some((
+        "lies in a partition of AWS that berth does not know",
+        "write a region of the partitions `aws`, `aws-cn` or `aws-us-gov`, such as `eu-central-1`",
+    ))
+}
+
 /// Whether `region` looks like a region of AWS: `eu-central-1`.
-pub fn is_aws_region(region: &str) -> bool {
+fn looks_like_aws_region(region: &str) -> bool {
     let parts: Vec<&str> = region.split('-').collect();
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     match parts.as_slice() {
@@ -224,7 +244,7 @@ fn is_gcp_region(region: &str) -> bool {
 
 /// Whether `region` looks like a region of the provider.
 pub(super) fn is_region(provider: ProviderKind, region: &str) -> bool {
-    if provider == ProviderKind::Gke { is_gcp_region(region) } else { is_aws_region(region) }
+    if provider == ProviderKind::Gke { is_gcp_region(region) } else { looks_like_aws_region(region) }
 }
 
 /// The region of a Google location: the location itself, or what its zone lies in.
@@ -291,7 +311,88 @@ fn check_block(check: &mut Check<'_>, path: &[Step<'_>], cidr: &str) {
             format!("{block} overlaps {DOCKER}, which nodes use inside"),
             "use other private addresses: `10.0.0.0/16`",
         ),
+        (Ok(block), _) if !is_private(cidr) => {
+            let place = check.tree.place_of(path);
+            check.warn_at(
+                place,
+                format!("{block} are addresses of the internet: what has them there cannot be reached from the cluster"),
+                "use private addresses: `10.0.0.0/16`",
+            );
+        }
         _ => {}
+    }
+}
+
+/// Blocks from which nothing comes over the internet.
+/// Source: <https://www.iana.org/assignments/iana-ipv4-special-registry/>.
+const NOT_PUBLIC: [([u8; 4], u8); 9] = [
+    ([0, 0, 0, 0], 8),
+    ([10, 0, 0, 0], 8),
+    ([100, 64, 0, 0], 10),
+    ([127, 0, 0, 0], 8),
+    ([169, 254, 0, 0], 16),
+    ([172, 16, 0, 0], 12),
+    ([192, 168, 0, 0], 16),
+    ([224, 0, 0, 0], 4),
+    ([240, 0, 0, 0], 4),
+];
+/// How many of [`NOT_PUBLIC`], without those of loopback, of links and of all, a network may be made of: those that
+/// nobody has on the internet.
+const FOR_NETWORKS: [[u8; 4]; 4] = [[10, 0, 0, 0], [100, 64, 0, 0], [172, 16, 0, 0], [192, 168, 0, 0]];
+
+/// The block of [`NOT_PUBLIC`] that `cidr` lies in.
+fn not_public(cidr: &str) -> Option<([u8; 4], u8)> {
+    let Some((std::net::IpAddr::V4(address), bits)) = parse_cidr(cidr) else { return None };
+    let within = |(block, length): &([u8; 4], u8)| {
+        let shift = 32 - u32::from(*length);
+        bits >= *length && (u32::from(address) >> shift) == (u32::from_be_bytes(*block) >> shift)
+    };
+    NOT_PUBLIC.into_iter().find(within)
+}
+
+/// Whether a network of `cidr` hides nothing of the internet.
+fn is_private(cidr: &str) -> bool {
+    not_public(cidr).is_some_and(|(block, _)| FOR_NETWORKS.contains(&block))
+}
+
+/// How many blocks of addresses EKS lets in to one cluster.
+/// Source: <https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html>.
+const MOST_PUBLIC: usize = 40;
+
+/// Addresses that may connect to a public endpoint. EKS refuses those that never come over the internet.
+/// Source: <https://docs.aws.amazon.com/eks/latest/userguide/config-cluster-endpoint.html>.
+fn check_public(check: &mut Check<'_>, list: &[Step<'_>], cidrs: &[String]) {
+    if cidrs.len() > MOST_PUBLIC {
+        let path: Vec<Step<'_>> = list.iter().copied().chain([Step::Item(MOST_PUBLIC)]).collect();
+        check.error(
+            &path,
+            format!("EKS takes {MOST_PUBLIC} of these at most"),
+            "join neighbours to larger blocks",
+        );
+    }
+    for (index, cidr) in cidrs.iter().enumerate() {
+        let path: Vec<Step<'_>> = list.iter().copied().chain([Step::Item(index)]).collect();
+        match &cidr.parse::<AddressRange>() {
+            Err(error @ RangeError::Crooked { first, .. }) => {
+                check.error(&path, error.to_string(), format!("write `{first}`"));
+            }
+            Ok(range) if !range.is_ipv4() => check.error(
+                &path,
+                "EKS lets nobody in by IPv6 where the cluster has addresses of IPv4",
+                "write addresses of IPv4",
+            ),
+            _ => {}
+        }
+        let Some((block, bits)) = not_public(cidr) else { continue };
+        check.error(
+            &path,
+            format!(
+                "EKS refuses `{}`: nobody comes over the internet from {}/{bits}",
+                shorten(cidr),
+                std::net::Ipv4Addr::from(block)
+            ),
+            "write addresses as the internet sees them (`curl https://checkip.amazonaws.com`), or `public: []`",
+        );
     }
 }
 
@@ -316,9 +417,30 @@ mod tests {
     }
 
     #[test]
+    fn only_addresses_that_never_come_over_the_internet_are_told_from_others() {
+        for public in ["0.0.0.0/0", "203.0.113.0/24", "172.32.0.0/16", "8.8.0.0/16", "192.0.0.0/8"] {
+            assert_eq!(not_public(public), None, "{public}");
+        }
+        for private in ["127.0.0.1/32", "10.0.0.0/8", "172.31.4.0/24", "100.127.0.0/16", "192.168.1.1/32"] {
+            assert!(not_public(private).is_some(), "{private}");
+        }
+        assert!(is_private("100.64.0.0/16") && !is_private("8.8.0.0/16") && !is_private("169.254.0.0/16"));
+    }
+
+    #[test]
     fn regions_look_like_regions() {
-        assert!(is_aws_region("eu-central-1") && is_aws_region("us-gov-west-1"));
-        assert!(!is_aws_region("eu-central-1a") && !is_aws_region("frankfurt") && !is_aws_region(""));
+        for region in ["eu-central-1", "us-gov-west-1", "cn-north-1", "us-west-2", "eu-west-3", "us-east-1"] {
+            assert_eq!(why_no_aws_region(region), None, "{region}");
+        }
+        let why = |region: &str| why_no_aws_region(region).expect("none of ours").0;
+        for region in ["eu-central-1a", "frankfurt", ""] {
+            assert_eq!(why(region), "is no AWS region", "{region}");
+        }
+        for region in
+            ["eusc-de-east-1", "us-iso-east-1", "us-isob-west-1", "us-isof-south-1", "eu-isoe-west-1"]
+        {
+            assert!(why(region).ends_with("that berth does not know"), "{region}");
+        }
         assert_eq!(gke_region("europe-west4-a"), "europe-west4");
         assert_eq!(gke_region("europe-west4"), "europe-west4");
     }

@@ -1,7 +1,7 @@
 //! What Amazon ECR takes.
 
 use super::Check;
-use super::cluster::is_region;
+use super::cluster::why_no_aws_region;
 use crate::base::ProviderKind;
 use crate::profile::nearest::nearest;
 use crate::profile::schema::{Cluster, EcrCache, EcrRegistry, EcrRepository, EnvironmentFile};
@@ -21,9 +21,10 @@ pub(super) fn check(check: &mut Check<'_>, file: &EnvironmentFile, fields: &EcrR
     let ecr = [Step::Key("registry"), Step::Key("ecr")];
     let path = [ecr[0], ecr[1], Step::Key("region")];
     match &fields.region {
-        Some(region) if !is_region(ProviderKind::Eks, region) => {
-            let message = format!("`{}` is no AWS region", shorten(region));
-            check.error(&path, message, "write a region such as `eu-central-1`");
+        Some(region) => {
+            if let Some((why, help)) = why_no_aws_region(region) {
+                check.error(&path, format!("`{}` {why}", shorten(region)), help);
+            }
         }
         None if check.provider == ProviderKind::Existing => {
             let place = check.key_place(&[ecr[0]], "ecr");

@@ -26,7 +26,7 @@ use super::tree::{Node, Place, Step};
 use super::{Environment, LoadOptions};
 use crate::base::{Owner, ProviderKind};
 
-pub use cluster::{NEWEST, OLDEST, is_aws_region};
+pub use cluster::{NEWEST, OLDEST, why_no_aws_region};
 
 /// What the rules read besides the typed profile, and what they find.
 struct Check<'a> {

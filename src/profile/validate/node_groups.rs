@@ -5,13 +5,20 @@ use super::names::{check_duplicates, check_label, is_label_key, is_label_value};
 use super::quota::quantity_problem;
 use crate::base::ProviderKind;
 use crate::profile::machines::{Machine, machine, nearest_machines};
-use crate::profile::schema::{Amount, Architecture, Cluster, EnvironmentFile, NodeGroupFile, ResourcesFile};
+use crate::profile::schema::{
+    Amount, Architecture, Cluster, EnvironmentFile, MaxUnavailable, NodeGroupFile, ResourcesFile,
+};
 use crate::profile::tree::{Step, shorten};
 use crate::profile::{MachineResources, NodeGroup, Taint};
 
 /// The most nodes that Kubernetes is built for.
 const MOST_NODES: u32 = 5_000;
 const LONGEST_NAME: usize = 30;
+/// The smallest root disk in GiB.
+const LEAST_DISK: i128 = 10;
+/// The same on EKS: EC2 makes no volume that is smaller than the snapshot of the machine image.
+/// Source: <https://github.com/awslabs/amazon-eks-ami/blob/main/templates/al2023/variables-default.json>.
+const LEAST_DISK_ON_EKS: i128 = 20;
 /// The machine of a group on a provider whose machines have no types.
 const STANDARD: &str = "standard";
 const GPU: &str = "nvidia.com/gpu";
@@ -61,6 +68,7 @@ fn node_group(
     check_other_machines(check, index, group, &resources);
     check_labels_and_taints(check, index, group);
     check_disk(check, index, group);
+    check_max_unavailable(check, index, group);
     let zones = zones(check, cluster, index, &group.zones);
     let (min, max) = group.nodes.range();
     let node_group = NodeGroup {
@@ -73,6 +81,7 @@ fn node_group(
         zones,
         spot: group.spot,
         disk: group.disk.as_ref().map(|disk| disk.0.clone()),
+        max_unavailable: group.max_unavailable.unwrap_or_default(),
         labels: group.labels.clone(),
         taints: group
             .taints
@@ -287,6 +296,18 @@ fn check_gpus(check: &mut Check<'_>, index: usize, group: &NodeGroupFile, resour
     }
 }
 
+/// The domain of Kubernetes that the label `key` is in. EKS takes none of them for a managed node group, and kubelets
+/// do not start with most of them.
+/// Source: <https://github.com/kubernetes/cloud-provider-aws/issues/242>,
+/// <https://github.com/terraform-aws-modules/terraform-aws-eks/issues/3346>.
+fn domain_of_kubernetes(key: &str) -> Option<&'static str> {
+    let (domain, _) = key.split_once('/')?;
+    let is_in = |parent: &&&str| {
+        domain.strip_suffix(**parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    ["kubernetes.io", "k8s.io"].iter().find(is_in).copied()
+}
+
 fn check_labels_and_taints(check: &mut Check<'_>, index: usize, group: &NodeGroupFile) {
     let at = [Step::Key("nodeGroups"), Step::Item(index)];
     for (key, value) in &group.labels {
@@ -296,6 +317,13 @@ fn check_labels_and_taints(check: &mut Check<'_>, index: usize, group: &NodeGrou
                 place,
                 format!("`{}` cannot be the key of a label", shorten(key)),
                 "use letters, digits and `- _ .`, at most 63, perhaps behind a domain: `example.com/team`",
+            );
+        } else if let Some(domain) = domain_of_kubernetes(key).filter(|_| check.provider == ProviderKind::Eks)
+        {
+            check.error_at(
+                place,
+                format!("EKS refuses the label `{}`: labels of {domain} are Kubernetes' own", shorten(key)),
+                "choose a domain of your own: `example.com/team`",
             );
         } else if RESERVED_LABELS.iter().any(|reserved| key.starts_with(reserved)) {
             check.error_at(
@@ -338,14 +366,38 @@ fn check_disk(check: &mut Check<'_>, index: usize, group: &NodeGroupFile) {
     let Some(disk) = &group.disk else { return };
     let gibibytes = disk.0.thousandths() / 1000 / (1 << 30);
     let path = [Step::Key("nodeGroups"), Step::Item(index), Step::Key("disk")];
-    if gibibytes < 10 {
+    let least = if check.provider == ProviderKind::Eks { LEAST_DISK_ON_EKS } else { LEAST_DISK };
+    if gibibytes < least {
         check.error(
             &path,
             format!("a root disk of `{}` is too small", disk.0),
-            "nodes need 10Gi at least, 50Gi for a few images: `disk: 50Gi`",
+            format!("nodes need {least}Gi at least, 50Gi for a few images: `disk: 50Gi`"),
         );
     } else if gibibytes > 64 * 1024 {
         check.error(&path, format!("no root disk is as large as `{}`", disk.0), "use 64Ti at most");
+    }
+}
+
+fn check_max_unavailable(check: &mut Check<'_>, index: usize, group: &NodeGroupFile) {
+    let path = [Step::Key("nodeGroups"), Step::Item(index), Step::Key("maxUnavailable")];
+    let Some(at_once) = group.max_unavailable else { return };
+    if check.provider != ProviderKind::Eks {
+        let message = format!(
+            "how many nodes are made anew at once can be chosen on eks alone, not on {}",
+            check.provider
+        );
+        check.error(&path, message, "take `maxUnavailable` out");
+        return;
+    }
+    let (_, max) = group.nodes.range();
+    // The greatest size of a group of EKS is 1 at least.
+    let max = max.max(1);
+    if matches!(at_once, MaxUnavailable::Count(count) if u32::from(count) > max) {
+        check.error(
+            &path,
+            format!("{at_once} nodes at once are more than the group can have, {max}"),
+            format!("write {max} at most, or a share of them: `maxUnavailable: 33%`"),
+        );
     }
 }
 

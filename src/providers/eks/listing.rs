@@ -2,7 +2,7 @@ use aws_sdk_cloudformation::types::Stack;
 use aws_sdk_eks::types::Cluster;
 
 use super::names::Names;
-use crate::base::{Fault, Owner, label};
+use crate::base::{Fault, FaultKind, Owner, label};
 use crate::clouds::aws::{Aws, Refusal, Session};
 use crate::flow::Flow;
 
@@ -11,7 +11,8 @@ use crate::flow::Flow;
 pub struct Standing {
     /// Whose it is.
     pub owner: Owner,
-    /// `control plane ACTIVE`; `stack CREATE_FAILED` where there is no control plane.
+    /// `control plane ACTIVE`; `stack CREATE_FAILED` where there is no control plane; why it is not known where EKS
+    /// does not tell.
     pub state: String,
 }
 
@@ -33,10 +34,20 @@ pub async fn standing(session: &Session, flow: &Flow) -> Result<Vec<Standing>, F
     found.sort_by(|(one, _), (other, _)| one.environment.cmp(&other.environment));
     let mut standing = Vec::with_capacity(found.len());
     for (owner, stack) in found {
-        let state = state(&aws, &owner, flow).await?.unwrap_or_else(|| format!("stack {stack}"));
+        let state = match state(&aws, &owner, flow).await {
+            Ok(state) => state.unwrap_or_else(|| format!("stack {stack}")),
+            // Of the others there is something to tell.
+            Err(fault) if !ends_the_run(&fault) => format!("control plane not known: {}", fault.reason),
+            Err(fault) => return Err(fault),
+        };
         standing.push(Standing { owner, state });
     }
     Ok(standing)
+}
+
+/// Whether there is nothing more to be asked.
+fn ends_the_run(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Cancelled | FaultKind::Deadline)
 }
 
 /// Whose environment a stack is of; `None` for one that is none of berth's.

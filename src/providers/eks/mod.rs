@@ -4,6 +4,7 @@
 
 mod access;
 mod addons;
+mod anew;
 mod association;
 mod cluster;
 mod estimate;
@@ -20,12 +21,13 @@ mod sweep;
 pub mod template;
 mod updates;
 
+use anew::made_anew;
 pub use estimate::{estimate, time};
 pub use listing::{Standing, standing};
 pub use lookup::ask_access;
 pub use names::{Names, PodRole, Site};
-pub use node_groups::unscaled;
+pub use node_groups::misfits;
 pub(in crate::providers) use provide::provide;
 use provide::{Around, PAUSES, UNTIL_HEARD, client};
-pub use provide::{before_addon, storage_class};
+pub use provide::{before_addon, before_policy_switch, policy_switch, storage_class};
 pub use sweep::remains;

@@ -108,6 +108,11 @@ impl Names {
         self.role("node")
     }
 
+    /// The role of the nodes that Auto Mode makes.
+    pub fn auto_node_role(&self) -> String {
+        self.role("auto-node")
+    }
+
     /// A role of pods.
     pub fn pod_role(&self, role: PodRole) -> String {
         self.role(role.as_str())

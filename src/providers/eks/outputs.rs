@@ -12,6 +12,9 @@ pub const VPC: &str = "eks.vpc";
 pub const SUBNETS_PRIVATE: &str = "eks.subnets.private";
 /// The public subnets with their zones; only of a network that berth makes.
 pub const SUBNETS_PUBLIC: &str = "eks.subnets.public";
+/// The subnets that machines live in, with their zones: the private ones, or the public ones where those have no way
+/// out.
+pub const SUBNETS_NODES: &str = "eks.subnets.nodes";
 /// The ARN of the role of the control plane, with its policies.
 pub const ROLE_CLUSTER: &str = "eks.role.cluster";
 /// The ARN of the role of the nodes.
@@ -24,8 +27,21 @@ pub const ROLE_VPC_CNI: &str = "eks.role.vpc-cni";
 pub const ROLE_AUTOSCALER: &str = "eks.role.autoscaler";
 /// The name of the log group; only where logs are kept. EKS makes one that keeps logs for ever when it finds none.
 pub const LOG_GROUP: &str = "eks.log-group";
+/// How many NAT gateways the network has, or will have once it is as the profile says.
+pub const NAT_GATEWAYS: &str = "eks.nat-gateways";
+/// Whether the version of the profile is in its extended support: `true` or `false`; only where EKS was asked.
+pub const EXTENDED_SUPPORT: &str = "eks.extended-support";
 /// Before the name of a node group: its launch template and the version of it, which [`launch_template`] reads.
 pub const LAUNCH_TEMPLATE: &str = "eks.launch-template.";
+
+/// Before the name of a node group: the version of its launch template that is to be followed by another one; empty
+/// when none is.
+pub const LAUNCH_TEMPLATE_CHANGES: &str = "eks.launch-template-changes.";
+
+/// Whether `version` of the launch template of the node group `group` is to be followed by another one.
+pub fn changes_launch_template(outputs: &Outputs, group: &str, version: &str) -> bool {
+    outputs.text(&format!("{LAUNCH_TEMPLATE_CHANGES}{group}")) == Some(version)
+}
 
 /// The key of the ARN of a role of pods.
 pub fn pod_role_key(role: PodRole) -> &'static str {
@@ -75,6 +91,8 @@ pub struct Published {
     pub private: Vec<PlacedSubnet>,
     /// All public subnets, or none.
     pub public: Vec<PlacedSubnet>,
+    /// Where machines live, all of them or none.
+    pub nodes: Vec<PlacedSubnet>,
     /// The ARN of the role of the control plane.
     pub cluster_role: Option<String>,
     /// The ARN of the role of the nodes.
@@ -99,6 +117,7 @@ impl Published {
         publish(VPC, self.vpc.clone());
         publish(SUBNETS_PRIVATE, in_one_text(&self.private));
         publish(SUBNETS_PUBLIC, in_one_text(&self.public));
+        publish(SUBNETS_NODES, in_one_text(&self.nodes));
         publish(ROLE_CLUSTER, self.cluster_role.clone());
         publish(ROLE_NODE, self.node_role.clone());
         publish(LOG_GROUP, self.log_group.clone());

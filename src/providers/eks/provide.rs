@@ -7,8 +7,8 @@ use super::access::AccessResource;
 use super::addons::AddonResource;
 use super::association::AssociationResource;
 use super::cluster::ClusterResource;
-use super::network::NetworkResource;
-use super::node_groups::{self, NodeGroupsWatch};
+use super::network::{LeavingParts, NetworkResource};
+use super::node_groups::{self, Fates, NodeGroupsWatch};
 use super::sweep::{Sweeps, SweptNetwork};
 use crate::base::{Fault, Owner, ResourceId, label};
 use crate::clouds::aws::Session;
@@ -35,6 +35,8 @@ pub(super) struct Around {
     pub cluster: ResourceId,
     /// The way in.
     pub door: ResourceId,
+    /// How it goes with the node groups.
+    pub fates: Arc<Fates>,
 }
 
 impl Around {
@@ -44,6 +46,7 @@ impl Around {
             network: NetworkResource::id_of(&environment.name),
             cluster: id("cluster"),
             door: id("access"),
+            fates: Arc::new(Fates::of(environment)),
         }
     }
 }
@@ -64,16 +67,25 @@ pub(in crate::providers) fn provide(
     let around = Around::of(environment);
     let adopt = hub.settings().adopt;
     let network = NetworkResource::new(environment, spec, Arc::clone(session), leave, adopt);
-    let cluster = ClusterResource::new(environment, spec, around.network.clone(), Arc::clone(session), hub);
-    let access =
-        AccessResource::new(environment, spec, around.cluster.clone(), Arc::clone(session), Arc::clone(hub));
+    let cluster = ClusterResource::new(environment, spec, &network, Arc::clone(session), leave, hub);
+    let access = AccessResource::new(
+        environment,
+        spec,
+        around.cluster.clone(),
+        Arc::clone(session),
+        leave,
+        Arc::clone(hub),
+    );
     let addons = AddonResource::all(environment, spec, &around, session, hub);
     let (groups, others) = node_groups::all(environment, spec, leave, &around, session, hub);
     let watch = NodeGroupsWatch::new(environment, &around, Arc::clone(hub));
+    let of_eks: Vec<ResourceId> = addons.iter().map(Resource::id).cloned().collect();
     let addons = addons.into_iter().map(|addon| Part::new(addon, Removal::WithContainer));
     let association =
-        environment.is_scaled().then(|| AssociationResource::new(environment, &around, session));
-    let addons = addons.chain(association.map(|role| Part::new(role, Removal::WithContainer)));
+        Part::new(AssociationResource::new(environment, &around, session), Removal::WithContainer);
+    let (wanted, leaving) =
+        if environment.is_scaled() { (Some(association), None) } else { (None, Some(association)) };
+    let addons = addons.chain(wanted);
     let mut parts = Provided {
         ground: Vec::new(),
         cluster: Box::new(cluster),
@@ -88,7 +100,7 @@ pub(in crate::providers) fn provide(
     if leave.removes {
         // In the order of `up`, of which `down` is the reverse.
         let machines = groups.iter().map(Resource::id).chain([others.id()]).cloned().collect();
-        let sweeps = Sweeps::new(environment, &spec.region, &around, machines, session, hub);
+        let sweeps = Sweeps::new(environment, spec, &around, machines, session, hub);
         let network = SweptNetwork::new(network, &sweeps);
         let Sweeps { made, interfaces, left, logs, .. } = sweeps;
         let (before_cluster, before_nodes) = (left.id().clone(), interfaces.id().clone());
@@ -105,10 +117,18 @@ pub(in crate::providers) fn provide(
         parts.leaving.push(Part::new(others, Removal::Itself).behind([&before_nodes]));
         parts.leaving.push(Part::new(made, Removal::Itself));
     } else {
+        // Pods keep their role until they are gone, groups what their machines are made from.
+        let leaving = leaving.map(|part| part.behind([&ResourceId::new("leftovers")]));
+        let users = leaving.iter().map(|part| part.resource.id().clone());
+        let replaced: Vec<ResourceId> = groups.iter().map(Resource::id).cloned().collect();
+        let rest =
+            LeavingParts::new(&network, users.chain(replaced).chain(of_eks).chain([others.id().clone()]));
         let groups = groups.into_iter().map(|group| Part::new(group, Removal::Itself));
         parts.ground.push(Part::new(network, Removal::Itself));
         parts.machines = groups.chain(addons).collect();
         parts.leaving.push(Part::new(others, Removal::Itself));
+        parts.leaving.extend(leaving);
+        parts.leaving.push(Part::new(rest, Removal::WithContainer));
     }
     parts
 }
@@ -118,13 +138,43 @@ pub fn before_addon(environment: &Environment, name: &str) -> Option<ResourceId>
     (environment.is_scaled() && name == AUTOSCALER).then(AssociationResource::id_of)
 }
 
+/// What tells the control plane to enforce network policies where EKS Auto Mode makes the nodes: these ask for it by
+/// default, and nobody else does. Where the network plugin is an addon, that brings it with its configuration.
+/// Source: <https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html>.
+///
+/// # Panics
+/// Never: config maps are among the kinds that are built in.
+pub fn policy_switch(spec: &EksCluster) -> Option<Object> {
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "amazon-vpc-cni", "namespace": "kube-system"},
+        "data": {"enable-network-policy-controller": "true"},
+    });
+    spec.auto_mode.then(|| Object::new(body).expect("config maps are built in"))
+}
+
+/// What has to be gone before the [`policy_switch`] is made: the addon has one of the same name.
+pub fn before_policy_switch() -> ResourceId {
+    AddonResource::network_plugin()
+}
+
 /// The class of volumes that a claim gets that names none: EKS makes none that is the default since Kubernetes 1.30.
 /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/create-storage-class.html> for Auto Mode.
+///
+/// Volumes of Auto Mode carry no mark of ours: its role may not set tags of users, and would make none at all
+/// (<https://docs.aws.amazon.com/eks/latest/userguide/auto-learn-iam.html#tag-prop>). EKS's own tag tells the cluster.
 ///
 /// # Panics
 /// Never: storage classes are among the kinds that are built in.
 pub fn storage_class(spec: &EksCluster, owner: &Owner) -> Object {
     let provisioner = if spec.auto_mode { "ebs.csi.eks.amazonaws.com" } else { "ebs.csi.aws.com" };
+    let mut parameters = json!({"type": "gp3", "encrypted": "true"});
+    if !spec.auto_mode {
+        // By these a volume is known as ours once nothing else is there that could tell.
+        parameters["tagSpecification_1"] = json!(format!("{}={}", label::OWNER, owner.id));
+        parameters["tagSpecification_2"] = json!(format!("{}={}", label::ENVIRONMENT, owner.environment));
+    }
     let body = json!({
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
@@ -133,13 +183,7 @@ pub fn storage_class(spec: &EksCluster, owner: &Owner) -> Object {
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
         "provisioner": provisioner,
-        // By these a volume is known as ours once nothing else is there that could tell.
-        "parameters": {
-            "type": "gp3",
-            "encrypted": "true",
-            "tagSpecification_1": format!("{}={}", label::OWNER, owner.id),
-            "tagSpecification_2": format!("{}={}", label::ENVIRONMENT, owner.environment),
-        },
+        "parameters": parameters,
         "volumeBindingMode": "WaitForFirstConsumer",
         "allowVolumeExpansion": true,
         "reclaimPolicy": "Delete",

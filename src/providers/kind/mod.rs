@@ -19,6 +19,7 @@ mod pools;
 pub mod preflight;
 mod program;
 mod restart;
+mod running;
 mod silence;
 mod step;
 mod verdict;

@@ -6,6 +6,7 @@ use super::allocatable::allocatable;
 use super::taints::taints;
 use crate::base::{ProviderKind, label};
 use crate::k8s::Object;
+use crate::profile::schema::MaxUnavailable;
 use crate::profile::{Environment, MachineResources, NodeGroup, Taint};
 
 /// What a machine offers besides pods, when the profile says nothing of its disk.
@@ -84,6 +85,7 @@ fn plain_group(nodes: u32) -> NodeGroup {
         zones: Vec::new(),
         spot: false,
         disk: None,
+        max_unavailable: MaxUnavailable::default(),
         labels: BTreeMap::new(),
         taints: Vec::new(),
     }
@@ -263,6 +265,7 @@ pub(super) mod tests {
             zones: vec!["europe-west4-a".to_string(), "europe-west4-b".to_string()],
             spot: false,
             disk: None,
+            max_unavailable: MaxUnavailable::default(),
             labels: BTreeMap::from([("team".to_string(), "ml".to_string())]),
             taints: Vec::new(),
         }

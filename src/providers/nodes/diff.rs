@@ -7,9 +7,6 @@ use crate::base::{Change, ChangeKind, FieldChange, Quantity, label};
 use crate::k8s::{Live, Object};
 use crate::profile::Taint;
 
-/// The annotation on a node that berth cordoned in order to remove it.
-pub(super) const LEAVING: &str = "berth.dev/leaving";
-
 /// How many of the nodes that go are named.
 const NAMES_SHOWN: usize = 10;
 
@@ -97,7 +94,7 @@ fn diff_group(
             found.apply.push(node.object(&foreign_taints(live)));
             add_new(&mut fields, differing);
         }
-        if live.annotation(LEAVING).is_some() {
+        if live.annotation(label::LEAVING).is_some() {
             add_new(&mut fields, vec![field("unschedulable", Some("true".to_string()), None)]);
             found.uncordon.push(Arc::clone(live));
         }
@@ -349,7 +346,7 @@ mod tests {
     fn a_node_that_was_cordoned_to_leave_and_is_wanted_again_is_uncordoned() {
         let groups = [group("general", 1, 1, 0)];
         let mut node = wanted(&groups)[0].nodes[0].object(&[]);
-        node.body["metadata"]["annotations"][LEAVING] = json!("true");
+        node.body["metadata"]["annotations"][label::LEAVING] = json!("true");
         let found = diff(&wanted(&groups), &[Arc::new(Live::of(&node))], &BTreeSet::new());
         assert_eq!(found.uncordon.len(), 1);
         assert_eq!(only_change(&found).0, ChangeKind::Update);

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::desired::{GroupWanted, desired};
-use super::diff::{Difference, LEAVING, diff};
+use super::diff::{Difference, diff};
 use crate::base::{ChangeKind, Fault, FaultKind, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State, Step};
 use crate::flow::{Flow, Tally};
@@ -194,8 +194,8 @@ async fn patch_all(hub: &Hub, nodes: Vec<Arc<Live>>, patch: &Value, flow: &Flow)
 
 fn cordon(is_leaving: bool) -> Value {
     if is_leaving {
-        json!({"metadata": {"annotations": {LEAVING: "true"}}, "spec": {"unschedulable": true}})
+        json!({"metadata": {"annotations": {(label::LEAVING): "true"}}, "spec": {"unschedulable": true}})
     } else {
-        json!({"metadata": {"annotations": {LEAVING: null}}, "spec": {"unschedulable": null}})
+        json!({"metadata": {"annotations": {(label::LEAVING): null}}, "spec": {"unschedulable": null}})
     }
 }

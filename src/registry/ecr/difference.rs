@@ -75,7 +75,14 @@ pub(super) fn diff(wanted: &Wanted, live: &Live) -> Difference {
     if !is_as_wanted {
         let from = live.policy.as_ref().map(policy::rights_in_words);
         let to = wanted.policy.as_ref().map(policy::rights_in_words);
-        let from = if from == to { from.map(|_| "others".to_string()) } else { from };
+        let named = || {
+            let of = |policy: &Option<Value>| policy.as_ref().map(policy::rights_by_name);
+            (of(&live.policy), of(&wanted.policy))
+        };
+        let both_ours = live.policy.as_ref().is_some_and(policy::is_ours);
+        let (from, to) = if from == to && both_ours { named() } else { (from, to) };
+        // Names may be the same where the rights are not.
+        let from = if from == to { from.map(|_| "other rights".to_string()) } else { from };
         note(Write::Policy, "policy", from, to);
     }
     found
@@ -169,6 +176,17 @@ mod tests {
         assert_eq!(diff(&wanted(), &live).writes, []);
         live.policy = rights("123456789012");
         assert_eq!(diff(&wanted(), &live).writes, [Write::Policy]);
+    }
+
+    #[test]
+    fn a_policy_for_as_many_others_tells_who_they_are() {
+        let mut live = live();
+        live.policy = rights("arn:aws:iam::123456789012:role/old");
+        let mut wanted = wanted();
+        wanted.policy = rights("210987654321");
+        let found = diff(&wanted, &live);
+        assert_eq!(found.fields[0].from.as_deref(), Some("role/old may pull"));
+        assert_eq!(found.fields[0].to.as_deref(), Some("210987654321 may pull"));
     }
 
     #[test]

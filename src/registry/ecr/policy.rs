@@ -126,6 +126,19 @@ pub(super) fn rights_in_words(policy: &Value) -> String {
     listed(&policy["Statement"]).iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
+/// The same with their names, for policies that differ in nothing else: `role/ci may push`.
+pub(super) fn rights_by_name(policy: &Value) -> String {
+    let of = |one: &Value| {
+        let short = |arn: &str| arn.splitn(6, ':').nth(5).unwrap_or(arn).to_string();
+        let principals = sorted(&one["Principal"]["AWS"], |principal| short(&account(principal)));
+        let names: Vec<&str> =
+            principals.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let may = if one["Sid"].as_str() == Some(SIDS[0]) { "pull" } else { "push" };
+        format!("{} may {may}", names.join(" and "))
+    };
+    listed(&policy["Statement"]).iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -136,17 +136,18 @@ impl EcrResource {
 
     /// What the profile has no more, which stays.
     fn left(&self, found: &Found) -> Vec<Note> {
+        let region = self.inner.session.region();
         let repository = |name: &String| {
             let text = format!(
                 "repository {name}: no longer in the profile; it stays, with its images, until `aws ecr \
-                 delete-repository --force --repository-name {name}` or `berth down --registries`"
+                 delete-repository --force --region {region} --repository-name {name}` or `berth down --registries`"
             );
             Note::new("kept", text)
         };
         let cache = |prefix: &String| {
             let text = format!(
                 "{}: no longer in the profile; it stays until `aws ecr delete-pull-through-cache-rule \
-                 --ecr-repository-prefix {prefix}` or `berth down --registries`",
+                 --region {region} --ecr-repository-prefix {prefix}` or `berth down --registries`",
                 caches::title(prefix)
             );
             Note::new("kept", text)

@@ -1,8 +1,7 @@
 use super::text::mark;
-use super::{is_hidden, title, verdict};
+use super::{is_hidden, notes, title, verdict};
 use crate::base::Change;
 use crate::plan::Plan;
-use crate::providers::Estimate;
 use crate::ui::words::{count, list};
 
 /// From so many rows on, the table is folded.
@@ -64,10 +63,7 @@ pub fn markdown(plan: &Plan) -> String {
         let verb = if ids.len() == 1 { "is" } else { "are" };
         text.push_str(&format!("\n> {} {verb} not known: {}\n", list(&ids), cell(&detail)));
     }
-    let estimate = plan.estimate.as_ref().map(Estimate::notes).unwrap_or_default();
-    let notes = plan.resources.iter().flat_map(|planned| &planned.notes);
-    let notes = notes.chain(&plan.not_rehearsed).chain(&estimate);
-    for (index, note) in notes.enumerate() {
+    for (index, note) in notes(plan).iter().enumerate() {
         let gap = if index == 0 { "\n" } else { "" };
         text.push_str(&format!("{gap}- {}: {}\n", cell(&note.topic), cell(&note.text)));
     }

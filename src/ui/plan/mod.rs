@@ -3,8 +3,10 @@
 mod markdown;
 mod text;
 
-use super::words::{count, list, number};
+use super::words::{count, list, number, resource_name};
+use crate::base::Note;
 use crate::plan::{About, Difference, Plan, Planned, Summary};
+use crate::providers::Estimate;
 
 pub use markdown::markdown;
 pub use text::{note_lines, text};
@@ -42,6 +44,20 @@ pub fn verdict(plan: &Plan) -> String {
     } else {
         format!("{}; {of}", summary(&plan.summary))
     }
+}
+
+/// What the user should know besides: what is not ready though nothing of it is to be changed, what is kept, what is
+/// not rehearsed, what it costs.
+fn notes(plan: &Plan) -> Vec<Note> {
+    let is_on_its_way = |planned: &&Planned| planned.state == "progressing" && planned.changes.is_empty();
+    let not_ready = plan.resources.iter().filter(is_on_its_way).map(|planned| {
+        let how = planned.detail.as_deref().unwrap_or("on its way");
+        Note::new("not ready", format!("{}: {how}", resource_name(&planned.id)))
+    });
+    let of_parts = plan.resources.iter().flat_map(|planned| &planned.notes);
+    let of_all = plan.notes.iter().chain(&plan.not_rehearsed);
+    let estimate = plan.estimate.as_ref().map(Estimate::notes).unwrap_or_default();
+    not_ready.chain(of_parts.chain(of_all).cloned()).chain(estimate).collect()
 }
 
 /// Whether it is not known how the resource is.

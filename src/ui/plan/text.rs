@@ -1,7 +1,6 @@
-use super::{is_hidden, title, verdict};
+use super::{is_hidden, notes, title, verdict};
 use crate::base::{Change, ChangeKind, Note};
 use crate::plan::{Plan, Planned};
-use crate::providers::Estimate;
 use crate::ui::words::{item, list, number, pad, tame, things, width, wrap};
 use crate::ui::{Paint, Table};
 
@@ -115,12 +114,10 @@ fn resource(
     lines.extend(rows(&own, paint, columns));
 }
 
-/// Notes: what is kept, what should be known, what is not rehearsed.
+/// Notes, by topic.
 fn end(plan: &Plan, lines: &mut Vec<String>, paint: Paint, columns: usize) {
-    let estimate = plan.estimate.as_ref().map(Estimate::notes).unwrap_or_default();
-    let notes = plan.resources.iter().flat_map(|planned| &planned.notes);
-    let notes: Vec<&Note> = notes.chain(&plan.not_rehearsed).chain(&estimate).collect();
-    lines.extend(note_lines(&notes, paint, columns));
+    let notes = notes(plan);
+    lines.extend(note_lines(&notes.iter().collect::<Vec<_>>(), paint, columns));
 }
 
 /// Notes by topic, a free line before each.
@@ -338,6 +335,31 @@ not rehearsed
             text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80),
             "no changes: lab-rehearsal (kind, rehearsed) is as its profile says\n"
         );
+    }
+
+    #[test]
+    fn what_is_not_ready_is_told_though_nothing_of_it_is_to_be_changed() {
+        let waits = Look::Seen(State::Progressing("1 of 2 nodes ready".to_string()));
+        let made = Look::Seen(State::Progressing("CREATING".to_string()));
+        let change = Change::new(ChangeKind::Create, "it");
+        let world = survey(vec![observed("node-groups", waits.clone(), Vec::new())]);
+        assert_eq!(
+            text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80),
+            "no changes: lab-rehearsal (kind, rehearsed) is as its profile says\n\n\
+             not ready\n  node groups: 1 of 2 nodes ready\n"
+        );
+        let world =
+            survey(vec![observed("node-groups", waits, Vec::new()), observed("tenants", made, vec![change])]);
+        let text = text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80);
+        assert!(text.contains("1 of 2") && !text.contains("CREATING"), "{text}");
+    }
+
+    #[test]
+    fn what_concerns_no_single_resource_is_told_too() {
+        let mut world = survey(vec![observed("tenants", Look::Seen(State::Ready), Vec::new())]);
+        world.notes.push(Note::new("credentials", "they end at 12:00 UTC"));
+        let text = text(&Plan::of(&world, about(), Vec::new()), Paint::PLAIN, 80);
+        assert!(text.ends_with("\n\ncredentials\n  they end at 12:00 UTC\n"), "{text}");
     }
 
     #[test]

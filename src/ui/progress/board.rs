@@ -125,6 +125,7 @@ pub(super) mod tests {
             command: "up".to_string(),
             environment: "lab".to_string(),
             version: "0.1.0",
+            notes: Vec::new(),
         }
     }
 

@@ -17,6 +17,7 @@ import subprocess
 import threading
 import time
 
+from . import stages
 from .kube import Kube, KubeError
 
 PORTS = (
@@ -96,10 +97,12 @@ def free_ports(count):
 class ControlPlane:
     """One cluster of kwokctl. `start` returns at once; `wait` tells when it answers."""
 
-    def __init__(self, folder, name, webhook_url, tools=None):
+    def __init__(self, folder, name, webhook_url, services, tools=None):
         self.folder = pathlib.Path(folder)
         self.name = name
         self.webhook_url = webhook_url
+        # The addresses of Services: kwok gives pods some of 10.0.0.0/24, the API server's own choice too.
+        self.services = services
         self.tools = pathlib.Path(tools) if tools else find_tools()
         self.ready = threading.Event()
         self.error = None
@@ -205,7 +208,7 @@ class ControlPlane:
             "contexts": [{"name": "webhook", "context": {"cluster": "webhook", "user": "apiserver"}}],
             "current-context": "webhook",
         }
-        (self.folder / "kwokctl.yaml").write_text(json.dumps(config))
+        (self.folder / "kwokctl.yaml").write_text(stages.documents(config))
         (self.folder / "webhook.yaml").write_text(json.dumps(webhook))
         (self.folder / "audit.yaml").write_text(AUDIT)
         pki = self.cluster_folder / "pki"
@@ -216,6 +219,7 @@ class ControlPlane:
             f"kube-controller-manager=cluster-signing-key-file={pki / 'ca.key'}",
             "kube-apiserver=authentication-token-webhook-version=v1",
             "kube-apiserver=authentication-token-webhook-cache-ttl=1s",
+            f"kube-apiserver=service-cluster-ip-range={self.services}",
         )
         arguments = [str(self.tools / "kwokctl"), "create", "cluster", "--name", self.name]
         arguments += ["--runtime", "binary", "--wait", "120s"]

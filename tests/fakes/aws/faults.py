@@ -65,9 +65,10 @@ def right_prefix(service):
     return {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag", "service-quotas": "servicequotas"}.get(service, service)
 
 
-def denied(right, identity, resource="*"):
-    """The refusal of a caller without the right, in AWS's words."""
-    service = {"tag": "resourcegroupstaggingapi", "servicequotas": "service-quotas"}.get(right.partition(":")[0], right.partition(":")[0])
+def denied(right, identity, resource="*", service=None):
+    """The refusal of a caller without the right, in the words of the service that was called: the right's own, mostly."""
+    prefix = right.partition(":")[0]
+    service = service or {"tag": "resourcegroupstaggingapi", "servicequotas": "service-quotas"}.get(prefix, prefix)
     text = f"User: {identity.arn} is not authorized to perform: {right} on resource: {resource} because no identity-based policy allows the {right} action"
     if service == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)

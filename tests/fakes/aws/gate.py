@@ -6,7 +6,7 @@ import secrets
 import uuid
 from urllib.parse import parse_qsl
 
-from . import check, decode, encode, errors, faults, models, record, services, signature
+from . import beside, check, decode, encode, errors, faults, models, record, services, signature
 from .errors import AwsError
 from .identity import Identity
 from .server import Closed, Cut
@@ -14,6 +14,8 @@ from .server import Closed, Cut
 STALL = 3600
 # What has one endpoint for all regions, or is asked in another one.
 GLOBAL = ("iam", "sts")
+# Who somebody is may be asked by anybody: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+FREE = (("sts", "GetCallerIdentity"),)
 # The caller of an operation that is not signed.
 ANYBODY = Identity("", "", "", "anonymous", "")
 
@@ -107,13 +109,15 @@ class Gate:
                 raise Closed
             if not world.within_rate(service, action):
                 raise faults.throttled(service)
-            world.require(identity, f"{faults.right_prefix(service)}:{action}")
+            if (service, action) not in FREE:
+                world.require(identity, f"{faults.right_prefix(service)}:{action}")
             problems = malformed + check.problems_of_input(model.input_shape, parameters)
             if problems:
                 world.record.violation("request", service, action, problems, parameters=record.shortened(parameters), seq=entry["seq"])
                 count = len(problems)
                 raise errors.invalid_request(service, f"{count} validation error{'s' if count > 1 else ''} detected: {'; '.join(problems)}")
-            values = self._perform(Call(world, service, action, parameters, identity, region, request, entry))
+            call = Call(world, service, action, parameters, identity, region, request, entry)
+            values = self._perform(call)
             entry["done"] = True
             if hold is not None and hold.when == "after" and not await hold.wait(entry, gone):
                 raise Closed
@@ -145,7 +149,10 @@ class Gate:
             call.world.record.violation("fake", call.service, call.action, ["the stand-in does not model this operation"])
             raise AwsError("UnsupportedOperation", f"the stand-in does not model {call.service}:{call.action}", 501)
         with self.world.lock:
-            return operation(call) or {}
+            beside.require(call)
+            values = operation(call) or {}
+            beside.performed(call)
+            return values
 
     async def _misbehave(self, fault, gone):
         if fault.kind == "close-before":

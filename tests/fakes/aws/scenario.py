@@ -3,7 +3,7 @@ import copy
 import fnmatch
 
 DEFAULTS = {
-    # Seconds for which reads do not show what was just made, by "service:Action": {"eks:DescribeCluster": 5}.
+    # Seconds for which calls do not see what was just made, by "service:Action": {"eks:DescribeCluster": 5}; of access entries writes too.
     "lag": {},
     # Rights that callers lack: [{"action": "eks:Create*", "principal": "arn:… or *"}], or just "eks:CreateCluster".
     "deny": [],

@@ -41,7 +41,7 @@ fn the_api_server_takes_every_object_in_a_strict_dry_run() {
         let definitions = standing.iter().filter(|body| body["kind"] == "CustomResourceDefinition");
         for definition in definitions.filter_map(|body| body["metadata"]["name"].as_str()) {
             let name = format!("crd/{definition}");
-            plane.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", &name]).expect(0);
+            plane.kubectl(&["wait", "--for=condition=Established", "--timeout=240s", &name]).expect(0);
         }
         let bodies: Vec<Value> = objects.keys().map(|text| parse(text)).collect();
         if let Some(said) = apply(plane, &bodies, &["--dry-run=server"]) {

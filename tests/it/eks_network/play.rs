@@ -54,7 +54,7 @@ async fn play(script: &Value) -> Value {
         graph.add(Box::new(Witness { id, network, session, seen }), Removal::LookedAt);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let flow = Flow::new(Cancel::default()).within_limit(Duration::from_mins(2));
+    let flow = Flow::new(Cancel::default()).within_limit(Duration::from_mins(5));
     let seen = survey(&graph, &flow, &clock).await;
     let first = seen.resources.first().expect("the network");
     let mut played = json!({

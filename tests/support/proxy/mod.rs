@@ -268,7 +268,7 @@ async fn answer(
 /// Sends `signal` to the victim; after SIGKILL the client is served no more.
 async fn strike(state: &State, signal: Signal) -> Result<(), Error> {
     let mut victim = state.victim.subscribe();
-    let pid = tokio::time::timeout(Duration::from_secs(10), victim.wait_for(Option::is_some)).await??;
+    let pid = tokio::time::timeout(super::PATIENCE, victim.wait_for(Option::is_some)).await??;
     let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).ok_or("no such process")?;
     kill_process(pid, signal)?;
     if signal == Signal::KILL {

@@ -139,6 +139,7 @@ impl Work<'_> {
             command: "image load".to_string(),
             environment: self.environment.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
+            notes: Vec::new(),
         });
         events
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::{print, print_json};
 use super::{Place, chosen};
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Secret};
 use crate::cli::args::RegistryLogin;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::runtime::{self, reading};
@@ -26,7 +26,15 @@ pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit
             "leave `--print-password` out",
         )),
         Place::Local(port) => to_local(port, settings),
-        Place::Ecr(_, session) => to_ecr(&session, arguments.print_password, settings),
+        Place::Ecr(_, session) if arguments.print_password => {
+            let typed = arguments.target.environment.as_deref().unwrap_or(&environment.name);
+            print_password(&session, typed, settings)
+        }
+        Place::Ecr(_, session) => {
+            let (host, _) = password(&session)?;
+            name_helper(&host, settings)?;
+            Ok(Exit::Done)
+        }
     }
 }
 
@@ -51,29 +59,30 @@ fn to_local(port: u16, settings: &Settings) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Lets engines push to ECR. That AWS gives a login is seen first, so that no push fails later for want of it.
-fn to_ecr(session: &Session, prints: bool, settings: &Settings) -> Result<Exit, Failure> {
-    let (host, password) = runtime::run(|signals| async move {
-        let flow = Flow::new(signals.cancel().clone());
-        Ok(Box::pin(reading(&signals, ecr::password(session, &flow))).await??)
-    })?;
-    if !prints {
-        name_helper(&host, settings)?;
-        return Ok(Exit::Done);
-    }
+/// Prints the password of ECR for the environment that was `typed`, and how an engine takes it.
+fn print_password(session: &Session, typed: &str, settings: &Settings) -> Result<Exit, Failure> {
+    let (host, password) = password(session)?;
+    let user = ecr::USER;
     settings.printer.talk(&format!(
-        "the password of {} for {host}, of use for 12 hours: pipe it into `docker login --username {} \
-         --password-stdin {host}`",
-        ecr::USER,
-        ecr::USER
+        "the password of {user} for {host}, of use for 12 hours; an engine takes it by `berth registry login {typed} \
+         --print-password | docker login --username {user} --password-stdin {host}`"
     ));
     if settings.json() {
-        let value = json!({"registry": host, "username": ecr::USER, "password": password.reveal()});
+        let value = json!({"registry": host, "username": user, "password": password.reveal()});
         print_json(settings, &value)?;
     } else {
         print(settings, password.reveal())?;
     }
     Ok(Exit::Done)
+}
+
+/// The host of ECR and its password. That AWS gives one is seen before a helper is named, so that no push fails later
+/// for want of it.
+fn password(session: &Session) -> Result<(String, Secret<String>), Failure> {
+    runtime::run(|signals| async move {
+        let flow = Flow::new(signals.cancel().clone());
+        Ok(Box::pin(reading(&signals, ecr::password(session, &flow))).await??)
+    })
 }
 
 /// Names the helper for `host` in the configuration of engines, and says so.

@@ -3,7 +3,7 @@ mod login;
 
 use std::sync::Arc;
 
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, ProviderKind};
 use crate::cli::args::{Registry, RegistryCommand, Target};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::profiles;
@@ -52,7 +52,42 @@ fn chosen(target: &Target, attempted: &str, settings: &Settings) -> Result<(Envi
                 "use your cloud's own tools",
             ));
         }
-        None => return Err(fault("its profile declares no registry", "add one: `registry: {local: {}}`")),
+        None => {
+            let hint = missing(environment.cluster.provider(), &environment.name);
+            return Err(fault("its profile declares no registry", &hint));
+        }
     };
     Ok((environment, place))
+}
+
+/// What to write where the profile of the environment `name` declares no registry.
+fn missing(provider: ProviderKind, name: &str) -> String {
+    let registry = match provider {
+        ProviderKind::Eks => "{ecr: {repositories: [{name: checkout/api}]}}",
+        ProviderKind::Existing => "{ecr: {region: eu-central-1, repositories: [{name: checkout/api}]}}",
+        ProviderKind::Kind => "{local: {}}",
+        ProviderKind::Gke => return "use your cloud's own tools".to_string(),
+        ProviderKind::Kwok => return "its nodes are simulated and pull no images: it needs none".to_string(),
+    };
+    format!("add one: `registry: {registry}`, then `berth up {name}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_missing_is_one_that_the_provider_can_have() {
+        for (provider, words) in [
+            (
+                ProviderKind::Eks,
+                "`registry: {ecr: {repositories: [{name: checkout/api}]}}`, then `berth up dev`",
+            ),
+            (ProviderKind::Existing, "`registry: {ecr: {region: "),
+            (ProviderKind::Kind, "`registry: {local: {}}`"),
+        ] {
+            let hint = missing(provider, "dev");
+            assert!(hint.contains(words), "{provider}: {hint}");
+        }
+    }
 }

@@ -2,6 +2,9 @@ use super::super::played::{Played, credentials, flow};
 use super::super::{Params, Service};
 use std::sync::Mutex;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+
 use super::*;
 
 const CALLER: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">
@@ -12,7 +15,7 @@ const THROTTLED: (u16, &str, &str) =
 
 fn whose(region: &str, account: &str) -> Session {
     let whose = Whose { region: region.to_string(), account: Some(account.to_string()), ..Whose::default() };
-    Session { whose, opened: OnceCell::new(), denied: Mutex::default() }
+    Session { whose, opened: OnceCell::new(), failed: Mutex::default(), ends: Ends::default() }
 }
 
 /// What [`Session::open`] does, with keys of its own and `server` as the endpoint of all services.
@@ -164,9 +167,32 @@ fn credentials_that_end_on_the_way_are_told_before_a_run_and_ended_ones_refused(
     };
     let limit = Duration::from_mins(45);
     assert_eq!(ending(60).expires_before(limit, now), Ok(None));
-    let note = ending(20).expires_before(limit, now).expect("not ended").expect("told");
+    let note =
+        ending(20).expires_before(limit, now).expect("not ended").expect("that they end on the way is told");
     assert!(note.text.contains("end at 03:20 UTC, in 20 min"), "{}", note.text);
     let fault = ending(0).expires_before(limit, now).expect_err("ended");
     assert_eq!(fault.kind, FaultKind::Denied);
     assert_eq!(Session::new(Whose::default()).expires_before(limit, now), Ok(None));
+}
+
+#[tokio::test]
+async fn credentials_of_the_chain_that_end_on_the_way_are_told_once_they_are_given() {
+    let now: Timestamp = "2026-01-02T03:00:00Z".parse().expect("a time");
+    let given = async |minutes: u64| {
+        let session = Session::new(Whose { region: "eu-central-1".to_string(), ..Whose::default() });
+        let ends = std::time::SystemTime::from(now + Duration::from_mins(minutes));
+        let credentials = Credentials::new("AKID", "secret", None, Some(ends), "a login");
+        let held = Held::new(SharedCredentialsProvider::new(credentials), None, session.ends.clone());
+        held.provide_credentials().await.expect("given");
+        session
+    };
+    let limit = Duration::from_mins(45);
+    assert_eq!(given(60).await.expires_before(limit, now), Ok(None));
+    let note = given(12)
+        .await
+        .expires_before(limit, now)
+        .expect("not ended")
+        .expect("that they end on the way is told");
+    assert!(note.text.contains("end at 03:12 UTC, in 12 min: unless they are renewed"), "{}", note.text);
+    assert_eq!(given(0).await.expires_before(limit, now).expect_err("ended").kind, FaultKind::Denied);
 }

@@ -5,8 +5,10 @@ use aws_sdk_eks::types::{AccessScope, AccessScopeType};
 
 use super::difference::{Act, CALLER, Entry};
 use super::wanted::Rights;
-use crate::base::Fault;
+use crate::base::{Fault, FaultKind};
 use crate::clouds::aws::{Refusal, fault};
+use crate::flow::{Flow, Patience};
+use crate::providers::eks::UNTIL_HEARD;
 
 /// The policy of administrators.
 /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html>.
@@ -96,6 +98,7 @@ pub(super) async fn policies(
 /// What acts are made with.
 pub(super) struct Acting<'a> {
     pub eks: &'a Client,
+    pub flow: &'a Flow,
     pub cluster: &'a str,
     pub tags: &'a BTreeMap<String, String>,
     pub admin_policy: String,
@@ -124,29 +127,52 @@ impl Acting<'_> {
         if rights.caller {
             tags.insert(CALLER.to_string(), "true".to_string());
         }
-        let request = self.eks.create_access_entry().cluster_name(self.cluster).principal_arn(arn);
         let groups: Vec<String> = rights.groups.iter().cloned().collect();
-        let request = request.set_kubernetes_groups((!groups.is_empty()).then_some(groups));
-        match request.r#type("STANDARD").set_tags(Some(tags)).send().await {
-            Ok(_) => {}
-            Err(error) if Refusal::of(&error).is("ResourceInUseException") => {}
-            Err(error) => return Err(fault(format!("give {arn} access to {}", self.cluster), &error)),
-        }
+        let attempted = format!("give {arn} access to {}", self.cluster);
+        // Somebody whom the profile spells wrongly is refused alike, and should hear of it soon.
+        self.flow
+            .retry(Patience::STEADY, &attempted, || async {
+                let request = self.eks.create_access_entry().cluster_name(self.cluster).principal_arn(arn);
+                let request = request.set_kubernetes_groups((!groups.is_empty()).then(|| groups.clone()));
+                match request
+                    .r#type("STANDARD")
+                    .set_tags(Some(tags.clone()))
+                    .send()
+                    .await
+                    .map_err(Refusal::from)
+                {
+                    Ok(_) => Ok(()),
+                    Err(refusal) if refusal.is("ResourceInUseException") => Ok(()),
+                    Err(refusal) => Err(told(&attempted, &refusal)),
+                }
+            })
+            .await?;
         if rights.admin { self.allow(arn).await } else { Ok(()) }
     }
 
     async fn set_groups(&self, arn: &str, groups: &BTreeSet<String>) -> Result<(), Fault> {
-        let request = self.eks.update_access_entry().cluster_name(self.cluster).principal_arn(arn);
-        let sent = request.set_kubernetes_groups(Some(groups.iter().cloned().collect())).send().await;
-        sent.map(|_| ())
-            .map_err(|error| fault(format!("change the access of {arn} to {}", self.cluster), &error))
+        let attempted = format!("change the access of {arn} to {}", self.cluster);
+        self.flow
+            .retry(UNTIL_HEARD, &attempted, || async {
+                let request = self.eks.update_access_entry().cluster_name(self.cluster).principal_arn(arn);
+                let sent = request.set_kubernetes_groups(Some(groups.iter().cloned().collect())).send().await;
+                sent.map(|_| ()).map_err(|error| told(&attempted, &Refusal::from(error)))
+            })
+            .await
     }
 
     async fn allow(&self, arn: &str) -> Result<(), Fault> {
-        let request = self.eks.associate_access_policy().cluster_name(self.cluster).principal_arn(arn);
+        let attempted = format!("have {arn} administer {}", self.cluster);
         let scope = AccessScope::builder().r#type(AccessScopeType::Cluster).build();
-        let sent = request.policy_arn(&self.admin_policy).access_scope(scope).send().await;
-        sent.map(|_| ()).map_err(|error| fault(format!("have {arn} administer {}", self.cluster), &error))
+        self.flow
+            .retry(UNTIL_HEARD, &attempted, || async {
+                let request =
+                    self.eks.associate_access_policy().cluster_name(self.cluster).principal_arn(arn);
+                let request = request.policy_arn(&self.admin_policy).access_scope(scope.clone());
+                let sent = request.send().await;
+                sent.map(|_| ()).map_err(|error| told(&attempted, &Refusal::from(error)))
+            })
+            .await
     }
 
     async fn forbid(&self, arn: &str, policy: &str) -> Result<(), Fault> {
@@ -160,12 +186,16 @@ impl Acting<'_> {
 
     async fn mark(&self, arn: &str) -> Result<(), Fault> {
         let attempted = format!("mark the access of {arn} to {}", self.cluster);
-        let request = self.eks.describe_access_entry().cluster_name(self.cluster).principal_arn(arn);
-        let found = request.send().await.map_err(|error| fault(attempted.clone(), &error))?;
-        let own = found.access_entry().and_then(|entry| entry.access_entry_arn()).unwrap_or_default();
-        let tags = self.tags.clone().into_iter().collect();
-        let sent = self.eks.tag_resource().resource_arn(own).set_tags(Some(tags)).send().await;
-        sent.map(|_| ()).map_err(|error| fault(attempted, &error))
+        self.flow
+            .retry(UNTIL_HEARD, &attempted, || async {
+                let request = self.eks.describe_access_entry().cluster_name(self.cluster).principal_arn(arn);
+                let found = request.send().await.map_err(|error| told(&attempted, &Refusal::from(error)))?;
+                let own = found.access_entry().and_then(|entry| entry.access_entry_arn()).unwrap_or_default();
+                let tags = self.tags.clone().into_iter().collect();
+                let sent = self.eks.tag_resource().resource_arn(own).set_tags(Some(tags)).send().await;
+                sent.map(|_| ()).map_err(|error| told(&attempted, &Refusal::from(error)))
+            })
+            .await
     }
 
     async fn remove(&self, arn: &str) -> Result<(), Fault> {
@@ -175,5 +205,48 @@ impl Acting<'_> {
             Err(error) if Refusal::of(&error).is_absent() => Ok(()),
             Err(error) => Err(fault(format!("take the access of {arn} to {} away", self.cluster), &error)),
         }
+    }
+}
+
+/// The fault of `attempted`: one that passes where EKS does not know an entry that was just made, or a role or user
+/// whom IAM has just made.
+/// Source: terraform-provider-aws, `internal/service/eks/access_policy_association.go` and `access_entry.go`
+/// (<https://github.com/hashicorp/terraform-provider-aws/issues/35728>).
+fn told(attempted: &str, refusal: &Refusal) -> Fault {
+    let fault = refusal.fault(attempted);
+    if refusal.is("ResourceNotFoundException") && refusal.says("specified principalArn could not be found") {
+        return Fault { kind: FaultKind::Transient, ..fault };
+    }
+    if refusal.is("InvalidParameterException") && refusal.says("principalArn is invalid: invalid principal") {
+        return Fault { kind: FaultKind::Transient, ..fault }
+            .hint("see that `access` spells this ARN as IAM does, with its path: `aws iam list-roles` shows the ARNs");
+    }
+    fault
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_eks_may_not_have_heard_of_yet_passes() {
+        let kind = |code: &str, message: &str| {
+            let refusal = Refusal {
+                kind: FaultKind::Invalid,
+                code: Some(code.to_string()),
+                message: message.to_string(),
+                request_id: None,
+                action: None,
+                skew: None,
+            };
+            told("give ann access", &refusal).kind
+        };
+        let hidden = "The specified principalArn could not be found. You can view your available access entries with \
+                      'list-access-entries'.";
+        assert_eq!(kind("ResourceNotFoundException", hidden), FaultKind::Transient);
+        assert_eq!(kind("ResourceNotFoundException", "No cluster found for name: dev."), FaultKind::Invalid);
+        let invalid = |why: &str| format!("The specified principalArn is invalid: {why}.");
+        assert_eq!(kind("InvalidParameterException", &invalid("invalid principal")), FaultKind::Transient);
+        assert_eq!(kind("InvalidParameterException", &invalid("invalid format")), FaultKind::Invalid);
     }
 }

@@ -36,14 +36,31 @@ pub(super) struct Difference {
     pub notes: Vec<Note>,
 }
 
+/// The cluster that the entries are of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cluster<'a> {
+    pub owner: &'a Owner,
+    pub name: &'a str,
+    pub region: &'a str,
+}
+
+impl Cluster<'_> {
+    /// What to type to take the entry of `arn` away.
+    fn removal(&self, arn: &str) -> String {
+        let Self { name, region, .. } = self;
+        format!("`aws eks delete-access-entry --region {region} --cluster-name {name} --principal-arn {arn}`")
+    }
+}
+
 /// How the `live` entries differ from those that are `wanted`. Those of others are left as they are.
 pub(super) fn diff(
     wanted: &BTreeMap<String, Rights>,
     live: &BTreeMap<String, Entry>,
-    owner: &Owner,
+    cluster: Cluster<'_>,
     adopt: bool,
 ) -> Difference {
     let mut found = Difference::default();
+    let owner = cluster.owner;
     for (arn, rights) in wanted {
         match live.get(arn) {
             None => {
@@ -56,9 +73,9 @@ pub(super) fn diff(
             Some(entry) if entry.admin >= rights.admin && entry.groups.is_superset(&rights.groups) => {}
             Some(entry) => {
                 let reason = format!(
-                    "somebody else made its access entry, in {}; take it over with `--adopt`, or remove it with \
-                     `aws eks delete-access-entry`",
-                    if entry.groups.is_empty() { "no group".to_string() } else { listed(&entry.groups) }
+                    "somebody else made its access entry, in {}; take it over with `--adopt`, or remove it with {}",
+                    if entry.groups.is_empty() { "no group".to_string() } else { listed(&entry.groups) },
+                    cluster.removal(arn)
                 );
                 found.changes.push(Change::new(ChangeKind::Conflict, subject(arn)).because(reason));
             }
@@ -68,8 +85,8 @@ pub(super) fn diff(
     for (arn, entry) in leaving {
         if entry.tags.contains_key(CALLER) {
             let text = format!(
-                "{arn} ran berth and administers the cluster, though the profile does not name it; remove it with \
-                 `aws eks delete-access-entry`"
+                "{arn} ran berth and administers the cluster, though the profile does not name it; remove it with {}",
+                cluster.removal(arn)
             );
             found.notes.push(Note::new("kept", text));
             continue;
@@ -151,8 +168,9 @@ mod tests {
 
     const ARN: &str = "arn:aws:iam::123456789012:role/platform";
 
-    fn owner() -> Owner {
-        Owner { id: "7f3k2q9d".to_string(), environment: "dev".to_string() }
+    fn differs(wanted: &BTreeMap<String, Rights>, live: &BTreeMap<String, Entry>, adopt: bool) -> Difference {
+        let owner = Owner { id: "7f3k2q9d".to_string(), environment: "dev".to_string() };
+        diff(wanted, live, Cluster { owner: &owner, name: "dev", region: "eu-central-1" }, adopt)
     }
 
     fn rights(group: &str, admin: bool) -> BTreeMap<String, Rights> {
@@ -170,28 +188,28 @@ mod tests {
 
     #[test]
     fn entries_as_wanted_do_not_differ() {
-        let found = diff(&rights("platform", true), &entry("platform", true, OURS), &owner(), false);
+        let found = differs(&rights("platform", true), &entry("platform", true, OURS), false);
         assert_eq!(found, Difference::default());
     }
 
     #[test]
     fn an_entry_of_ours_follows_the_profile() {
-        let found = diff(&rights("developers", false), &entry("platform", true, OURS), &owner(), false);
+        let found = differs(&rights("developers", false), &entry("platform", true, OURS), false);
         assert_eq!(found.acts.len(), 2);
         assert_eq!(found.changes[0].kind, ChangeKind::Update);
         assert_eq!(found.changes[0].subject, "access of role/platform");
-        let gone = diff(&BTreeMap::new(), &entry("platform", true, OURS), &owner(), false);
+        let gone = differs(&BTreeMap::new(), &entry("platform", true, OURS), false);
         assert_eq!(gone.acts, [Act::Remove { arn: ARN.to_string() }]);
     }
 
     #[test]
     fn entries_of_others_are_left_as_they_are() {
         let foreign = entry("platform", true, &[]);
-        assert_eq!(diff(&BTreeMap::new(), &foreign, &owner(), false), Difference::default());
-        assert_eq!(diff(&rights("platform", true), &foreign, &owner(), false), Difference::default());
-        let found = diff(&rights("developers", false), &foreign, &owner(), false);
+        assert_eq!(differs(&BTreeMap::new(), &foreign, false), Difference::default());
+        assert_eq!(differs(&rights("platform", true), &foreign, false), Difference::default());
+        let found = differs(&rights("developers", false), &foreign, false);
         assert_eq!((found.acts.len(), found.changes[0].kind), (0, ChangeKind::Conflict));
-        let adopted = diff(&rights("developers", false), &foreign, &owner(), true);
+        let adopted = differs(&rights("developers", false), &foreign, true);
         assert_eq!(adopted.changes[0].kind, ChangeKind::Adopt);
         assert_eq!(adopted.acts[0], Act::Mark { arn: ARN.to_string() });
     }
@@ -199,8 +217,11 @@ mod tests {
     #[test]
     fn whoever_ran_berth_before_is_told_and_stays() {
         let tags = [OURS, &[(CALLER, "true")]].concat();
-        let found = diff(&BTreeMap::new(), &entry("", true, &tags), &owner(), false);
+        let found = differs(&BTreeMap::new(), &entry("", true, &tags), false);
         assert!(found.acts.is_empty() && found.changes.is_empty());
-        assert!(found.notes[0].text.contains(ARN));
+        let removal = format!(
+            "`aws eks delete-access-entry --region eu-central-1 --cluster-name dev --principal-arn {ARN}`"
+        );
+        assert!(found.notes[0].text.ends_with(&removal), "{}", found.notes[0].text);
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod difference;
+mod principals;
 mod reach;
 mod resource;
 mod wanted;

@@ -7,7 +7,8 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 
 use super::calls::{self, Acting, admin_policy};
-use super::difference::{Act, Difference, Entry, diff};
+use super::difference::{Act, Cluster, Difference, Entry, diff};
+use super::principals;
 use super::reach::reach;
 use super::wanted::{Caller, Rights, wanted, with_caller};
 use crate::base::{
@@ -19,6 +20,7 @@ use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
+use crate::providers::Leave;
 use crate::providers::eks::cluster::{AUTHORITY, ENDPOINT};
 use crate::providers::eks::lately::Lately;
 use crate::providers::eks::{client, outputs};
@@ -37,11 +39,13 @@ pub struct AccessResource {
     owner: Owner,
     /// Whether the endpoint is closed to the internet.
     is_private: bool,
+    /// Whether who is named is looked for before anything is made.
+    checks: bool,
     session: Arc<Session>,
     hub: Arc<Hub>,
     /// Since when the API server does not let us in.
     locked_out: Mutex<Option<Instant>>,
-    /// The entries that this run made.
+    /// The entries and rights that this run gave.
     lately: Lately,
 }
 
@@ -52,6 +56,7 @@ impl AccessResource {
         spec: &EksCluster,
         cluster: ResourceId,
         session: Arc<Session>,
+        leave: Leave,
         hub: Arc<Hub>,
     ) -> Self {
         Self {
@@ -61,6 +66,7 @@ impl AccessResource {
             wanted: wanted(environment),
             owner: environment.owner.clone(),
             is_private: spec.endpoint.public.is_empty(),
+            checks: leave.makes,
             session,
             hub,
             locked_out: Mutex::default(),
@@ -72,10 +78,13 @@ impl AccessResource {
         let Some(endpoint) = cx.outputs.text(ENDPOINT) else {
             // There is no cluster that anybody could log in to.
             let aws = self.session.open(&cx.flow).await?;
+            if self.checks {
+                principals::check(self.wanted.keys(), &aws, &cx.flow).await?;
+            }
             let caller = Caller::of(&aws.identity().arn);
             let known = self.wanted.keys().find(|arn| caller.is(arn)).cloned();
             let wanted = with_caller(self.wanted.clone(), &known.unwrap_or_else(|| caller.shown()));
-            let found = diff(&wanted, &BTreeMap::new(), &self.owner, false);
+            let found = diff(&wanted, &BTreeMap::new(), self.cluster(), false);
             return Ok(self.with_changes(Seen::new(State::Absent), found, None));
         };
         let aws = self.session.open(&cx.flow).await?;
@@ -94,7 +103,15 @@ impl AccessResource {
             let state = State::Progressing(format!("EKS does not show the access of {arn} yet"));
             return Ok(Seen::new(state));
         }
-        let found = diff(&wanted, &live, &self.owner, self.hub.settings().adopt);
+        let is_unseen = |(arn, rights): &(&String, &Rights)| {
+            let is_shown = live.get(*arn).is_none_or(|entry| entry.admin);
+            rights.admin && !is_shown && self.lately.may_hide(&right_of(arn))
+        };
+        if let Some((arn, _)) = wanted.iter().find(is_unseen) {
+            let state = State::Progressing(format!("EKS does not show the rights of {arn} yet"));
+            return Ok(Seen::new(state));
+        }
+        let found = diff(&wanted, &live, self.cluster(), self.hub.settings().adopt);
         let is_ours = |entry: &Entry| entry.is_of(&self.owner);
         let is_begun = live.values().any(is_ours);
         let has_door = live.get(&caller).is_some_and(|entry| entry.admin);
@@ -103,14 +120,11 @@ impl AccessResource {
             seen = self.knock(seen, endpoint, cx).await?;
         }
         let acting = Some((admin_policy(partition), found.acts.clone()));
-        let mut seen = self.with_changes(seen, found, acting);
-        if is_begun && !has_door {
-            // The cluster stands, and what is in it with it: only we are not let in yet.
-            for change in seen.changes.iter_mut().filter(|change| change.kind == ChangeKind::Create) {
-                change.kind = ChangeKind::Update;
-            }
-        }
-        Ok(seen)
+        Ok(self.with_changes(seen, found, acting))
+    }
+
+    fn cluster(&self) -> Cluster<'_> {
+        Cluster { owner: &self.owner, name: &self.name, region: self.session.region() }
     }
 
     fn with_changes(&self, mut seen: Seen, found: Difference, acting: Option<(String, Vec<Act>)>) -> Seen {
@@ -213,6 +227,11 @@ impl AccessResource {
     }
 }
 
+/// What the right of `arn` to administer the cluster is called among what this run made.
+fn right_of(arn: &str) -> String {
+    format!("{arn} administers")
+}
+
 /// The ARN of the role `name`, with its path.
 async fn role_arn(session: &Session, name: &str, flow: &Flow) -> Result<String, Fault> {
     let attempted = format!("ask IAM for the role {name}");
@@ -238,6 +257,10 @@ impl Resource for AccessResource {
 
     fn looks_alone(&self) -> bool {
         true
+    }
+
+    fn beside(&self) -> Option<&ResourceId> {
+        Some(&self.cluster)
     }
 
     fn pauses(&self) -> (Duration, Duration) {
@@ -279,6 +302,7 @@ impl Step for Let {
             let eks = client(&self.session, &cx.flow).await?;
             let acting = Acting {
                 eks: &eks,
+                flow: &cx.flow,
                 cluster: &self.cluster,
                 tags: &tags,
                 admin_policy: self.admin_policy.clone(),
@@ -288,9 +312,16 @@ impl Step for Let {
                 cx.flow.check("give access to the cluster")?;
                 acting.act(act).await?;
                 match act {
-                    Act::Create { arn, .. } => self.lately.made(arn),
+                    Act::Create { arn, rights } => {
+                        self.lately.made(arn);
+                        if rights.admin {
+                            self.lately.made(&right_of(arn));
+                        }
+                    }
+                    Act::Allow { arn } => self.lately.made(&right_of(arn)),
+                    Act::Forbid { arn, .. } => self.lately.removed(&right_of(arn)),
                     Act::Remove { arn } => self.lately.removed(arn),
-                    _ => {}
+                    Act::SetGroups { .. } | Act::Mark { .. } => {}
                 }
             }
             Ok(())

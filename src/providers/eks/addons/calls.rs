@@ -1,18 +1,23 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eks::Client;
-use aws_sdk_eks::types::{Addon, AddonHealth, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts};
+use aws_sdk_eks::types::{
+    Addon, AddonHealth, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts, Update,
+};
 use serde_json::Value;
 
 use super::difference::Live;
-use super::wanted::Wanted;
-use crate::base::Fault;
+use super::wanted::{VPC_CNI, Wanted};
+use crate::base::{Fault, FaultKind, Owner, label};
 use crate::clouds::aws::{Refusal, fault};
+use crate::providers::eks::PodRole;
 
 /// An addon as EKS describes it.
 pub(super) struct Described {
     pub live: Live,
     pub status: Status,
+    /// The associations by which its pods have a role, by their ids.
+    pub associations: Vec<String>,
     /// `DEGRADED`
     pub word: String,
     /// What EKS says is wrong with it.
@@ -26,8 +31,10 @@ pub(super) struct Described {
 pub(super) enum Status {
     /// It works.
     Active,
-    /// It was not made, or not changed.
+    /// It was not made, or not deleted.
     Failed,
+    /// It stands, and was not changed.
+    Unchanged,
     /// It is going.
     Deleting,
     /// It is on its way, or not in order.
@@ -45,10 +52,18 @@ impl Described {
                 configuration: configuration
                     .map(|text| serde_json::from_str(text).unwrap_or(Value::String(text.to_string()))),
                 has_role: !addon.pod_identity_associations().is_empty(),
+                role: None,
             },
+            // EKS tells their ARNs: `…:podidentityassociation/dev/a-0a1b2c3d4e5f60718`.
+            associations: addon
+                .pod_identity_associations()
+                .iter()
+                .filter_map(|arn| arn.rsplit('/').next().map(str::to_string))
+                .collect(),
             status: match addon.status() {
                 Some(AddonStatus::Active) => Status::Active,
                 Some(AddonStatus::CreateFailed | AddonStatus::DeleteFailed) => Status::Failed,
+                Some(AddonStatus::UpdateFailed) => Status::Unchanged,
                 Some(AddonStatus::Deleting) => Status::Deleting,
                 _ => Status::OnItsWay,
             },
@@ -117,6 +132,28 @@ pub(super) async fn versions(eks: &Client, minor: &str) -> Result<BTreeMap<Strin
     Ok(all)
 }
 
+/// Whether the addon whose pods take `role` in `cluster` carries the mark of `owner`.
+pub async fn is_of(eks: &Client, cluster: &str, role: PodRole, owner: &Owner) -> Result<bool, Fault> {
+    let name = match role {
+        PodRole::EbsCsi => "aws-ebs-csi-driver",
+        PodRole::VpcCni => VPC_CNI,
+        PodRole::Autoscaler => return Ok(false),
+    };
+    let found = describe(eks, cluster, name).await?;
+    Ok(found.is_some_and(|found| found.tags.get(label::OWNER) == Some(&owner.id)))
+}
+
+/// The names of the addons of `cluster`.
+pub(super) async fn names(eks: &Client, cluster: &str) -> Result<BTreeSet<String>, Fault> {
+    let mut pages = eks.list_addons().cluster_name(cluster).into_paginator().send();
+    let mut names = BTreeSet::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| fault(format!("list the EKS addons of {cluster}"), &error))?;
+        names.extend(page.addons().iter().cloned());
+    }
+    Ok(names)
+}
+
 /// What an addon is made or changed with.
 pub(super) struct Shape<'a> {
     pub cluster: &'a str,
@@ -155,17 +192,29 @@ pub(super) async fn create(eks: &Client, shape: &Shape<'_>) -> Result<(), Fault>
         .set_pod_identity_associations(shape.associations())
         .resolve_conflicts(ResolveConflicts::Overwrite)
         .set_tags(Some(shape.tags.clone().into_iter().collect()));
-    match request.send().await {
+    match request.send().await.map_err(Refusal::from) {
         Ok(_) => Ok(()),
-        Err(error) if Refusal::of(&error).is("ResourceInUseException") => Ok(()),
-        Err(error) => Err(fault(format!("make the EKS addon {name}"), &error)),
+        Err(refusal) if refusal.is("ResourceInUseException") => Ok(()),
+        Err(refusal) => Err(told(format!("make the EKS addon {name}"), &refusal)),
     }
+}
+
+/// The fault of `attempted`: one that passes where EKS has not heard of the role of the addon's pods yet.
+/// Source: terraform-provider-aws, `internal/service/eks/addon.go`.
+fn told(attempted: String, refusal: &Refusal) -> Fault {
+    let fault = refusal.fault(attempted);
+    let is_about_role =
+        refusal.says("role") && (refusal.says("does not exist") || refusal.says("trust policy"));
+    if refusal.is("InvalidParameterException") && is_about_role {
+        return Fault { kind: FaultKind::Transient, ..fault };
+    }
+    fault
 }
 
 /// Changes the addon: configuration, role, and version where there is one.
 ///
 /// If this dies right after the call, the addon is UPDATING, and the next run waits for that.
-pub(super) async fn update(eks: &Client, shape: &Shape<'_>) -> Result<(), Fault> {
+pub(super) async fn update(eks: &Client, shape: &Shape<'_>) -> Result<Option<Update>, Fault> {
     let name = shape.wanted.name;
     let request = eks
         .update_addon()
@@ -175,7 +224,8 @@ pub(super) async fn update(eks: &Client, shape: &Shape<'_>) -> Result<(), Fault>
         .configuration_values(shape.configuration().unwrap_or_else(|| "{}".to_string()))
         .set_pod_identity_associations(shape.associations())
         .resolve_conflicts(ResolveConflicts::Overwrite);
-    request.send().await.map(|_| ()).map_err(|error| fault(format!("change the EKS addon {name}"), &error))
+    let sent = request.send().await.map_err(Refusal::from);
+    sent.map(|sent| sent.update).map_err(|refusal| told(format!("change the EKS addon {name}"), &refusal))
 }
 
 /// Puts our mark on an addon that somebody else made.

@@ -12,6 +12,8 @@ pub(super) struct Live {
     pub configuration: Option<Value>,
     /// Whether its pods have a role.
     pub has_role: bool,
+    /// The ARN of that, where it was asked for.
+    pub role: Option<String>,
 }
 
 /// How an addon differs from what is wanted.
@@ -23,9 +25,15 @@ pub(super) struct Difference {
     pub notes: Vec<Note>,
 }
 
-/// How `live` differs from what is `wanted`, where EKS gives `default` for the cluster's Kubernetes and can run
-/// the `offered` versions there.
-pub(super) fn diff(wanted: &Wanted, live: &Live, default: &str, offered: &[String]) -> Difference {
+/// How `live` differs from what is `wanted`, with `role` for its pods, where EKS gives `default` for the cluster's
+/// Kubernetes and can run the `offered` versions there.
+pub(super) fn diff(
+    wanted: &Wanted,
+    role: Option<&str>,
+    live: &Live,
+    default: &str,
+    offered: &[String],
+) -> Difference {
     let mut found = Difference::default();
     let fits = offered.is_empty() || offered.contains(&live.version);
     if live.version != default && !default.is_empty() {
@@ -56,11 +64,13 @@ pub(super) fn diff(wanted: &Wanted, live: &Live, default: &str, offered: &[Strin
             to: text(wants),
         });
     }
-    if wanted.role.is_some() && !live.has_role {
+    let is_another = live.role.is_some() && role.is_some() && live.role.as_deref() != role;
+    if wanted.role.is_some() && (!live.has_role || is_another) {
+        let name = wanted.role.map(|role| role.as_str().to_string());
         found.fields.push(FieldChange {
             path: "role".to_string(),
-            from: None,
-            to: wanted.role.map(|role| role.as_str().to_string()),
+            from: live.role.clone(),
+            to: role.map(str::to_string).or(name),
         });
     }
     found
@@ -92,34 +102,55 @@ mod tests {
     }
 
     fn live(version: &str) -> Live {
-        Live { version: version.to_string(), configuration: wanted().configuration, has_role: true }
+        Live {
+            version: version.to_string(),
+            configuration: wanted().configuration,
+            has_role: true,
+            role: Some(ROLE.to_string()),
+        }
     }
 
+    const ROLE: &str = "arn:aws:iam::123456789012:role/berth-dev-eu-central-1-vpc-cni";
     const DEFAULT: &str = "v1.20.1-eksbuild.3";
 
     #[test]
     fn an_addon_as_wanted_does_not_differ() {
-        assert_eq!(diff(&wanted(), &live(DEFAULT), DEFAULT, &[]), Difference::default());
+        assert_eq!(diff(&wanted(), Some(ROLE), &live(DEFAULT), DEFAULT, &[]), Difference::default());
     }
 
     #[test]
     fn an_older_version_becomes_the_default_and_a_newer_one_stays() {
-        let older = diff(&wanted(), &live("v1.9.9-eksbuild.9"), DEFAULT, &[]);
+        let older = diff(&wanted(), Some(ROLE), &live("v1.9.9-eksbuild.9"), DEFAULT, &[]);
         assert_eq!(older.version.as_deref(), Some(DEFAULT));
-        let newer = diff(&wanted(), &live("v1.20.1-eksbuild.10"), DEFAULT, &[]);
+        let newer = diff(&wanted(), Some(ROLE), &live("v1.20.1-eksbuild.10"), DEFAULT, &[]);
         assert!(newer.fields.is_empty() && newer.notes.len() == 1, "{newer:?}");
-        let unfit = diff(&wanted(), &live("v1.21.0-eksbuild.1"), DEFAULT, &[DEFAULT.to_string()]);
+        let unfit = diff(&wanted(), Some(ROLE), &live("v1.21.0-eksbuild.1"), DEFAULT, &[DEFAULT.to_string()]);
         assert_eq!(unfit.version.as_deref(), Some(DEFAULT));
     }
 
     #[test]
     fn a_configuration_that_somebody_changed_is_told() {
         let off = Live { configuration: Some(json!({"enableNetworkPolicy": "false"})), ..live(DEFAULT) };
-        let found = diff(&wanted(), &off, DEFAULT, &[]);
+        let found = diff(&wanted(), Some(ROLE), &off, DEFAULT, &[]);
         assert_eq!(found.fields[0].path, "configuration");
         assert_eq!(found.fields[0].to.as_deref(), Some("{\"enableNetworkPolicy\":\"true\"}"));
         let plain = Wanted { configuration: None, role: None, ..wanted() };
-        let empty = Live { configuration: Some(json!({})), has_role: false, ..live(DEFAULT) };
-        assert_eq!(diff(&plain, &empty, DEFAULT, &[]), Difference::default());
+        let empty = Live { configuration: Some(json!({})), has_role: false, role: None, ..live(DEFAULT) };
+        assert_eq!(diff(&plain, None, &empty, DEFAULT, &[]), Difference::default());
+    }
+
+    #[test]
+    fn a_role_that_somebody_changed_is_told() {
+        let other = |role: Option<&str>| Live {
+            has_role: role.is_some(),
+            role: role.map(str::to_string),
+            ..live(DEFAULT)
+        };
+        for role in [Some("arn:aws:iam::123456789012:role/other"), None] {
+            let found = diff(&wanted(), Some(ROLE), &other(role), DEFAULT, &[]);
+            assert_eq!((found.fields[0].from.as_deref(), found.fields[0].to.as_deref()), (role, Some(ROLE)));
+        }
+        // What the network has not told is nobody's drift.
+        assert_eq!(diff(&wanted(), None, &live(DEFAULT), DEFAULT, &[]), Difference::default());
     }
 }

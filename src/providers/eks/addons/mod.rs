@@ -5,4 +5,5 @@ mod difference;
 mod resource;
 mod wanted;
 
+pub use calls::is_of;
 pub use resource::AddonResource;

@@ -1,15 +1,16 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_eks::Client;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::calls::{self, Described, Shape, Status, Versions};
 use super::difference::diff;
-use super::wanted::{Wanted, wanted};
+use super::wanted::{VPC_CNI, Wanted, wanted};
 use crate::base::{Change, ChangeKind, Fault, Note, Owner, ResourceId, label};
 use crate::clouds::aws::Session;
 use crate::engine::{Cx, Need, Resource, Seen, State, Step};
@@ -18,8 +19,9 @@ use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
 use crate::providers::eks::cluster::{ENDPOINT, VERSION};
 use crate::providers::eks::lately::Lately;
-use crate::providers::eks::node_groups::is_tainted;
-use crate::providers::eks::{Around, client, outputs};
+use crate::providers::eks::node_groups::{Fates, OtherGroups, is_tainted};
+use crate::providers::eks::updates::{LastUpdate, Of, Outcome};
+use crate::providers::eks::{Around, UNTIL_HEARD, association, client, made_anew, outputs};
 
 /// What all addons of an environment share.
 struct Inner {
@@ -30,20 +32,27 @@ struct Inner {
     tags: BTreeMap<String, String>,
     /// Whether pods may come to nodes with taints, for want of others.
     any_node: bool,
+    /// How it goes with those that bring nodes.
+    fates: Arc<Fates>,
     /// The Kubernetes that the profile names, as `(1, 36)`.
     kubernetes: Option<(u32, u32)>,
     /// What EKS offers, asked once in a run.
     versions: OnceCell<BTreeMap<String, Versions>>,
+    /// Those that the cluster had when this run looked first.
+    names: OnceCell<BTreeSet<String>>,
 }
 
 /// An addon that EKS brings.
 pub struct AddonResource {
     id: ResourceId,
+    cluster: ResourceId,
     needs: Vec<Need>,
     wanted: Wanted,
     inner: Arc<Inner>,
     /// Whether this run made it.
     lately: Lately,
+    /// The last change that this run made of it.
+    last: LastUpdate,
 }
 
 impl AddonResource {
@@ -66,9 +75,11 @@ impl AddonResource {
                 (label::OWNER.to_string(), owner.id.clone()),
                 (label::ENVIRONMENT.to_string(), owner.environment.clone()),
             ]),
+            fates: Arc::clone(&around.fates),
             any_node: environment.node_groups.iter().all(is_tainted),
             kubernetes: spec.version.as_ref().map(|_| environment.kubernetes),
             versions: OnceCell::new(),
+            names: OnceCell::new(),
         });
         let has_nodes = spec.auto_mode || !environment.node_groups.is_empty();
         let resource = |wanted: Wanted| {
@@ -80,11 +91,28 @@ impl AddonResource {
             if wanted.needs_node {
                 needs.push(Need::Ready(around.door.clone()));
             }
+            if spec.auto_mode && !wanted.in_profile {
+                // Nodes of groups work by them until they are gone.
+                needs.push(Need::Ready(OtherGroups::id_of()));
+            }
             let id = ResourceId::new(format!("eks-addon/{}", wanted.name));
-            Self { id, needs, wanted, inner: Arc::clone(&inner), lately: Lately::default() }
+            Self {
+                id,
+                cluster: around.cluster.clone(),
+                needs,
+                wanted,
+                inner: Arc::clone(&inner),
+                lately: Lately::default(),
+                last: LastUpdate::default(),
+            }
         };
         let of_use = |wanted: &Wanted| has_nodes || !wanted.needs_node || !wanted.in_profile;
         wanted(environment, spec).into_iter().filter(of_use).map(resource).collect()
+    }
+
+    /// The network plugin.
+    pub fn network_plugin() -> ResourceId {
+        ResourceId::new(format!("eks-addon/{VPC_CNI}"))
     }
 
     fn subject(&self) -> String {
@@ -99,6 +127,12 @@ impl AddonResource {
             return Ok(self.absent(None, cx));
         }
         let eks = client(&inner.session, &cx.flow).await?;
+        if !self.wanted.in_profile {
+            let names = inner.names.get_or_try_init(|| calls::names(&eks, &inner.cluster)).await?;
+            if !names.contains(self.wanted.name) {
+                return Ok(Seen::new(State::Absent));
+            }
+        }
         let described = calls::describe(&eks, &inner.cluster, self.wanted.name).await?;
         let Some(found) = described else {
             if !self.wanted.in_profile {
@@ -110,13 +144,20 @@ impl AddonResource {
             let version = self.versions(cx).await?.default.clone();
             let mut seen = self.absent(Some(version), cx);
             if let Some(why) = self.waits_for(cx).await? {
+                if let Some(kind) = inner.fates.all_failed_by() {
+                    // It follows from what the groups failed by, and ends the run like that.
+                    let reason = "no node will come: no node group could be made";
+                    return Err(Fault::new(kind, format!("make the {}", self.subject()), reason));
+                }
                 seen.state = State::Progressing(why);
                 seen.step = None;
             }
             return Ok(seen);
         };
         if found.status == Status::Deleting {
-            return Ok(Seen::new(State::Progressing("DELETING".to_string())));
+            let mut seen = Seen::new(State::Progressing("DELETING".to_string()));
+            seen.changes = self.wanted.in_profile.then(|| made_anew(self.subject())).into_iter().collect();
+            return Ok(seen);
         }
         let is_ours = found.tags.get(label::OWNER) == Some(&inner.owner.id);
         if !self.wanted.in_profile {
@@ -130,10 +171,40 @@ impl AddonResource {
             if self.lately.was_made(self.wanted.name) {
                 return Ok(Seen::new(State::Broken(why)));
             }
-            let change = Change::new(ChangeKind::Replace, self.subject()).because(why.clone());
+            // What could not be made holds nothing; what could not be deleted may still work.
+            let is_empty = found.word == "CREATE_FAILED";
+            let kind = if is_empty { ChangeKind::Create } else { ChangeKind::Replace };
+            let change = Change::new(kind, self.subject()).because(format!("anew: {why}"));
             return Ok(Seen::new(State::Broken(why)).to_change(vec![change], self.step(Act::Remove)));
         }
-        self.standing(&found, cx).await
+        if found.status == Status::Unchanged
+            && let Some(seen) = self.after_change(&eks, &found).await?
+        {
+            return Ok(seen);
+        }
+        self.standing(found, cx).await
+    }
+
+    /// One that says that its change failed, when this run began a change: `None` when it did not. EKS does not go back
+    /// by itself, and what failed a moment ago is not tried again.
+    async fn after_change(&self, eks: &Client, found: &Described) -> Result<Option<Seen>, Fault> {
+        let outcome = self.last.outcome(eks, &self.inner.cluster, Of::Addon(self.wanted.name)).await?;
+        Ok(outcome.map(|outcome| match outcome {
+            Outcome::Failed(mut why) => {
+                why.extend(
+                    found.issues.iter().filter(|issue| !why.contains(issue)).cloned().collect::<Vec<_>>(),
+                );
+                let why = if why.is_empty() {
+                    found.word.clone()
+                } else {
+                    format!("{}: {}", found.word, why.join("; "))
+                };
+                Seen::new(State::Broken(why))
+            }
+            Outcome::OnItsWay | Outcome::Done => {
+                Seen::new(State::Progressing("changed, and EKS does not show it yet".to_string()))
+            }
+        }))
     }
 
     fn absent(&self, version: Option<String>, cx: &Cx) -> Seen {
@@ -163,35 +234,62 @@ impl AddonResource {
             let act = Act::Mark { arn: found.arn.clone() };
             return Seen::new(State::Ready).to_change(vec![change], self.step(act));
         }
-        let reason =
-            "somebody else made it; take it over with `--adopt`, or remove it with `aws eks delete-addon`";
+        let Inner { session, cluster, .. } = &*self.inner;
+        let reason = format!(
+            "somebody else made it; take it over with `--adopt`, or remove it with `aws eks delete-addon --region {} \
+             --cluster-name {cluster} --addon-name {}`",
+            session.region(),
+            self.wanted.name
+        );
         let mut seen = Seen::new(State::Absent);
         seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
         seen
     }
 
-    async fn standing(&self, found: &Described, cx: &Cx) -> Result<Seen, Fault> {
+    async fn standing(&self, mut found: Described, cx: &Cx) -> Result<Seen, Fault> {
         let versions = self.versions(cx).await?;
-        let difference = diff(&self.wanted, &found.live, &versions.default, &versions.offered);
+        let role = self.role(cx);
+        // EKS refuses a change of what is being changed.
+        let is_busy = matches!(found.word.as_str(), "CREATING" | "UPDATING");
+        if role.is_some() && !is_busy {
+            found.live.role = self.live_role(&found, cx).await?;
+        }
+        let difference =
+            diff(&self.wanted, role.as_deref(), &found.live, &versions.default, &versions.offered);
         let is_active = found.status == Status::Active;
-        let state = if is_active { State::Ready } else { State::Progressing(found.told()) };
+        let state = match found.status {
+            Status::Active => State::Ready,
+            Status::Unchanged => State::Broken(found.told()),
+            Status::Failed | Status::Deleting | Status::OnItsWay => State::Progressing(found.told()),
+        };
         let mut seen = Seen::new(state);
         seen.notes = difference.notes;
         if is_active {
             let warning = |issue: &String| Note::new("warning", format!("{}: {issue}", self.subject()));
             seen.notes.extend(found.issues.iter().map(warning));
         }
-        if difference.fields.is_empty() {
+        if difference.fields.is_empty() && found.status != Status::Unchanged {
             return Ok(seen);
         }
-        let change = Change::new(ChangeKind::Update, self.subject()).fields(difference.fields);
-        // EKS refuses a change of what is being changed.
-        if matches!(found.word.as_str(), "CREATING" | "UPDATING") {
+        let mut change = Change::new(ChangeKind::Update, self.subject()).fields(difference.fields);
+        if found.status == Status::Unchanged {
+            change = change.because(found.told());
+        }
+        if is_busy {
             seen.changes = vec![change];
             return Ok(seen);
         }
-        let act = Act::Update { version: difference.version, role: self.role(cx) };
+        let act = Act::Update { version: difference.version, role };
         Ok(seen.to_change(vec![change], self.step(act)))
+    }
+
+    /// The role that its pods take.
+    async fn live_role(&self, found: &Described, cx: &Cx) -> Result<Option<String>, Fault> {
+        let Some(wanted) = self.wanted.role else { return Ok(None) };
+        let eks = client(&self.inner.session, &cx.flow).await?;
+        let asked = found.associations.iter().map(|id| association::describe(&eks, &self.inner.cluster, id));
+        let mut said = try_join_all(asked).await?.into_iter().flatten();
+        Ok(said.find(|said| said.is_for(wanted)).map(|said| said.role))
     }
 
     async fn versions(&self, cx: &Cx) -> Result<&Versions, Fault> {
@@ -231,6 +329,7 @@ impl AddonResource {
             inner: Arc::clone(&self.inner),
             wanted: self.wanted.clone(),
             lately: self.lately.clone(),
+            last: self.last.clone(),
             act,
         }
     }
@@ -269,6 +368,10 @@ impl Resource for AddonResource {
         true
     }
 
+    fn beside(&self) -> Option<&ResourceId> {
+        Some(&self.cluster)
+    }
+
     fn pauses(&self) -> (Duration, Duration) {
         crate::providers::eks::PAUSES
     }
@@ -299,6 +402,7 @@ struct AddonStep {
     inner: Arc<Inner>,
     wanted: Wanted,
     lately: Lately,
+    last: LastUpdate,
     act: Act,
 }
 
@@ -308,7 +412,7 @@ impl Step for AddonStep {
         Self: 'a,
     {
         async move {
-            let Self { inner, wanted, lately, act } = *self;
+            let Self { inner, wanted, lately, last, act } = *self;
             let eks = client(&inner.session, &cx.flow).await?;
             let shape = |version, role| Shape {
                 cluster: &inner.cluster,
@@ -320,11 +424,20 @@ impl Step for AddonStep {
             match act {
                 Act::Create { version, role } => {
                     let version = Some(version).filter(|version| !version.is_empty());
-                    calls::create(&eks, &shape(version, role)).await?;
+                    let attempted = format!("make the EKS addon {}", wanted.name);
+                    let shape = shape(version, role);
+                    cx.flow.retry(UNTIL_HEARD, &attempted, || calls::create(&eks, &shape)).await?;
                     lately.made(wanted.name);
                     Ok(())
                 }
-                Act::Update { version, role } => calls::update(&eks, &shape(version, role)).await,
+                Act::Update { version, role } => {
+                    let attempted = format!("change the EKS addon {}", wanted.name);
+                    let shape = shape(version, role);
+                    let begun =
+                        cx.flow.retry(UNTIL_HEARD, &attempted, || calls::update(&eks, &shape)).await?;
+                    last.began(begun.as_ref());
+                    Ok(())
+                }
                 Act::Mark { arn } => calls::mark(&eks, &arn, &inner.tags).await,
                 Act::Remove => {
                     lately.removed(wanted.name);

@@ -19,6 +19,12 @@ pub(super) struct Wanted {
     pub in_profile: bool,
 }
 
+/// What Auto Mode does itself.
+const REPLACED: [&str; 5] =
+    [VPC_CNI, "kube-proxy", "eks-pod-identity-agent", "coredns", "aws-ebs-csi-driver"];
+/// The network plugin.
+pub(super) const VPC_CNI: &str = "vpc-cni";
+
 /// The addons of EKS that berth looks after in a cluster of `environment`.
 ///
 /// Without a node those of the second kind stay DEGRADED for 20 minutes
@@ -31,13 +37,16 @@ pub(super) fn wanted(environment: &Environment, spec: &EksCluster) -> Vec<Wanted
         .any(|addon| addon.name == "metrics-server" && addon.source == AddonSource::Catalog);
     let metrics = Wanted { needs_node: true, in_profile: has_metrics, ..addon("metrics-server") };
     if spec.auto_mode {
-        // EKS Auto Mode brings all others itself.
-        return vec![Wanted { needs_node: false, ..metrics }];
+        // EKS Auto Mode brings all others itself. Those of a cluster that had node groups go with these: their pods
+        // have no node any more, or no rights.
+        // <https://docs.aws.amazon.com/eks/latest/userguide/migrate-auto.html>
+        let leaving = REPLACED.map(|name| Wanted { in_profile: false, ..addon(name) });
+        return std::iter::once(Wanted { needs_node: false, ..metrics }).chain(leaving).collect();
     }
     // A string: <https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html>.
     let policies = Some(json!({"enableNetworkPolicy": "true"}));
     vec![
-        Wanted { configuration: policies, role: Some(PodRole::VpcCni), ..addon("vpc-cni") },
+        Wanted { configuration: policies, role: Some(PodRole::VpcCni), ..addon(VPC_CNI) },
         addon("kube-proxy"),
         addon("eks-pod-identity-agent"),
         Wanted { needs_node: true, ..addon("coredns") },

@@ -6,7 +6,7 @@ use aws_sdk_eks::types::{
     AuthenticationMode, BlockStorage, Category, ComputeConfigRequest, CreateAccessConfigRequest,
     ElasticLoadBalancing, EncryptionConfig, InsightStatusValue, InsightsFilter,
     KubernetesNetworkConfigRequest, LogSetup, LogType, Logging, Provider, StorageConfigRequest, SupportType,
-    Update as Begun, UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest,
+    Update as Begun, UpdateAccessConfigRequest, UpgradePolicyRequest, VersionStatus, VpcConfigRequest,
 };
 
 use super::difference::Update;
@@ -43,18 +43,32 @@ pub(super) async fn describe(eks: &Client, name: &str) -> Result<Option<Live>, F
     }
 }
 
-/// The versions of Kubernetes that EKS offers, oldest first: `1.36`.
-pub(super) async fn offered(eks: &Client) -> Result<Vec<String>, Fault> {
+/// A version of Kubernetes that EKS offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Offered {
+    /// `1.36`.
+    pub version: String,
+    /// Whether it is in its extended support.
+    pub is_extended: bool,
+}
+
+/// The versions of Kubernetes that EKS offers, oldest first.
+/// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_ClusterVersionInformation.html>.
+pub(super) async fn offered(eks: &Client) -> Result<Vec<Offered>, Fault> {
     let mut pages = eks.describe_cluster_versions().into_paginator().send();
     let mut offered = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| fault("ask for the Kubernetes versions of EKS", &error))?;
-        offered.extend(
-            page.cluster_versions().iter().filter_map(|one| one.cluster_version()).map(str::to_string),
-        );
+        offered.extend(page.cluster_versions().iter().filter_map(|one| {
+            Some(Offered {
+                version: one.cluster_version()?.to_string(),
+                is_extended: one.version_status() == Some(&VersionStatus::ExtendedSupport),
+            })
+        }));
     }
-    offered
-        .sort_by_key(|version| version.split('.').filter_map(|part| part.parse().ok()).collect::<Vec<u32>>());
+    let numbers =
+        |version: &str| version.split('.').filter_map(|part| part.parse().ok()).collect::<Vec<u32>>();
+    offered.sort_by_key(|one| numbers(&one.version));
     offered.dedup();
     Ok(offered)
 }
@@ -159,8 +173,11 @@ pub(super) async fn update(
         }
         Update::Version(version) => {
             let request = eks.update_cluster_version().name(name).version(minor(*version));
-            let sent = request.send().await;
-            return sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error));
+            let sent = request.send().await.map_err(aws::Refusal::from);
+            return sent.map(|sent| sent.update).map_err(|refusal| {
+                let fault = refusal.fault(attempted);
+                if is_held_by_insights(&refusal) { fault.hint(while_insights(name)) } else { fault }
+            });
         }
         Update::Tags => {
             let described = eks.describe_cluster().name(name).send().await;
@@ -171,7 +188,26 @@ pub(super) async fn update(
             return sent.map(|_| None).map_err(|error| fault(attempted, &error));
         }
     };
-    config.send().await.map(|sent| sent.update).map_err(|error| fault(attempted, &error))
+    config.send().await.map(|sent| sent.update).map_err(|error| {
+        let told = fault(attempted, &error);
+        // A policy that a role was given a moment ago.
+        let kind = if is_propagating(&told.reason) { FaultKind::Transient } else { told.kind };
+        Fault { kind, ..told }
+    })
+}
+
+/// What to do where EKS holds an upgrade up.
+fn while_insights(cluster: &str) -> String {
+    format!(
+        "mend what the upgrade insights name (`aws eks list-insights --cluster-name {cluster}`; EKS looks again within \
+         a day, or at once in its console), then run the same command again; berth never forces an upgrade past them"
+    )
+}
+
+/// Whether EKS refuses an upgrade for what its insights say.
+/// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html>.
+fn is_held_by_insights(refusal: &aws::Refusal) -> bool {
+    refusal.is("InvalidStateException")
 }
 
 /// Deletes the cluster. `false`: it is busy, and this has to be asked again later.

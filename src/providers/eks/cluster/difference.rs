@@ -130,8 +130,9 @@ fn diff_version(wanted: &Wanted, live: &Live, found: &mut Difference) {
         ));
     } else if wants > has + 1 {
         found.refused.push(format!(
-            "it runs Kubernetes {from}, and EKS upgrades one minor at a time; write `version: \"{}\"`, run `up`, and \
-             so on until {to}",
+            "it runs Kubernetes {from}, and EKS upgrades one minor at a time: {to} is {} upgrades away; write \
+             `version: \"{}\"` first",
+            wants - has,
             minor((live.version.0, has + 1))
         ));
     } else {
@@ -179,6 +180,7 @@ mod tests {
             extended: false,
             protected: false,
             auto_mode: false,
+            subnets: BTreeSet::new(),
             tags: BTreeMap::from([(label::OWNER.to_string(), "7f3k2q9d".to_string())]),
         }
     }

@@ -4,6 +4,7 @@ mod calls;
 mod difference;
 mod live;
 mod resource;
+mod step;
 mod wanted;
 
 pub(super) use live::parse_minor;

@@ -8,20 +8,23 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::calls::{self, Ground, Refusal};
+use super::calls::{self, Ground};
 use super::difference::{Update, diff};
 use super::live::{Live, Status};
-use super::wanted::{Wanted, minor};
+use super::step::{Alter, Make, Unmake};
+use super::wanted::{Wanted, listed, minor};
 use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
-use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State, Step};
-use crate::flow::{Flow, Patience};
+use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
+use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
+use crate::providers::Leave;
 use crate::providers::eks::lately::Lately;
-use crate::providers::eks::updates::LastUpdate;
-use crate::providers::eks::{client, outputs};
+use crate::providers::eks::network::{AutoModeRoles, NetworkResource, Roles};
+use crate::providers::eks::updates::{LastUpdate, Of};
+use crate::providers::eks::{Names, Site, client, made_anew, outputs};
 
 /// The key of the address of the API server.
 pub(in crate::providers::eks) const ENDPOINT: &str = "eks.cluster.endpoint";
@@ -29,10 +32,6 @@ pub(in crate::providers::eks) const ENDPOINT: &str = "eks.cluster.endpoint";
 pub(in crate::providers::eks) const AUTHORITY: &str = "eks.cluster.ca";
 /// The key of the Kubernetes that it runs: `1.36`.
 pub(in crate::providers::eks) const VERSION: &str = "eks.cluster.version";
-
-/// How often a cluster that EKS refused for a role that it has not heard of is asked for again: two minutes in all.
-const UNTIL_HEARD: Patience =
-    Patience { retries: 24, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(5) };
 
 /// The control plane of an environment on EKS.
 pub struct ClusterResource {
@@ -42,17 +41,21 @@ pub struct ClusterResource {
 }
 
 /// What the resource and its steps share.
-struct Inner {
-    session: Arc<Session>,
-    wanted: Wanted,
+pub(super) struct Inner {
+    pub session: Arc<Session>,
+    pub wanted: Wanted,
     owner: Owner,
     adopt: bool,
+    /// Whether it is asked what phase of its support the version is in, for its price.
+    asks_support: bool,
     /// Whether this run made it.
-    lately: Lately,
+    pub lately: Lately,
     /// The versions that EKS offers, asked once in a run.
-    offered: OnceCell<Vec<String>>,
+    offered: OnceCell<Vec<calls::Offered>>,
     /// What this run changed last.
-    last: LastUpdate,
+    pub last: LastUpdate,
+    /// Whether the roles of Auto Mode stand.
+    roles: AutoModeRoles,
 }
 
 impl ClusterResource {
@@ -60,21 +63,25 @@ impl ClusterResource {
     pub fn new(
         environment: &Environment,
         spec: &EksCluster,
-        network: ResourceId,
+        network: &NetworkResource,
         session: Arc<Session>,
+        leave: Leave,
         hub: &Hub,
     ) -> Self {
+        let roles = network.auto_mode_roles();
         Self {
             id: ResourceId::new(format!("cluster/eks/{}", environment.name)),
-            network,
+            network: network.id().clone(),
             inner: Arc::new(Inner {
                 session,
                 wanted: Wanted::of(environment, spec),
                 owner: environment.owner.clone(),
                 adopt: hub.settings().adopt,
+                asks_support: leave.makes && leave.asks_newer,
                 lately: Lately::default(),
                 offered: OnceCell::new(),
                 last: LastUpdate::default(),
+                roles,
             }),
         }
     }
@@ -91,21 +98,34 @@ impl ClusterResource {
         let mut seen = match &live.status {
             Status::Creating => Seen::new(State::Progressing(told("control plane CREATING", &live))),
             Status::Deleting => {
-                return Ok(Seen::new(State::Progressing("control plane DELETING".to_string())));
+                let mut seen = Seen::new(State::Progressing("control plane DELETING".to_string()));
+                seen.changes = vec![made_anew(self.subject())];
+                return Ok(seen);
             }
             Status::Other(word) => Seen::new(State::Progressing(format!("control plane {word}"))),
             Status::Failed => return Ok(self.failed(&live)),
-            Status::Active | Status::Updating => self.standing(&live, cx),
+            Status::Active | Status::Updating => self.standing(&live, cx)?,
         };
         if live.status == Status::Active && seen.step.is_some() {
-            inner.last.check(&eks, &inner.wanted.name, None).await?;
+            inner.last.check(&eks, &inner.wanted.name, Of::Cluster).await?;
         }
         seen.more_to_remove = live.status == Status::Active;
         let is_upgraded = seen.step.is_some()
             && seen.changes.iter().flat_map(|change| &change.fields).any(|field| field.path == "version");
         if is_upgraded {
-            self.check_version(cx).await?;
+            match self.check_version(cx).await {
+                // It stands all the same, with all that is in it.
+                Err(fault) if fault.kind == FaultKind::Invalid => {
+                    let way = fault.hint.unwrap_or_default();
+                    seen.step = None;
+                    return Ok(self.refused(seen, &[format!("{}; {way}", fault.reason)]));
+                }
+                checked => seen.outputs.extend(&checked?),
+            }
             seen.notes.extend(self.upgrade_notes(cx).await);
+        } else if inner.asks_support && inner.wanted.extended && inner.wanted.names_version {
+            // Only the price of it is unknown without.
+            seen.outputs.extend(&self.check_version(cx).await.unwrap_or_default());
         }
         Ok(seen)
     }
@@ -118,11 +138,34 @@ impl ClusterResource {
         if self.inner.lately.may_hide(&self.inner.wanted.name) {
             return Ok(Seen::new(State::Progressing("made, and EKS does not list it yet".to_string())));
         }
-        self.check_version(cx).await?;
+        let support = self.check_version(cx).await?;
         let change = Change::new(ChangeKind::Create, self.subject()).because(self.inner.wanted.outline());
         let step = Make { inner: Arc::clone(&self.inner), ground: ground(&cx.outputs) };
         let mut seen = Seen::new(State::Absent).to_change(vec![change], step);
+        seen.outputs.extend(&support);
         seen.notes.extend(self.closed());
+        self.once_roles_stand(seen)
+    }
+
+    /// `seen`, whose step is not taken before the roles of Auto Mode stand, with their policies.
+    fn once_roles_stand(&self, mut seen: Seen) -> Result<Seen, Fault> {
+        match self.inner.roles.are() {
+            _ if !self.inner.wanted.auto_mode => {}
+            Roles::Standing => {}
+            Roles::Coming => {
+                seen.state = State::Progressing("waiting for the roles of Auto Mode".to_string());
+                seen.step = None;
+            }
+            Roles::Failed(kind) => {
+                // It follows from what the stack failed by, and ends the run like that.
+                let attempted = format!("bring up the {}", self.subject());
+                return Err(Fault::new(
+                    kind,
+                    attempted,
+                    "the roles of Auto Mode do not come: their stack failed",
+                ));
+            }
+        }
         Ok(seen)
     }
 
@@ -136,20 +179,25 @@ impl ClusterResource {
         self.inner.wanted.public.is_empty().then(|| Note::new("warning", text))
     }
 
-    /// Fails when EKS does not offer the version of the profile: it would say so only once the network is made.
-    async fn check_version(&self, cx: &Cx) -> Result<(), Fault> {
+    /// What is known of the support of the version of the profile. Fails when EKS does not offer it: it would say so
+    /// only once the network is made.
+    async fn check_version(&self, cx: &Cx) -> Result<Outputs, Fault> {
         let inner = &self.inner;
         let wanted = minor(inner.wanted.version);
         let ask = || async { calls::offered(&client(&inner.session, &cx.flow).await?).await };
         let offered = inner.offered.get_or_try_init(ask).await?;
-        if offered.is_empty() || offered.contains(&wanted) {
-            return Ok(());
+        let mut support = Outputs::default();
+        if let Some(found) = offered.iter().find(|one| one.version == wanted) {
+            support.insert(outputs::EXTENDED_SUPPORT, Output::Text(found.is_extended.to_string()));
+            return Ok(support);
         }
+        if offered.is_empty() {
+            return Ok(support);
+        }
+        let offered: Vec<&str> = offered.iter().map(|one| one.version.as_str()).collect();
         let region = inner.session.region();
-        let reason = format!(
-            "EKS does not offer Kubernetes {wanted} in {region}, but {}",
-            offered.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-        );
+        let reason =
+            format!("EKS does not offer Kubernetes {wanted} in {region}, but {}", offered.join(", "));
         let fault = Fault::new(FaultKind::Invalid, format!("make the {}", self.subject()), reason);
         let nearest = offered.iter().min_by_key(|version| distance(version, inner.wanted.version));
         Err(match nearest {
@@ -163,6 +211,9 @@ impl ClusterResource {
     fn foreign(&self, live: &Live, whose: &str, cx: &Cx) -> Seen {
         if self.inner.adopt && live.status == Status::Active {
             let found = diff(&self.inner.wanted, live, known_subnets(&cx.outputs).as_ref());
+            if let Some(why) = self.elsewhere(live, cx) {
+                return self.refused(Seen::new(State::Absent), &[why]);
+            }
             if found.refused.is_empty() {
                 let change = Change::new(ChangeKind::Adopt, self.subject()).fields(found.fields);
                 return reached(Seen::new(State::Ready), live)
@@ -180,20 +231,32 @@ impl ClusterResource {
         seen
     }
 
+    /// That a cluster of somebody else stands in a network that cannot be the one that is still to be made for it.
+    fn elsewhere(&self, live: &Live, cx: &Cx) -> Option<String> {
+        let subnets = listed(&live.subnets);
+        let is_made = known_subnets(&cx.outputs).is_some();
+        (!is_made && live.subnets.is_disjoint(&self.inner.wanted.subnets)).then(|| {
+            format!(
+                "it lives in the subnets {subnets}, and a cluster cannot move to a network of its own; write `network: \
+                 {{subnets: [{subnets}]}}` under `cluster.eks`, or give the environment another `name`"
+            )
+        })
+    }
+
     /// A cluster that could not be made: there is nothing in it that could be lost. The next run makes it anew.
     fn failed(&self, live: &Live) -> Seen {
         let why = told("its making failed", live);
         if self.inner.lately.was_made(&self.inner.wanted.name) {
             return Seen { more_to_remove: true, ..Seen::new(State::Broken(why)) };
         }
-        let change = Change::new(ChangeKind::Replace, self.subject()).because(why.clone());
+        let change = Change::new(ChangeKind::Create, self.subject()).because(format!("anew: {why}"));
         let mut seen =
             Seen::new(State::Broken(why)).to_change(vec![change], Unmake { inner: Arc::clone(&self.inner) });
         seen.more_to_remove = true;
         seen
     }
 
-    fn standing(&self, live: &Live, cx: &Cx) -> Seen {
+    fn standing(&self, live: &Live, cx: &Cx) -> Result<Seen, Fault> {
         let inner = &self.inner;
         let found = diff(&inner.wanted, live, known_subnets(&cx.outputs).as_ref());
         let is_busy = live.status == Status::Updating;
@@ -213,18 +276,49 @@ impl ClusterResource {
             seen.notes.push(Note::new("warning", text));
         }
         if !found.refused.is_empty() {
-            return self.refused(seen, &found.refused);
+            return Ok(self.refused(seen, &found.refused));
         }
-        let Some(update) = found.updates.into_iter().next() else { return seen };
+        let Some(update) = found.updates.into_iter().next() else { return Ok(seen) };
         let change = Change::new(ChangeKind::Update, self.subject()).fields(found.fields);
         if matches!(update, Update::Endpoint { .. }) {
             seen.notes.extend(self.closed());
         }
         if is_busy {
             seen.changes = vec![change];
-            return seen;
+            return Ok(seen);
         }
-        seen.to_change(vec![change], Alter { inner: Arc::clone(inner), update })
+        let is_begun = matches!(update, Update::AutoMode(true));
+        let mut changes = vec![change];
+        if matches!(update, Update::AutoMode(_)) {
+            seen.notes.extend(self.other_volumes(is_begun));
+        }
+        if matches!(update, Update::AutoMode(false)) {
+            let made = "the nodes and load balancers of EKS Auto Mode";
+            changes.push(Change::new(ChangeKind::Delete, made).because("EKS ends them at once"));
+        }
+        let seen = seen.to_change(changes, Alter { inner: Arc::clone(inner), update });
+        if is_begun { self.once_roles_stand(seen) } else { Ok(seen) }
+    }
+
+    /// What the plan of a standing cluster that begins (or ends) to make its nodes itself has to tell.
+    fn other_volumes(&self, is_begun: bool) -> Vec<Note> {
+        let (nodes, made_by) = if is_begun {
+            ("the nodes that Auto Mode makes", "the EBS driver")
+        } else {
+            ("the nodes of groups", "Auto Mode")
+        };
+        let mut notes = vec![format!(
+            "{}: {nodes} cannot attach the volumes that were made by {made_by} so far: move what they hold before \
+             (https://docs.aws.amazon.com/eks/latest/userguide/migrate-auto.html)",
+            self.subject()
+        )];
+        if !is_begun {
+            notes.push(format!(
+                "{}: a Service whose load balancer Auto Mode made gets no other one: make it anew afterwards",
+                self.subject()
+            ));
+        }
+        notes.into_iter().map(|text| Note::new("warning", text)).collect()
     }
 
     fn refused(&self, mut seen: Seen, why: &[String]) -> Seen {
@@ -264,8 +358,7 @@ fn ground(told: &Outputs) -> Option<Ground> {
         .map(|subnet| (subnet.zone, subnet.id))
         .collect();
     let role = told.text(outputs::ROLE_CLUSTER)?.to_string();
-    let node_role = told.text(outputs::ROLE_NODE).map(str::to_string);
-    (!subnets.is_empty()).then_some(Ground { subnets, role, node_role })
+    (!subnets.is_empty()).then_some(Ground { subnets, role, node_role: None })
 }
 
 fn known_subnets(told: &Outputs) -> Option<BTreeSet<String>> {
@@ -301,9 +394,6 @@ impl Resource for ClusterResource {
     fn needs(&self) -> Vec<Need> {
         let output = |key| Need::Output { from: self.network.clone(), key };
         let mut needs = vec![output(outputs::SUBNETS_PRIVATE), output(outputs::ROLE_CLUSTER)];
-        if self.inner.wanted.auto_mode {
-            needs.push(output(outputs::ROLE_NODE));
-        }
         if !self.inner.wanted.logs.is_empty() {
             // EKS would make one that keeps logs for ever.
             needs.push(output(outputs::LOG_GROUP));
@@ -333,8 +423,16 @@ impl Resource for ClusterResource {
 }
 
 impl Inner {
+    /// The ARN of the role of the nodes that Auto Mode makes: beside that of the control plane, and known before it
+    /// is made.
+    pub fn node_role(&self, told: &Outputs) -> Option<String> {
+        let site = Site::of_arn(told.text(outputs::ROLE_CLUSTER)?)?;
+        let names = Names::new(&self.wanted.name, self.session.region());
+        Some(site.role_arn(&names.auto_node_role()))
+    }
+
     /// Deletes the cluster, as soon as it can be: one that is CREATING cannot.
-    async fn remove(&self, flow: &Flow) -> Result<(), Fault> {
+    pub async fn remove(&self, flow: &Flow) -> Result<(), Fault> {
         let eks = client(&self.session, flow).await?;
         let name = &self.wanted.name;
         let Some(live) = calls::describe(&eks, name).await? else { return Ok(()) };
@@ -355,120 +453,5 @@ impl Inner {
             Some(live) if live.status != Status::Deleting => Err(fault),
             _ => Ok(()),
         }
-    }
-}
-
-/// Makes the cluster; that there is one already is for the next look.
-struct Make {
-    inner: Arc<Inner>,
-    ground: Option<Ground>,
-}
-
-impl Step for Make {
-    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
-    where
-        Self: 'a,
-    {
-        async move {
-            let Self { inner, ground } = *self;
-            let attempted = format!("make the EKS cluster {}", inner.wanted.name);
-            let mut ground = ground.ok_or_else(|| {
-                Fault::new(FaultKind::Bug, attempted.clone(), "its network has not told its subnets and role")
-            })?;
-            loop {
-                let (inner, ground_now) = (&inner, &ground);
-                let zones = cx
-                    .flow
-                    .retry(UNTIL_HEARD, &attempted, || async {
-                        let eks = client(&inner.session, &cx.flow).await?;
-                        match calls::create(&eks, &inner.wanted, ground_now).await {
-                            Ok(()) | Err(Refusal::Exists) => Ok(None),
-                            Err(Refusal::Zones(zones, fault)) => Ok(Some((zones, fault))),
-                            Err(Refusal::Fault(fault)) => Err(fault),
-                        }
-                    })
-                    .await?;
-                let Some((zones, fault)) = zones else { break };
-                ground = with_room(ground, &zones).ok_or_else(|| {
-                    fault.hint(format!(
-                        "EKS has room in {}: have the network span two of them at least",
-                        zones.join(", ")
-                    ))
-                })?;
-            }
-            inner.lately.made(&inner.wanted.name);
-            Ok(())
-        }
-        .boxed()
-    }
-}
-
-/// `ground` without the zones that EKS has no room in; `None` when fewer than two are left, or nothing changes.
-fn with_room(mut ground: Ground, zones: &[String]) -> Option<Ground> {
-    let before = ground.subnets.len();
-    ground.subnets.retain(|(zone, _)| zones.contains(zone));
-    let left: BTreeSet<&String> = ground.subnets.iter().map(|(zone, _)| zone).collect();
-    (left.len() >= 2 && ground.subnets.len() < before).then_some(ground)
-}
-
-/// Makes one change.
-struct Alter {
-    inner: Arc<Inner>,
-    update: Update,
-}
-
-impl Step for Alter {
-    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
-    where
-        Self: 'a,
-    {
-        async move {
-            let inner = &self.inner;
-            let node_role = cx.outputs.text(outputs::ROLE_NODE);
-            let (name, tags) = (&inner.wanted.name, &inner.wanted.tags);
-            let eks = client(&inner.session, &cx.flow).await?;
-            let begun = calls::update(&eks, name, &self.update, node_role, tags).await?;
-            inner.last.began(begun.as_ref());
-            Ok(())
-        }
-        .boxed()
-    }
-}
-
-/// Takes a cluster away that could not be made, so that the next look makes it.
-struct Unmake {
-    inner: Arc<Inner>,
-}
-
-impl Step for Unmake {
-    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
-    where
-        Self: 'a,
-    {
-        async move {
-            self.inner.lately.removed(&self.inner.wanted.name);
-            self.inner.remove(&cx.flow).await
-        }
-        .boxed()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_zone_without_room_is_left_out_as_long_as_two_are_left() {
-        let subnet = |zone: &str| (zone.to_string(), format!("subnet-{zone}"));
-        let ground = Ground {
-            subnets: vec![subnet("a"), subnet("b"), subnet("c")],
-            role: "arn".to_string(),
-            node_role: None,
-        };
-        let zones = |zones: &[&str]| zones.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let left = with_room(ground.clone(), &zones(&["a", "c", "d"])).expect("two are left");
-        assert_eq!(left.subnets, [subnet("a"), subnet("c")]);
-        assert_eq!(with_room(ground.clone(), &zones(&["a", "d"])), None);
-        assert_eq!(with_room(ground, &zones(&["a", "b", "c"])), None);
     }
 }

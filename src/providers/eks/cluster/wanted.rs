@@ -27,6 +27,8 @@ pub(super) struct Wanted {
     pub protected: bool,
     /// Whether EKS makes the nodes.
     pub auto_mode: bool,
+    /// The subnets that the profile names, where the network is somebody else's.
+    pub subnets: BTreeSet<String>,
     /// The owner mark.
     pub tags: BTreeMap<String, String>,
 }
@@ -45,6 +47,7 @@ impl Wanted {
             extended: spec.support == EksSupport::Extended,
             protected: environment.protected,
             auto_mode: spec.auto_mode,
+            subnets: spec.network.subnets.iter().cloned().collect(),
             tags: BTreeMap::from([
                 (label::OWNER.to_string(), owner.id.clone()),
                 (label::ENVIRONMENT.to_string(), owner.environment.clone()),

@@ -1,5 +1,7 @@
+use crate::engine::Outputs;
 use crate::profile::schema::{EksCluster, EksSupport, Nat};
 use crate::profile::{Environment, NodeGroup};
+use crate::providers::eks::outputs;
 use crate::providers::{CostPart, Estimate};
 
 /// List prices in USD an hour of us-east-1, Linux, on demand, as of 2026-06.
@@ -42,12 +44,11 @@ const MACHINES: &[(&str, f64)] = &[
 /// As AWS counts.
 const HOURS: f64 = 730.0;
 
-/// What `environment` costs in a month, as far as the table knows it.
-pub fn estimate(environment: &Environment, spec: &EksCluster) -> Estimate {
+/// What `environment` costs in a month, as far as the table knows it; `outputs` tell how much of it there will be.
+pub fn estimate(environment: &Environment, spec: &EksCluster, outputs: &Outputs) -> Estimate {
     let mut bill = Bill::default();
-    let extended = spec.support == EksSupport::Extended;
-    let control_plane = if extended { CONTROL_PLANE_EXTENDED } else { CONTROL_PLANE };
-    bill.add(if extended { "control plane in extended support" } else { "control plane" }, control_plane);
+    let phase = outputs.text(outputs::EXTENDED_SUPPORT).map(|is_extended| is_extended == "true");
+    bill.add_control_plane(spec.support, phase);
     for group in &environment.node_groups {
         bill.add_group(group, price(group));
     }
@@ -55,14 +56,19 @@ pub fn estimate(environment: &Environment, spec: &EksCluster) -> Estimate {
         bill.without.push("the machines of Auto Mode".to_string());
     }
     if spec.network.subnets.is_empty() {
-        let gateways = match spec.network.nat {
+        let planned = outputs.text(outputs::NAT_GATEWAYS).and_then(|count| count.parse().ok());
+        let gateways = planned.unwrap_or_else(|| match spec.network.nat {
             Nat::None => 0,
             Nat::Single => 1,
             Nat::PerZone => zones(environment),
-        };
+        });
         if gateways > 0 {
             let price = (NAT_GATEWAY + PUBLIC_ADDRESS) * f64::from(gateways);
             bill.add(&counted(gateways, "NAT gateway"), price);
+        } else {
+            let nodes = environment.node_groups.iter().map(|group| group.min).sum();
+            let price = PUBLIC_ADDRESS * f64::from(nodes);
+            bill.add(&format!("public addresses of {}", counted(nodes, "node")), price);
         }
     }
     if environment.addons.iter().any(|addon| addon.name == "traefik") {
@@ -81,6 +87,24 @@ struct Bill {
 impl Bill {
     fn add(&mut self, what: &str, price: f64) {
         self.parts.push((what.to_string(), price));
+    }
+
+    /// The control plane. Extended support is paid for once the version is in it, and not before; `is_extended` says
+    /// whether it is, where that is known.
+    fn add_control_plane(&mut self, support: EksSupport, is_extended: Option<bool>) {
+        let later = in_a_month(CONTROL_PLANE_EXTENDED);
+        match (support, is_extended) {
+            (EksSupport::Extended, Some(true)) => {
+                self.add("control plane in extended support", CONTROL_PLANE_EXTENDED);
+            }
+            (EksSupport::Extended, _) => {
+                self.add("control plane", CONTROL_PLANE);
+                self.without.push(format!(
+                    "extended support ({later} for the control plane, once its version is in it)"
+                ));
+            }
+            (EksSupport::Standard, _) => self.add("control plane", CONTROL_PLANE),
+        }
     }
 
     /// The machines of `group`, each at `price`: as many as always run.
@@ -128,13 +152,24 @@ fn price(group: &NodeGroup) -> Option<f64> {
     if let Some((_, price)) = MACHINES.iter().find(|(name, _)| *name == group.machine) {
         return Some(*price);
     }
-    let (family, _) = group.machine.split_once('.')?;
+    let (family, size) = group.machine.split_once('.')?;
+    if !is_size(size) {
+        return None;
+    }
     let (_, pair) = FAMILIES.iter().find(|(name, _)| *name == family)?;
     let cores = u32::try_from(group.resources.cpu.thousandths() / 1000).ok()?;
     Some(pair * f64::from(cores) / 2.0)
 }
 
-/// The zones of the network: those of the groups, or three.
+/// Whether machines come in `size`: what is no type has no price.
+fn is_size(size: &str) -> bool {
+    let times = |count: &str| count.is_empty() || count.parse::<u32>().is_ok_and(|count| count > 1);
+    matches!(size, "medium" | "large")
+        || size.starts_with("metal")
+        || size.strip_suffix("xlarge").is_some_and(times)
+}
+
+/// The zones of a network of which nothing is known yet: those of the groups, or three.
 fn zones(environment: &Environment) -> u32 {
     let named: std::collections::BTreeSet<&String> =
         environment.node_groups.iter().flat_map(|group| &group.zones).collect();
@@ -164,6 +199,21 @@ mod tests {
         assert_eq!(of("m7i.4xlarge", "16"), Some(8064.0));
         assert_eq!(of("g6.xlarge", "4"), Some(8048.0));
         assert_eq!(of("x9z.large", "2"), None);
+        assert_eq!((of("m7i.lrge", "2"), of("m7i.0xlarge", "2")), (None, None));
+    }
+
+    #[test]
+    fn extended_support_costs_more_once_the_version_is_in_it() {
+        let told = |support, phase| {
+            let mut bill = Bill::default();
+            bill.add_control_plane(support, phase);
+            let estimate = bill.estimate();
+            (estimate.usd_per_month, estimate.without.len())
+        };
+        assert_eq!(told(EksSupport::Extended, Some(true)), (438, 0));
+        assert_eq!(told(EksSupport::Extended, Some(false)), (73, 1));
+        assert_eq!(told(EksSupport::Extended, None), (73, 1));
+        assert_eq!(told(EksSupport::Standard, Some(true)), (73, 0));
     }
 
     #[test]

@@ -39,7 +39,8 @@ fn published<'a>(
     }
     for (id, change) in changes {
         let is_made = matches!(change.kind, ChangeKind::Create | ChangeKind::Replace);
-        let is_upgraded = change.fields.iter().any(|field| field.path == "version");
+        let changes = |path: &str| change.fields.iter().any(|field| field.path == path);
+        let is_upgraded = changes("version");
         let id = id.to_string();
         if id.starts_with("network/") {
             ground = GROUND;
@@ -48,8 +49,16 @@ fn published<'a>(
         } else if id.starts_with(CLUSTER) && is_upgraded {
             cluster = cluster.max(UPGRADE);
         } else if id.starts_with(NODE_GROUP) {
-            let replaces = change.kind == ChangeKind::Replace || is_upgraded;
-            nodes = nodes.max(if replaces { REPLACED_NODES } else { NODES });
+            // Nodes are made from another launch template or image one after the other.
+            let is_rolled = is_upgraded || changes("launch template") || changes("release");
+            let replaces = change.kind == ChangeKind::Replace || is_rolled;
+            // Labels and taints of nodes that stand are changed in seconds.
+            let waits = change.kind != ChangeKind::Update || changes("nodes");
+            nodes = nodes.max(match (replaces, waits) {
+                (true, _) => REPLACED_NODES,
+                (false, true) => NODES,
+                (false, false) => 0,
+            });
         } else if id.starts_with("eks-addon/") {
             addons = ADDONS;
         }
@@ -96,5 +105,9 @@ mod tests {
         let change = |path| Change::new(ChangeKind::Update, "it").fields(vec![field(path)]);
         assert_eq!(minutes(&[("cluster/eks/dev", change("version"))]), Some((25, CLUSTER)));
         assert_eq!(minutes(&[("cluster/eks/dev", change("logging"))]), None);
+        // Nodes that are replaced take longer than nodes that are changed.
+        assert_eq!(minutes(&[("node-group/one", change("launch template"))]), Some((8, NODE_GROUP)));
+        assert_eq!(minutes(&[("node-group/one", change("labels.team"))]), None);
+        assert_eq!(minutes(&[("node-group/one", change("nodes"))]), Some((3, NODE_GROUP)));
     }
 }

@@ -1,23 +1,25 @@
-use std::collections::BTreeMap;
-
 use super::blockers;
-use super::resource::{NetworkResource, Stranger, site};
+use super::leaving::Kept;
+use super::resource::{NetworkResource, Stranger};
 use super::room;
 use super::step::Act;
-use super::wanted::{Planned, Standing, addresses, planned};
+use super::wanted::{Standing, addresses};
 use crate::base::{Change, ChangeKind, Fault, FaultKind, FieldChange, Note};
 use crate::clouds::aws::Aws;
-use crate::engine::{Outputs, Seen, State};
+use crate::engine::{Seen, State};
 use crate::flow::Flow;
+use crate::providers::eks::made_anew;
 use crate::providers::eks::stack::{
     Calls, Failure, LiveResource, LiveStack, Phase, changes, failure, left, made, progress,
 };
-use crate::providers::eks::template::{CONTENT, LOG_GROUP, Template, ZONES, Zone, read};
+use crate::providers::eks::template::Template;
 
 /// How often a stack that stopped is let go on in one run, when what stopped it may pass.
 const MOST_CONTINUED: u32 = 3;
 /// How often the deletion of a stack is begun in one run.
 const MOST_DELETED: u32 = 4;
+/// The same where a role is in the way that somebody else has to let go.
+const MOST_DELETED_WHILE_HELD: u32 = 2;
 
 /// One look at a stack that is there.
 pub(super) struct Look<'a> {
@@ -26,12 +28,13 @@ pub(super) struct Look<'a> {
     pub(super) flow: &'a Flow,
     pub(super) calls: Calls,
     pub(super) stack: LiveStack,
+    /// Whether it was changed so lately that reads of AWS may not show all of it.
+    pub(super) is_fresh: bool,
 }
 
 impl Look<'_> {
     /// A stack that shall be as the profile says.
     pub(super) async fn standing(&self) -> Result<Seen, Fault> {
-        let subject = self.subject();
         match self.stack.phase() {
             Phase::Moving | Phase::Unknown => {
                 let resources = self.calls.resources().await?;
@@ -40,8 +43,8 @@ impl Look<'_> {
                 seen.outputs = outputs;
                 Ok(seen)
             }
-            Phase::Leaving => Ok(Seen::new(State::Progressing(format!("{subject} is being deleted")))),
-            Phase::Gone => self.resource.to_make(self.aws, self.flow, State::Absent, None).await,
+            Phase::Leaving => self.leaving().await,
+            Phase::Gone => self.resource.missing(self.aws, self.flow).await,
             Phase::Empty | Phase::TakenBack | Phase::HalfGone => self.dead_end().await,
             Phase::HalfTakenBack => self.half_taken_back().await,
             Phase::Stopped => self.stopped().await,
@@ -55,11 +58,37 @@ impl Look<'_> {
         if let Some(conflict) = self.moved_elsewhere(live.as_ref()) {
             return Ok(conflict);
         }
+        let planned = self.keeping(planned, live.as_ref(), &self.stack.outputs).await?;
         let mut seen = Seen::new(State::Ready);
         seen.outputs = self.published(&self.stack.outputs).await?;
+        seen.outputs.extend(&planned.blueprint.counted());
         seen.notes = self.notes().await?;
+        seen.notes.extend(self.resource.inner.run().kept.iter().filter_map(Kept::note));
         seen.notes.extend(room::note(&planned.blueprint, &self.resource.inner.environment));
-        let changes = changes(&live.unwrap_or_default(), &planned.template);
+        let live = live.unwrap_or_default();
+        let (planned, changes) = match self.drift(&live).await? {
+            drift if drift.is_empty() => {
+                let changes = changes(&live, &planned.template);
+                (planned, changes)
+            }
+            drift if !drift.conflicts().is_empty() => {
+                seen.changes = drift.conflicts().to_vec();
+                return Ok(seen);
+            }
+            drift => {
+                let standing = Standing { renewed: drift.renew(live.renewed()), ..self.stands(Some(&live)) };
+                let planned = self.planned_in(&standing).await?;
+                let planned = self.keeping(planned, Some(&live), &self.stack.outputs).await?;
+                let changes = drift.told(changes(&live, &planned.template), &live, &standing.renewed);
+                if let Some(going) = drift.waits_for() {
+                    seen.state = State::Progressing(going);
+                    seen.changes = changes;
+                    return Ok(seen);
+                }
+                (planned, changes)
+            }
+        };
+        self.tell_rolled(&planned, &live, &mut seen.outputs);
         if !changes.is_empty() {
             let act = Act::Update(self.resource.inner.wanted(&planned));
             return Ok(seen.to_change(changes, self.resource.to(act)));
@@ -90,11 +119,25 @@ impl Look<'_> {
         }
         let reason = self.reason(why.as_ref());
         let mut seen = Seen::new(State::Broken(reason.clone()));
-        seen.outputs = self.published(&made(&self.calls.resources().await?)).await?;
+        let made = made(&self.calls.resources().await?);
+        let planned = self.keeping(planned, live.as_ref(), &made).await?;
+        seen.outputs = self.published(&made).await?;
         let mut changes = changes(&live.unwrap_or_default(), &planned.template);
         changes
             .push(Change::new(ChangeKind::Update, self.subject()).because(format!("it stopped: {reason}")));
         Ok(seen.to_change(changes, self.resource.to(Act::Update(self.resource.inner.wanted(&planned)))))
+    }
+
+    /// A stack that is being deleted: it is made anew once it is gone, unless the cluster stands in it.
+    async fn leaving(&self) -> Result<Seen, Fault> {
+        let (inner, subject) = (&self.resource.inner, self.subject());
+        let reason = format!("{subject} is being deleted");
+        if inner.occupant(self.aws, self.flow).await?.is_some_and(|cluster| !cluster.is_going) {
+            return Ok(inner.lost(subject, &reason));
+        }
+        let mut seen = Seen::new(State::Progressing(reason));
+        seen.changes = vec![made_anew(subject)];
+        Ok(seen)
     }
 
     /// A stack that can only be deleted: it is, and made anew, unless the cluster stands in it.
@@ -102,15 +145,12 @@ impl Look<'_> {
         let inner = &self.resource.inner;
         let why = failure(&self.calls.events().await?);
         let reason = self.reason(why.as_ref());
-        if inner.run().deletions >= MOST_DELETED {
+        let deletions = inner.run().deletions;
+        if deletions >= MOST_DELETED || (deletions > 0 && is_denied(why.as_ref())) {
             return Err(self.failed(why.as_ref()));
         }
-        if inner.cluster_stands(self.aws, self.flow).await? {
-            let name = &inner.environment.name;
-            let text = format!(
-                "{reason}; the cluster `{name}` stands in what is left of it: `berth down {name}` removes both"
-            );
-            return Ok(Seen::new(State::Broken(text)));
+        if inner.occupant(self.aws, self.flow).await?.is_some() {
+            return Ok(inner.lost(self.subject(), &reason));
         }
         let clear = Act::Clear { protected: self.stack.protected };
         let state = State::Broken(reason.clone());
@@ -150,7 +190,11 @@ impl Look<'_> {
             }
             Phase::HalfGone => {
                 let why = failure(&self.calls.events().await?);
-                if self.resource.inner.run().deletions >= MOST_DELETED {
+                let deletions = self.resource.inner.run().deletions;
+                let is_held = why.as_ref().is_some_and(Failure::is_about_a_held_role);
+                let most = if is_held { MOST_DELETED_WHILE_HELD } else { MOST_DELETED };
+                // A right that is missing is missing the next time too.
+                if deletions >= most || (deletions > 0 && is_denied(why.as_ref())) {
                     return Err(self.blocked(why.as_ref()).await);
                 }
                 Seen::new(State::Progressing(format!("not all went: {}", self.reason(why.as_ref()))))
@@ -174,12 +218,20 @@ impl Look<'_> {
     /// That it cannot be removed, with what is in the way.
     async fn blocked(&self, why: Option<&Failure>) -> Fault {
         let fault = self.failed(why);
-        let vpc = match self.calls.resources().await {
-            Ok(resources) => left(&resources).remove("Vpc"),
-            Err(_) => None,
+        if is_denied(why) {
+            return fault;
+        }
+        let Ok(resources) = self.calls.resources().await else { return fault };
+        let hint = if why.is_some_and(Failure::is_about_a_held_role) {
+            let template = self.template().await.ok().flatten().unwrap_or_default();
+            blockers::on_roles(self.aws, self.flow, &resources, &template).await
+        } else {
+            match left(&resources).get("Vpc") {
+                Some(vpc) => blockers::in_the_way(self.aws, self.flow, vpc).await,
+                None => None,
+            }
         };
-        let Some(vpc) = vpc else { return fault };
-        match blockers::in_the_way(self.aws, self.flow, &vpc).await {
+        match hint {
             Some(hint) => fault.hint(hint),
             None => fault,
         }
@@ -194,11 +246,15 @@ impl Look<'_> {
             if let Some(conflict) = self.moved_elsewhere(live.as_ref()) {
                 return Ok(conflict);
             }
+            let made = made(&self.calls.resources().await?);
+            let planned = self.keeping(planned, live.as_ref(), &made).await?;
             let mut changes = changes(&live.unwrap_or_default(), &planned.template);
             let adopted = Change::new(ChangeKind::Adopt, self.subject()).because(stranger.whose.clone());
             changes.insert(0, adopted);
             let act = Act::Update(inner.wanted(&planned));
-            return Ok(Seen::new(State::Ready).to_change(changes, self.resource.to(act)));
+            let mut seen = Seen::new(State::Ready).to_change(changes, self.resource.to(act));
+            seen.outputs = self.published(&made).await?;
+            return Ok(seen);
         }
         let way = if stranger.adoptable {
             "take it over with `--adopt`, or give the environment another `name`"
@@ -214,75 +270,6 @@ impl Look<'_> {
             seen.notes.push(Note::new("kept", stays));
         }
         Ok(seen)
-    }
-
-    /// The stack that the profile asks for, and the template that it stands by.
-    async fn planned(&self) -> Result<(Planned, Option<Template>), Fault> {
-        if let Some(planned) = self.as_told().await? {
-            let live = planned.template.clone();
-            return Ok((planned, Some(live)));
-        }
-        let live = self.template().await?;
-        let standing = Standing {
-            zones: self.zones(live.as_ref()),
-            logs: live.as_ref().is_some_and(|live| live.resources().contains_key(LOG_GROUP)),
-        };
-        Ok((self.planned_in(&standing).await?, live))
-    }
-
-    /// The stack that the profile asks for, where its outputs tell that it stands by that very template: then the
-    /// template itself is not asked for, which is a request of every look. Of one that somebody else edited without
-    /// its outputs nothing is seen before the profile changes.
-    async fn as_told(&self) -> Result<Option<Planned>, Fault> {
-        let told = &self.stack.outputs;
-        let (Phase::Whole, Some(content)) = (self.stack.phase(), told.get(CONTENT)) else { return Ok(None) };
-        let zones = told.get(ZONES).map(|text| read(text)).unwrap_or_default();
-        let owns = self.resource.inner.spec.network.subnets.is_empty();
-        if owns == zones.is_empty() {
-            return Ok(None);
-        }
-        let standing = Standing { zones, logs: told.contains_key(LOG_GROUP) };
-        let planned = self.planned_in(&standing).await?;
-        Ok((planned.template.content() == Some(content.as_str())).then_some(planned))
-    }
-
-    /// The stack that the profile asks for where this is standing.
-    async fn planned_in(&self, standing: &Standing) -> Result<Planned, Fault> {
-        let inner = &self.resource.inner;
-        planned(&inner.environment, &inner.spec, site(self.aws), standing, self.aws, self.flow).await
-    }
-
-    /// The template, read once for each state of the stack.
-    async fn template(&self) -> Result<Option<Template>, Fault> {
-        let LiveStack { id, changed, status, .. } = &self.stack;
-        let key = format!("{id} {changed} {status}");
-        if let Some((known, template)) = &self.resource.inner.run().template
-            && *known == key
-        {
-            return Ok(Some(template.clone()));
-        }
-        let template = self.calls.template().await?;
-        self.resource.inner.run().template = template.clone().map(|template| (key, template));
-        Ok(template)
-    }
-
-    fn zones(&self, live: Option<&Template>) -> Vec<Zone> {
-        match (live, addresses(&self.resource.inner.spec)) {
-            (Some(live), Ok(addresses)) => live.zones(&addresses),
-            _ => Vec::new(),
-        }
-    }
-
-    /// What is made so far, for the others.
-    async fn published(&self, made: &BTreeMap<String, String>) -> Result<Outputs, Fault> {
-        let (planned, live) = self.planned().await?;
-        let standing = self.zones(live.as_ref());
-        let mut published = planned.blueprint.published(&standing, made);
-        if let Some(borrowed) = self.resource.inner.borrowed(self.aws, self.flow).await? {
-            published.vpc = Some(borrowed.vpc.clone());
-            published.private.clone_from(&borrowed.subnets);
-        }
-        Ok(published.outputs())
     }
 
     async fn notes(&self) -> Result<Vec<Note>, Fault> {
@@ -315,11 +302,11 @@ impl Look<'_> {
     }
 
     fn subject(&self) -> String {
-        format!("stack `{}`", self.resource.inner.names.stack())
+        self.resource.subject()
     }
 
     fn reason(&self, why: Option<&Failure>) -> String {
-        if let Some(Failure { what, reason }) = why {
+        if let Some(Failure { what, reason, .. }) = why {
             return format!("{what}: {reason}");
         }
         let said = self.stack.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -342,6 +329,11 @@ impl Look<'_> {
 /// Whether what stopped a stack may be over by now, after so many attempts of this run.
 fn may_pass(why: Option<&Failure>, moves: u32) -> bool {
     moves < MOST_CONTINUED && why.is_some_and(|why| why.kind() == FaultKind::Transient)
+}
+
+/// Whether it was for want of a right.
+fn is_denied(why: Option<&Failure>) -> bool {
+    why.is_some_and(|why| why.kind() == FaultKind::Denied)
 }
 
 /// What could not be taken back.

@@ -1,10 +1,9 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::base::{Change, ChangeKind, Fault, Note};
+use crate::base::{Change, ChangeKind, Fault, Note, label};
 use crate::clouds::aws::{Aws, Element, Params, Service};
 use crate::flow::Flow;
-use crate::profile::schema::Nat;
 use crate::providers::eks::template::{Blueprint, NetworkPlan};
 
 /// Quotas that a network counts against, by their codes.
@@ -45,13 +44,25 @@ async fn logs_in_the_way(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Optio
     // Where it may not be asked, the stack itself will tell.
     let answer = aws.json(Service::Logs).call(flow, "DescribeLogGroups", &input).await.ok()?;
     let groups = answer["logGroups"].as_array()?;
-    groups.iter().find(|group| group["logGroupName"] == name.as_str())?;
+    let group = groups.iter().find(|group| group["logGroupName"] == name.as_str())?;
+    if is_ours(group["arn"].as_str()?, blueprint, aws, flow).await {
+        return None;
+    }
     let reason = format!(
         "it is there already, of an earlier cluster of this name; `aws logs delete-log-group --region {} \
          --log-group-name {name}` removes it with the logs in it",
         aws.region()
     );
     Some(Change::new(ChangeKind::Conflict, format!("log group {name}")).because(reason))
+}
+
+/// Whether the log group carries the mark: then it is a part of a stack of ours that is on its way, and that reads do
+/// not show yet.
+async fn is_ours(arn: &str, blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> bool {
+    let input = json!({"resourceArn": arn.trim_end_matches(":*")});
+    let answer = aws.json(Service::Logs).call(flow, "ListTagsForResource", &input).await;
+    let owner = blueprint.tags.get(label::OWNER).map(String::as_str);
+    answer.is_ok_and(|answer| owner.is_some() && answer["tags"][label::OWNER].as_str() == owner)
 }
 
 async fn network(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Findings, Fault> {
@@ -66,24 +77,14 @@ async fn network(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Findin
     let vpcs = vpcs.map_err(|refusal| refusal.fault("list the VPCs of the account"))?;
     let addresses = addresses.map_err(|refusal| refusal.fault("list the addresses of the account"))?;
     let used = [vpcs.len(), addresses.list("addressesSet").count()];
-    let needed = [1, gateways(plan)];
+    let needed = [1, plan.gateways()];
     let mut findings = Findings::default();
     for (index, quota) in [VPCS, ADDRESSES].into_iter().enumerate() {
         let room = Room { used: used[index], needed: needed[index], limit: limits[index] };
         findings.conflicts.extend(room.conflict(quota, aws.region()));
     }
     findings.notes.extend(overlaps(plan, &vpcs));
-    findings.notes.extend(no_way_out(plan));
     Ok(findings)
-}
-
-/// How many NAT gateways, each with an address, `plan` has.
-fn gateways(plan: &NetworkPlan) -> usize {
-    match plan.nat {
-        Nat::None => 0,
-        Nat::Single => 1,
-        Nat::PerZone => plan.zones.len(),
-    }
 }
 
 /// The limit of the account; `None` where it may not be asked or AWS does not say: then the call itself will tell.
@@ -134,13 +135,6 @@ fn overlaps(plan: &NetworkPlan, vpcs: &[Element]) -> Option<Note> {
         overlapping.join(", ")
     );
     (!overlapping.is_empty()).then(|| Note::new("warning", text))
-}
-
-/// Without a gateway nodes reach AWS only by endpoints, and berth makes that of S3 alone.
-fn no_way_out(plan: &NetworkPlan) -> Option<Note> {
-    let text = "with `nat: none` nodes reach neither EKS nor a registry until endpoints for ec2, ecr.api, ecr.dkr, \
-                eks, eks-auth and sts are added to the network";
-    (plan.nat == Nat::None).then(|| Note::new("warning", text))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 
+use super::auto_mode::AutoModeRoles;
 use super::creation::creation;
+use super::leaving::Kept;
 use super::look::Look;
 use super::preflight;
 use super::room;
@@ -13,7 +15,7 @@ use super::step::{Act, Move};
 use super::subnets::{self, Borrowed};
 use super::wanted::{Planned, Standing, planned};
 use crate::base::{Fault, Note, ResourceId, label};
-use crate::clouds::aws::{Aws, Refusal, Session};
+use crate::clouds::aws::{Aws, Session};
 use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
 use crate::profile::Environment;
@@ -27,7 +29,11 @@ use crate::providers::eks::template::Template;
 /// So long after a survey saw it as it should be, the run that follows need not ask again.
 const FRESH: SignedDuration = SignedDuration::from_secs(20);
 
+/// So long after a change reads of AWS may not show it.
+const LAG: SignedDuration = SignedDuration::from_mins(1);
+
 /// The network and the roles of an environment.
+#[derive(Clone)]
 pub struct NetworkResource {
     id: ResourceId,
     pub(super) inner: Arc<Inner>,
@@ -44,6 +50,8 @@ pub(super) struct Inner {
     run: Mutex<ThisRun>,
     /// Whether this run made it.
     pub(super) lately: Lately,
+    /// Whether Auto Mode may begin.
+    pub(super) auto_mode: AutoModeRoles,
     /// The network of somebody else, looked at once in a run.
     borrowed: OnceCell<Borrowed>,
 }
@@ -64,6 +72,8 @@ pub(super) struct ThisRun {
     pub(super) taken_back: u32,
     /// How often it began to delete it.
     pub(super) deletions: u32,
+    /// What left the profile and is still in use, when it was looked at last.
+    pub(super) kept: Vec<Kept>,
     /// The template that was read last, of which stack in which state.
     pub(super) template: Option<(String, Template)>,
     /// When it was seen to be as the profile says, and what was seen.
@@ -115,9 +125,15 @@ impl NetworkResource {
                 adopt,
                 run: Mutex::default(),
                 lately: Lately::default(),
+                auto_mode: AutoModeRoles::default(),
                 borrowed: OnceCell::new(),
             }),
         }
+    }
+
+    /// What it tells of the roles by which EKS makes nodes.
+    pub fn auto_mode_roles(&self) -> AutoModeRoles {
+        self.inner.auto_mode.clone()
     }
 
     /// The id of the network of the environment `name`.
@@ -125,7 +141,7 @@ impl NetworkResource {
         ResourceId::new(format!("network/eks/{name}"))
     }
 
-    async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
+    pub(super) async fn look(&self, cx: &Cx) -> Result<Seen, Fault> {
         let (inner, flow, now) = (&self.inner, &cx.flow, cx.clock.now());
         if let Some((then, Settled { outputs, notes })) = inner.run().settled.clone()
             && inner.leave.makes
@@ -143,10 +159,12 @@ impl NetworkResource {
             } else if inner.lately.may_hide(&inner.names.stack()) {
                 Ok(Seen::new(State::Progressing("made, and CloudFormation does not show it yet".to_string())))
             } else {
-                self.to_make(&aws, flow, State::Absent, None).await
+                self.missing(&aws, flow).await
             };
         };
-        let look = Look { resource: self, aws: &aws, flow, calls, stack };
+        let changed: Option<Timestamp> = stack.changed.parse().ok();
+        let is_fresh = changed.is_none_or(|changed| now.duration_since(changed) < LAG);
+        let look = Look { resource: self, aws: &aws, flow, calls, stack, is_fresh };
         if let Some(stranger) = inner.stranger(&look.stack) {
             return look.of_somebody_else(&stranger).await;
         }
@@ -158,6 +176,18 @@ impl NetworkResource {
         Ok(seen)
     }
 
+    /// No stack: it is to be made, unless a cluster of ours stands without it.
+    pub(super) async fn missing(&self, aws: &Aws, flow: &Flow) -> Result<Seen, Fault> {
+        if self.inner.is_left_behind(aws, flow).await? {
+            return Ok(self.inner.left_behind(self.subject()));
+        }
+        self.to_make(aws, flow, State::Absent, None).await
+    }
+
+    pub(super) fn subject(&self) -> String {
+        format!("stack `{}`", self.inner.names.stack())
+    }
+
     /// A stack that is to be made, instead of what is left of another one when that has to be cleared away.
     pub(super) async fn to_make(
         &self,
@@ -167,6 +197,9 @@ impl NetworkResource {
         clear: Option<Act>,
     ) -> Result<Seen, Fault> {
         let borrowed = self.inner.borrowed(aws, flow).await?;
+        if let Some(fault) = borrowed.and_then(Borrowed::too_full) {
+            return Err(fault);
+        }
         let site = site(aws);
         let planned =
             planned(&self.inner.environment, &self.inner.spec, site, &Standing::default(), aws, flow).await?;
@@ -181,12 +214,14 @@ impl NetworkResource {
                 changes.extend(findings.conflicts);
                 seen.changes = changes;
                 seen.notes = notes;
+                seen.outputs.extend(&planned.blueprint.counted());
                 return Ok(seen);
             }
         }
         let act = clear.unwrap_or_else(|| Act::Create(self.inner.wanted(&planned)));
         let mut seen = Seen::new(state).to_change(changes, self.to(act));
         seen.notes = notes;
+        seen.outputs.extend(&planned.blueprint.counted());
         Ok(seen)
     }
 
@@ -235,17 +270,10 @@ impl Inner {
         if ids.is_empty() {
             return Ok(None);
         }
-        self.borrowed.get_or_try_init(|| subnets::borrowed(aws, flow, ids)).await.map(Some)
-    }
-
-    /// Whether there is a cluster of our name.
-    pub(super) async fn cluster_stands(&self, aws: &Aws, flow: &Flow) -> Result<bool, Fault> {
-        let name = self.names.cluster();
-        match aws.eks(flow).describe_cluster().name(name).send().await.map_err(Refusal::from) {
-            Ok(_) => Ok(true),
-            Err(refusal) if refusal.is_absent() => Ok(false),
-            Err(refusal) => Err(refusal.fault(format!("look at cluster `{name}`"))),
-        }
+        self.borrowed
+            .get_or_try_init(|| subnets::borrowed(aws, flow, ids, &self.environment.node_groups))
+            .await
+            .map(Some)
     }
 
     /// Begins to delete the stack, unless it is on its way elsewhere.
@@ -297,7 +325,15 @@ impl Resource for NetworkResource {
     }
 
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
-        Box::pin(self.look(cx))
+        Box::pin(async move {
+            let seen = self.look(cx).await;
+            match &seen {
+                // What was wrong before this run did anything is told before it does.
+                Err(fault) if self.inner.run().moves > 0 => self.inner.auto_mode.fail(fault.kind),
+                _ => {}
+            }
+            seen
+        })
     }
 
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {

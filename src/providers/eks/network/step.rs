@@ -36,22 +36,32 @@ impl Step for Move {
         Self: 'a,
     {
         Box::pin(async move {
-            let aws = self.inner.session.open(&cx.flow).await.map_err(Fault::untouched)?;
-            let calls = Calls::new(&aws, &cx.flow, self.inner.names.stack());
-            match &self.act {
-                Act::Create(wanted) => calls.create(wanted).await?,
-                Act::Update(wanted) => calls.update(wanted).await?,
-                Act::Protect(protected) => calls.protect(*protected).await?,
-                Act::Clear { protected } => {
-                    if *protected {
-                        calls.protect(false).await?;
-                    }
-                    calls.delete().await?;
-                }
-                Act::TakeBack(skipped) => calls.take_back(skipped.clone()).await?,
+            let moved = self.inner.take(&self.act, cx).await;
+            if let Err(fault) = &moved {
+                self.inner.auto_mode.fail(fault.kind);
             }
-            self.inner.moved(&self.act);
-            Ok(())
+            moved
         })
+    }
+}
+
+impl Inner {
+    async fn take(&self, act: &Act, cx: &Cx) -> Result<(), Fault> {
+        let aws = self.session.open(&cx.flow).await.map_err(Fault::untouched)?;
+        let calls = Calls::new(&aws, &cx.flow, self.names.stack());
+        match act {
+            Act::Create(wanted) => calls.create(wanted).await?,
+            Act::Update(wanted) => calls.update(wanted).await?,
+            Act::Protect(protected) => calls.protect(*protected).await?,
+            Act::Clear { protected } => {
+                if *protected {
+                    calls.protect(false).await?;
+                }
+                calls.delete().await?;
+            }
+            Act::TakeBack(skipped) => calls.take_back(skipped.clone()).await?,
+        }
+        self.moved(act);
+        Ok(())
     }
 }

@@ -3,11 +3,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{Fault, FaultKind, Note};
 use crate::clouds::aws::{Aws, Element, Params, Refusal, Service};
 use crate::flow::Flow;
+use crate::profile::NodeGroup;
 use crate::providers::eks::outputs::PlacedSubnet;
 
 /// How many addresses EKS wants to be free in each subnet of a cluster.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>
 const FREE: u32 = 16;
+const ATTEMPTED: &str = "look at the subnets of the profile";
+/// Where in the profile they are named.
+const PATH: &str = "cluster.eks.network.subnets";
 const FEWEST_ZONES: usize = 2;
 /// The zones, by id, of which EKS takes no subnets.
 const WITHOUT_CONTROL_PLANES: [&str; 3] = ["use1-az3", "usw1-az2", "cac1-az3"];
@@ -34,20 +38,40 @@ pub struct Borrowed {
     pub subnets: Vec<PlacedSubnet>,
     /// What is odd about it.
     pub notes: Vec<Note>,
+    /// Which of the subnets have fewer free addresses than a new cluster needs, with how many.
+    full: Vec<String>,
 }
 
-/// Looks at the subnets `ids` of the profile. Fails when EKS would not take them.
-pub async fn borrowed(aws: &Aws, flow: &Flow, ids: &[String]) -> Result<Borrowed, Fault> {
-    let attempted = "look at the subnets of the profile";
+impl Borrowed {
+    /// Why no cluster can be made in it now. One that stands uses up addresses itself.
+    pub fn too_full(&self) -> Option<Fault> {
+        let full = self.full.first()?;
+        let reason = format!("{full}, and EKS wants {FREE}");
+        Some(invalid(Problem {
+            reason,
+            hint: "free some of them, or name a larger subnet".to_string(),
+            path: PATH.to_string(),
+        }))
+    }
+}
+
+/// Looks at the subnets `ids` of the profile, in which `groups` are to run. Fails when they can never be the network of
+/// such a cluster.
+pub async fn borrowed(
+    aws: &Aws,
+    flow: &Flow,
+    ids: &[String],
+    groups: &[NodeGroup],
+) -> Result<Borrowed, Fault> {
     let params = Params::new().filter("subnet-id", ids);
     let found = aws.query(Service::Ec2).all(flow, "DescribeSubnets", &params, "subnetSet").await;
-    let found = found.map_err(|refusal: Refusal| refusal.fault(attempted))?;
+    let found = found.map_err(|refusal: Refusal| refusal.fault(ATTEMPTED))?;
     let subnets: Vec<Subnet> = found.iter().filter_map(Subnet::read).collect();
-    judge(ids, &subnets).map_err(|problem| {
-        Fault::new(FaultKind::Invalid, attempted, problem.reason)
-            .hint(problem.hint)
-            .in_profile("cluster.eks.network.subnets")
-    })
+    judge(ids, &subnets).and_then(|borrowed| reaches(groups, borrowed)).map_err(invalid)
+}
+
+fn invalid(Problem { reason, hint, path }: Problem) -> Fault {
+    Fault::new(FaultKind::Invalid, ATTEMPTED, reason).hint(hint).in_profile(path)
 }
 
 impl Subnet {
@@ -70,12 +94,15 @@ impl Subnet {
 #[derive(Debug, PartialEq, Eq)]
 struct Problem {
     reason: String,
-    hint: &'static str,
+    hint: String,
+    /// Where it lies in the profile.
+    path: String,
 }
 
 /// Whether `found`, of the subnets `ids`, can be the network of a cluster.
 fn judge(ids: &[String], found: &[Subnet]) -> Result<Borrowed, Problem> {
-    let problem = |reason: String, hint| Err(Problem { reason, hint });
+    let problem =
+        |reason: String, hint: &str| Err(Problem { reason, hint: hint.to_string(), path: PATH.to_string() });
     let missing: Vec<&str> =
         ids.iter().filter(|id| !found.iter().any(|one| one.id == **id)).map(String::as_str).collect();
     if !missing.is_empty() {
@@ -97,10 +124,6 @@ fn judge(ids: &[String], found: &[Subnet]) -> Result<Borrowed, Problem> {
         let reason = format!("they are all in {}", Vec::from_iter(zones).join(", "));
         return problem(reason, "EKS wants subnets in two zones or more: name one in another zone besides");
     }
-    if let Some(one) = found.iter().find(|one| one.free < FREE) {
-        let reason = format!("{} has {} free addresses, and EKS wants {FREE}", one.id, one.free);
-        return problem(reason, "free some of them, or name a larger subnet");
-    }
     let mut subnets: Vec<PlacedSubnet> =
         found.iter().map(|one| PlacedSubnet { zone: one.zone.clone(), id: one.id.clone() }).collect();
     subnets.sort();
@@ -108,7 +131,30 @@ fn judge(ids: &[String], found: &[Subnet]) -> Result<Borrowed, Problem> {
         vpc: found.first().map(|one| one.vpc.clone()).unwrap_or_default(),
         subnets,
         notes: odd(found),
+        full: found
+            .iter()
+            .filter(|one| one.free < FREE)
+            .map(|one| format!("{} has {} free addresses", one.id, one.free))
+            .collect(),
     })
+}
+
+/// Whether there is a subnet in each zone that one of `groups` names.
+fn reaches(groups: &[NodeGroup], borrowed: Borrowed) -> Result<Borrowed, Problem> {
+    let zones: Vec<&str> = borrowed.subnets.iter().map(|subnet| subnet.zone.as_str()).collect();
+    for (index, group) in groups.iter().enumerate() {
+        if let Some(zone) = group.zones.iter().find(|zone| !zones.contains(&zone.as_str())) {
+            return Err(Problem {
+                reason: format!(
+                    "node group `{}` is to run in {zone}, and none of the subnets is there",
+                    group.name
+                ),
+                hint: format!("name a zone of theirs ({}), or a subnet in {zone} besides", zones.join(", ")),
+                path: format!("nodeGroups[{index}].zones"),
+            });
+        }
+    }
+    Ok(borrowed)
 }
 
 /// Without these tags load balancers do not find their subnets.
@@ -129,6 +175,7 @@ fn odd(found: &[Subnet]) -> Vec<Note> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::nodes::sample_group;
 
     fn subnet(id: &str, zone: &str) -> Subnet {
         Subnet {
@@ -165,13 +212,36 @@ mod tests {
         );
         assert_eq!(refused(&one, &ids(&one)), "they are all in eu-central-1a");
         let mut two = [subnet("subnet-1", "a"), subnet("subnet-2", "b")];
-        two[1].free = 15;
-        assert_eq!(refused(&two, &ids(&two)), "subnet-2 has 15 free addresses, and EKS wants 16");
         two[1].vpc = "vpc-2".to_string();
         assert_eq!(refused(&two, &ids(&two)), "they lie in 2 networks: vpc-1, vpc-2");
         let mut bad = [subnet("subnet-1", "a"), subnet("subnet-2", "b")];
         bad[0].zone_id = "use1-az3".to_string();
         assert!(refused(&bad, &ids(&bad)).contains("use1-az3"));
+    }
+
+    #[test]
+    fn a_network_may_be_too_full_for_a_new_cluster_and_hold_one_that_stands() {
+        let mut two = [subnet("subnet-1", "a"), subnet("subnet-2", "b")];
+        assert_eq!(judge(&ids(&two), &two).expect("a network").too_full(), None);
+        two[1].free = 15;
+        let fault = judge(&ids(&two), &two).expect("a network").too_full().expect("too full");
+        assert_eq!(fault.reason, "subnet-2 has 15 free addresses, and EKS wants 16");
+    }
+
+    #[test]
+    fn a_group_in_a_zone_without_a_subnet_is_refused() {
+        let two = [subnet("subnet-1", "a"), subnet("subnet-2", "b")];
+        let mut group = sample_group("general", 1, 1, 0);
+        let judged = |group: &NodeGroup| {
+            let borrowed = judge(&ids(&two), &two).expect("a network");
+            reaches(std::slice::from_ref(group), borrowed).map_err(|problem| (problem.reason, problem.path))
+        };
+        group.zones = vec!["eu-central-1b".to_string()];
+        assert!(judged(&group).is_ok());
+        group.zones.push("eu-central-1c".to_string());
+        let reason =
+            "node group `general` is to run in eu-central-1c, and none of the subnets is there".to_string();
+        assert_eq!(judged(&group), Err((reason, "nodeGroups[0].zones".to_string())));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::profile::Environment;
 use crate::profile::schema::EksCluster;
 use crate::providers::eks::names::Site;
 use crate::providers::eks::template::{
-    Addresses, Blueprint, LARGEST, NetworkPlan, Offered, Template, Zone, choose,
+    Addresses, Blueprint, LARGEST, NetworkPlan, Offered, Renewed, Template, Zone, choose,
 };
 
 /// The stack that a profile asks for.
@@ -28,6 +28,8 @@ pub struct Standing {
     pub zones: Vec<Zone>,
     /// Whether it has the log group of the control plane.
     pub logs: bool,
+    /// What of it was made anew under another id.
+    pub renewed: Renewed,
 }
 
 /// The zones that node groups ask for, by group.
@@ -83,17 +85,25 @@ pub async fn planned(
     };
     let blueprint = Blueprint::new(environment, spec, site, network);
     let blueprint = if standing.logs { blueprint.keeping_logs() } else { blueprint };
+    let blueprint = blueprint.renewing(standing.renewed.clone());
     let template = blueprint.template();
-    let text = template.to_value(&blueprint.description()).to_string();
-    if text.len() > LARGEST {
-        let reason = format!(
-            "its template would have {} bytes, and CloudFormation takes {LARGEST}: there are {} node groups",
-            text.len(),
-            environment.node_groups.len()
-        );
-        return Err(Fault::new(FaultKind::Invalid, "lay out the stack", reason)
-            .hint("merge some of `nodeGroups`, or make a second environment")
-            .in_profile("nodeGroups"));
+    Planned::new(blueprint, template, environment)
+}
+
+impl Planned {
+    /// A stack of this `blueprint` by this `template`. Fails when it is too large for `CloudFormation`.
+    pub fn new(blueprint: Blueprint, template: Template, environment: &Environment) -> Result<Self, Fault> {
+        let text = template.to_value(&blueprint.description()).to_string();
+        if text.len() > LARGEST {
+            let reason = format!(
+                "its template would have {} bytes, and CloudFormation takes {LARGEST}: there are {} node groups",
+                text.len(),
+                environment.node_groups.len()
+            );
+            return Err(Fault::new(FaultKind::Invalid, "lay out the stack", reason)
+                .hint("merge some of `nodeGroups`, or make a second environment")
+                .in_profile("nodeGroups"));
+        }
+        Ok(Self { blueprint, template, text })
     }
-    Ok(Planned { blueprint, template, text })
 }

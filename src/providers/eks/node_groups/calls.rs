@@ -14,6 +14,7 @@ use crate::base::{Fault, FaultKind};
 use crate::clouds::aws::{Aws, Params, Refusal, Service, fault};
 use crate::flow::Flow;
 use crate::profile::Taint;
+use crate::profile::schema::MaxUnavailable;
 
 /// The names of all node groups of `cluster`; none when there is no such cluster.
 pub(super) async fn names(eks: &Client, cluster: &str) -> Result<Vec<String>, Fault> {
@@ -84,7 +85,7 @@ pub(super) async fn create(eks: &Client, making: &Making<'_>) -> Result<(), Faul
         .launch_template(template)
         .set_labels(Some(wanted.labels.clone().into_iter().collect()))
         .set_taints((!taints.is_empty()).then_some(taints))
-        .update_config(NodegroupUpdateConfig::builder().max_unavailable(1).build())
+        .update_config(update_config(wanted.max_unavailable))
         .node_repair_config(NodeRepairConfig::builder().enabled(true).build())
         .set_tags(Some(wanted.tags.clone().into_iter().collect()));
     let Err(error) = request.send().await else { return Ok(()) };
@@ -94,6 +95,15 @@ pub(super) async fn create(eks: &Client, making: &Making<'_>) -> Result<(), Faul
         // IAM tells of a new role to one service after the other.
         Some(CreateNodegroupError::InvalidParameterException(_)) if is_propagating(&told.reason) => {
             Err(Fault { kind: FaultKind::Transient, ..told })
+        }
+        Some(CreateNodegroupError::InvalidRequestException(_))
+            if told.reason.contains("is not in ACTIVE status") =>
+        {
+            let reason =
+                format!("somebody is at work on the cluster {cluster}, which takes no node groups now");
+            Err(Fault { kind: FaultKind::Locked, reason, ..told }
+                .untouched()
+                .hint("wait until that is over and run the same command again"))
         }
         _ => Err(told),
     }
@@ -129,7 +139,7 @@ pub(super) async fn update(
             let sent = eks.tag_resource().resource_arn(&live.arn).tags(Hints::MARK, mark).send().await;
             sent.map(|_| None).map_err(|error| fault(attempted, &error))
         }
-        Update::Config { sizes, add_labels, remove_labels, add_taints, remove_taints } => {
+        Update::Config { sizes, add_labels, remove_labels, add_taints, remove_taints, max_unavailable } => {
             let scaling = sizes.map(|sizes| {
                 NodegroupScalingConfig::builder()
                     .min_size(count(sizes.min))
@@ -156,6 +166,7 @@ pub(super) async fn update(
                 .set_scaling_config(scaling)
                 .set_labels(Some(labels).filter(|_| !add_labels.is_empty() || !remove_labels.is_empty()))
                 .set_taints(Some(taints).filter(|_| !add_taints.is_empty() || !remove_taints.is_empty()))
+                .set_update_config(max_unavailable.map(update_config))
                 .node_repair_config(NodeRepairConfig::builder().enabled(true).build())
                 .send()
                 .await;
@@ -213,6 +224,15 @@ pub(super) async fn why_no_machines(aws: &Aws, scaling_group: &str, flow: &Flow)
     }
     let why = last.text("StatusMessage").or(last.text("Description"))?;
     Some(why.trim_end_matches('.').to_string())
+}
+
+fn update_config(at_once: MaxUnavailable) -> NodegroupUpdateConfig {
+    let config = NodegroupUpdateConfig::builder();
+    match at_once {
+        MaxUnavailable::Count(count) => config.max_unavailable(count.into()),
+        MaxUnavailable::Percent(percent) => config.max_unavailable_percentage(percent.into()),
+    }
+    .build()
 }
 
 fn taint(taint: &Taint) -> EksTaint {

@@ -6,6 +6,7 @@ use super::live::{Live, Status};
 use super::wanted::Wanted;
 use crate::base::FieldChange;
 use crate::profile::Taint;
+use crate::profile::schema::MaxUnavailable;
 use crate::providers::nodes::taint_text;
 
 /// A change of a group that EKS makes in place.
@@ -21,6 +22,8 @@ pub(super) enum Update {
         remove_labels: Vec<String>,
         add_taints: Vec<Taint>,
         remove_taints: Vec<Taint>,
+        /// How many nodes are made anew at once; `None` where that is as it should be.
+        max_unavailable: Option<MaxUnavailable>,
     },
     /// What the autoscaler is told of nodes that are not there, with the mark that it was.
     Hints(String),
@@ -45,6 +48,13 @@ pub(super) struct Difference {
     pub fields: Vec<FieldChange>,
     /// What changes them, in order, one at a time.
     pub updates: Vec<Update>,
+}
+
+impl Difference {
+    /// The change by which its nodes are made anew, if one does that.
+    pub fn rolling(&self) -> Option<&Update> {
+        self.updates.iter().find(|update| matches!(update, Update::Machines | Update::Release(_)))
+    }
 }
 
 /// What is to be done about a group, given all of that name.
@@ -123,7 +133,11 @@ fn moulded(wanted: &Wanted, live: &Live) -> Vec<FieldChange> {
     let lacks = wanted.zones.iter().any(|zone| {
         place.subnets.iter().any(|subnet| subnet.zone == *zone) && !zones.contains(zone.as_str())
     });
-    if zones.is_empty() || strays || (lacks && !wanted.zones.is_empty()) {
+    if zones.is_empty() {
+        let ids: Vec<&str> = place.subnets.iter().map(|subnet| subnet.id.as_str()).collect();
+        let from = live.subnets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        fields.push(field("subnets", &from, &ids.join(", ")));
+    } else if strays || (lacks && !wanted.zones.is_empty()) {
         let from = zones.into_iter().collect::<Vec<_>>().join(", ");
         let to = wanted.zones.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         fields.push(field("zones", &from, if to.is_empty() { "all" } else { &to }));
@@ -140,11 +154,12 @@ pub(super) fn diff(wanted: &Wanted, live: &Live) -> Difference {
         found.updates.push(Update::Tags);
     }
     diff_config(wanted, live, &mut found);
-    if let Some(mark) = wanted.hints.as_ref().map(Hints::mark)
-        && live.tags.get(Hints::MARK) != Some(&mark)
-    {
-        found.fields.push(field("told to the autoscaler", "", "labels, taints, disk"));
-        found.updates.push(Update::Hints(mark));
+    // A group whose scaling group somebody deleted has nobody to tell.
+    if !wanted.hints.were_told(live.tags.get(Hints::MARK)) && !live.scaling_groups.is_empty() {
+        let told = "labels, taints, disk";
+        let (from, to) = if wanted.hints.is_none() { (told, "") } else { ("", told) };
+        found.fields.push(field("told to the autoscaler", from, to));
+        found.updates.push(Update::Hints(wanted.hints.mark()));
     }
     let before = found.fields.len();
     if let Some(version) = wanted.version.filter(|version| live.version.is_some_and(|has| has < *version)) {
@@ -201,12 +216,22 @@ fn diff_config(wanted: &Wanted, live: &Live, found: &mut Difference) {
     let new = add_taints.iter().map(|taint| (None, Some(taint_text(taint))));
     let taints = gone.chain(new).map(|(from, to)| FieldChange { path: "taints".to_string(), from, to });
     found.fields.extend(taints);
+    let max_unavailable = Some(wanted.max_unavailable).filter(|wanted| *wanted != live.max_unavailable);
+    if let Some(wanted) = max_unavailable {
+        found.fields.push(field("maxUnavailable", &live.max_unavailable.to_string(), &wanted.to_string()));
+    }
     if !live.repairs {
         found.fields.push(field("node repair", "off", "on"));
     }
     if found.fields.len() > before {
-        let update = Update::Config { sizes, add_labels, remove_labels, add_taints, remove_taints };
-        found.updates.push(update);
+        found.updates.push(Update::Config {
+            sizes,
+            add_labels,
+            remove_labels,
+            add_taints,
+            remove_taints,
+            max_unavailable,
+        });
     }
 }
 
@@ -237,10 +262,11 @@ mod tests {
             max: 6,
             labels: BTreeMap::from([("team".to_string(), "web".to_string())]),
             taints: BTreeSet::new(),
+            max_unavailable: MaxUnavailable::default(),
             tags: BTreeMap::from([("berth.dev/owner".to_string(), "7f3k2q9d".to_string())]),
             version: Some((1, 36)),
             zones: BTreeSet::new(),
-            hints: None,
+            hints: Hints::none(),
             place: Some(Place {
                 subnets: vec![subnet("a"), subnet("b")],
                 role: "arn:role".to_string(),
@@ -268,6 +294,7 @@ mod tests {
             desired: 4,
             labels: wanted.labels,
             taints: BTreeSet::new(),
+            max_unavailable: MaxUnavailable::default(),
             repairs: true,
             tags: wanted.tags,
             issues: Vec::new(),
@@ -281,6 +308,15 @@ mod tests {
         assert_eq!(diff(&wanted(), &live("general")), Difference::default());
         let unknown = Wanted { place: None, ..wanted() };
         assert_eq!(diff(&unknown, &live("general")), Difference::default());
+    }
+
+    #[test]
+    fn the_autoscaler_is_told_by_a_scaling_group_that_is_there() {
+        let group = crate::providers::nodes::sample_group("general", 0, 4, 0);
+        let wanted = Wanted { hints: Hints::of(&group, &BTreeMap::new()), ..wanted() };
+        assert!(diff(&wanted, &live("general")).updates.is_empty());
+        let has_one = Live { scaling_groups: vec!["eks-general-1".to_string()], ..live("general") };
+        assert!(matches!(diff(&wanted, &has_one).updates[..], [Update::Hints(_)]));
     }
 
     #[test]
@@ -304,6 +340,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_autoscaler_was_told_is_taken_back_once_there_is_none() {
+        let mut told = Live { scaling_groups: vec!["eks-general-1".to_string()], ..live("general") };
+        told.tags.insert(Hints::MARK.to_string(), "0a1b2c".to_string());
+        let found = diff(&wanted(), &told);
+        assert_eq!(found.fields, [field("told to the autoscaler", "labels, taints, disk", "")]);
+        assert_eq!(found.updates, [Update::Hints(Hints::none().mark())]);
+        told.tags.insert(Hints::MARK.to_string(), Hints::none().mark());
+        assert_eq!(diff(&wanted(), &told), Difference::default());
+    }
+
+    #[test]
     fn labels_and_taints_are_changed_in_one_call_and_only_where_they_differ() {
         let taint = |key: &str| Taint {
             key: key.to_string(),
@@ -324,6 +371,21 @@ mod tests {
         };
         assert_eq!((add_labels.len(), &remove_labels[..]), (1, &["old".to_string()][..]));
         assert_eq!((&add_taints[..], &remove_taints[..]), (&[taint("new")][..], &[taint("gone")][..]));
+    }
+
+    #[test]
+    fn how_many_nodes_are_made_anew_at_once_is_brought_back_and_nothing_else_with_it() {
+        let two = Live { max_unavailable: MaxUnavailable::Count(2), ..live("general") };
+        let third = Wanted { max_unavailable: MaxUnavailable::Percent(33), ..wanted() };
+        for (wanted, live, to) in [(wanted(), two, "2 1"), (third, live("general"), "1 33%")] {
+            let found = diff(&wanted, &live);
+            let (from, to) = to.split_once(' ').expect("two");
+            assert_eq!(found.fields, [field("maxUnavailable", from, to)]);
+            let [Update::Config { sizes: None, max_unavailable, .. }] = &found.updates[..] else {
+                unreachable!("one call, not {found:?}")
+            };
+            assert_eq!(*max_unavailable, Some(wanted.max_unavailable));
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::providers::nodes::taints;
 const LABEL: &str = "k8s.io/cluster-autoscaler/node-template/label/";
 const TAINT: &str = "k8s.io/cluster-autoscaler/node-template/taint/";
 const RESOURCE: &str = "k8s.io/cluster-autoscaler/node-template/resources/";
+const DISK: &str = "ephemeral-storage";
+const GPUS: &str = "nvidia.com/gpu";
 /// The longest key of a tag. The autoscaler asks EKS for the labels of a group too, so one that is left out costs nothing.
 /// Source: <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Tag.html>.
 const LONGEST_KEY: usize = 128;
@@ -36,16 +38,34 @@ impl Hints {
         let taints = taints
             .map(|taint| (format!("{TAINT}{}", taint.key), format!("{}:{}", taint.value, taint.effect)));
         let mut hints: BTreeMap<String, String> = labels.chain(taints).collect();
-        hints.insert(format!("{RESOURCE}ephemeral-storage"), format!("{}Gi", disk_of(group)));
+        hints.insert(format!("{RESOURCE}{DISK}"), format!("{}Gi", disk_of(group)));
         if group.resources.gpus > 0 {
-            hints.insert(format!("{RESOURCE}nvidia.com/gpu"), group.resources.gpus.to_string());
+            hints.insert(format!("{RESOURCE}{GPUS}"), group.resources.gpus.to_string());
         }
         hints.retain(|key, _| key.len() <= LONGEST_KEY);
         Self(hints)
     }
 
+    /// Nothing: there is nobody to be told.
+    pub fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Whether nothing is told.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a node group with this value of [`MARK`](Self::MARK) was told just that.
+    pub fn were_told(&self, mark: Option<&String>) -> bool {
+        mark.map_or(self.is_none(), |mark| *mark == self.mark())
+    }
+
     /// The value of [`MARK`](Self::MARK) once they are told.
     pub fn mark(&self) -> String {
+        if self.is_none() {
+            return "none".to_string();
+        }
         short_hash(&format!("{:?}", self.0))
     }
 
@@ -56,8 +76,7 @@ impl Hints {
         let scaling = aws.query(Service::AutoScaling);
         let asked = Params::new().list("AutoScalingGroupNames.member", names.iter().cloned());
         let found = scaling.all(flow, "DescribeAutoScalingGroups", &asked, "AutoScalingGroups").await?;
-        for group in &found {
-            let name = group.text("AutoScalingGroupName").unwrap_or_default();
+        for (name, group) in called(names, &found) {
             let pair = |tag: &Element| {
                 Some((tag.text("Key")?.to_string(), tag.text("Value").unwrap_or_default().to_string()))
             };
@@ -76,14 +95,23 @@ impl Hints {
     }
 
     /// How a scaling group with these tags differs. Labels and taints that the group has no more would draw nodes that
-    /// no pod can use; all other tags are nobody's here.
+    /// no pod can use; tags that no hint ever has are nobody's here.
     fn differ(&self, live: &BTreeMap<String, String>) -> Difference<'_> {
         let differs = |(key, value): &(&String, &String)| live.get(*key) != Some(*value);
-        let is_ours = |key: &&String| key.starts_with(LABEL) || key.starts_with(TAINT);
+        let is_resource =
+            |key: &str| key.strip_prefix(RESOURCE).is_some_and(|resource| [DISK, GPUS].contains(&resource));
+        let is_ours = |key: &&String| key.starts_with(LABEL) || key.starts_with(TAINT) || is_resource(key);
         let set = self.0.iter().filter(differs).map(|(key, value)| (key.as_str(), value.as_str()));
         let remove = live.keys().filter(is_ours).filter(|key| !self.0.contains_key(*key));
         Difference { set: set.collect(), remove: remove.cloned().collect() }
     }
+}
+
+/// Those of `found` that are called one of `names`, by name. To AWS no names mean all groups of the account
+/// (<https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html>).
+fn called<'a>(names: &'a [String], found: &'a [Element]) -> impl Iterator<Item = (&'a str, &'a Element)> {
+    let named = found.iter().filter_map(|group| Some((group.text("AutoScalingGroupName")?, group)));
+    named.filter(|(name, _)| names.iter().any(|one| one == name))
 }
 
 /// How the tags of a scaling group differ from what is wanted.
@@ -137,6 +165,21 @@ mod tests {
     }
 
     #[test]
+    fn only_the_scaling_groups_of_the_node_group_are_told() {
+        let group = |name: &str| {
+            let xml = format!("<member><AutoScalingGroupName>{name}</AutoScalingGroupName></member>");
+            Element::parse(&xml).expect("XML")
+        };
+        let found = [group("eks-general-1"), group("of-somebody-else")];
+        let told = |names: &[&str]| -> Vec<String> {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            called(&names, &found).map(|(name, _)| name.to_string()).collect()
+        };
+        assert_eq!(told(&["eks-general-1"]), ["eks-general-1"]);
+        assert!(told(&[]).is_empty());
+    }
+
+    #[test]
     fn only_labels_and_taints_that_are_gone_are_taken_away() {
         let hints = Hints(map(&[("k8s.io/cluster-autoscaler/node-template/label/team", "ml")]));
         let live = map(&[
@@ -147,8 +190,27 @@ mod tests {
         ]);
         let found = hints.differ(&live);
         assert_eq!(found.set, BTreeMap::from([("k8s.io/cluster-autoscaler/node-template/label/team", "ml")]));
-        assert_eq!(found.remove.len(), 1);
+        assert_eq!(
+            found.remove,
+            BTreeSet::from(["k8s.io/cluster-autoscaler/node-template/label/old".to_string()])
+        );
         let same = hints.differ(&hints.0);
         assert!(same.set.is_empty() && same.remove.is_empty());
+    }
+
+    #[test]
+    fn without_an_autoscaler_all_that_was_told_is_taken_away_and_nothing_else() {
+        let told = Hints::of(&sample_group("gpu", 0, 4, 1), &map(&[("team", "ml")]));
+        let mut live = told.0.clone();
+        live.extend(map(&[
+            ("k8s.io/cluster-autoscaler/enabled", "true"),
+            ("k8s.io/cluster-autoscaler/node-template/resources/example.com/fpga", "1"),
+        ]));
+        let none = Hints::none();
+        let found = none.differ(&live);
+        assert!(found.set.is_empty());
+        assert_eq!(found.remove, told.0.keys().cloned().collect());
+        assert!(Hints::none().were_told(None) && Hints::none().were_told(Some(&Hints::none().mark())));
+        assert!(!Hints::none().were_told(Some(&told.mark())) && !told.were_told(None));
     }
 }

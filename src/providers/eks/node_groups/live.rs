@@ -1,14 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use aws_sdk_eks::types::{
     CapacityTypes, NodeRepairConfig, Nodegroup, NodegroupHealth, NodegroupResources, NodegroupScalingConfig,
-    NodegroupStatus, TaintEffect,
+    NodegroupStatus, NodegroupUpdateConfig, TaintEffect,
 };
 
 use super::super::cluster::parse_minor;
 use super::super::outputs::LaunchTemplate;
-use crate::base::{Owner, label};
+use crate::base::{Fault, FaultKind, Owner, label};
 use crate::profile::Taint;
+use crate::profile::schema::MaxUnavailable;
 
 /// A node group as EKS describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,12 +32,28 @@ pub(super) struct Live {
     pub desired: u32,
     pub labels: BTreeMap<String, String>,
     pub taints: BTreeSet<Taint>,
+    /// How many of its nodes are made anew at once.
+    pub max_unavailable: MaxUnavailable,
     pub repairs: bool,
     pub tags: BTreeMap<String, String>,
     /// What EKS says is wrong with it.
-    pub issues: Vec<String>,
+    pub issues: Vec<Issue>,
     /// The scaling groups behind it.
     pub scaling_groups: Vec<String>,
+}
+
+/// Something that EKS says is wrong with a node group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Issue {
+    /// `AsgInstanceLaunchFailures`
+    pub code: String,
+    pub message: String,
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
 }
 
 /// How a node group is.
@@ -100,16 +118,37 @@ impl Live {
                     .to_string(),
                 })
                 .collect(),
+            max_unavailable: group.update_config().map(max_unavailable).unwrap_or_default(),
             repairs: group.node_repair_config().and_then(NodeRepairConfig::enabled).unwrap_or_default(),
             tags: group.tags().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
             issues: issues
                 .iter()
-                .map(|issue| {
-                    let code = issue.code().map_or("", |code| code.as_str());
-                    format!("{code}: {}", issue.message().unwrap_or_default())
+                .map(|issue| Issue {
+                    code: issue.code().map(|code| code.as_str().to_string()).unwrap_or_default(),
+                    message: issue.message().unwrap_or_default().to_string(),
                 })
                 .collect(),
             scaling_groups: scaling_groups.iter().filter_map(|has| has.name()).map(str::to_string).collect(),
+        }
+    }
+
+    /// That it could not be made, with what can be done about it where EKS tells the cause by a code.
+    /// Source of the codes: <https://docs.aws.amazon.com/eks/latest/APIReference/API_Issue.html>.
+    pub fn not_made(&self) -> Fault {
+        let fault = Fault::new(FaultKind::Invalid, format!("make node group {}", self.name), self.told());
+        match self.issues.first().map(|issue| issue.code.as_str()) {
+            Some("AsgInstanceLaunchFailures") => fault.hint(
+                "write another `machine`, more of them under `otherMachines`, or other `zones`; or run the same command \
+                 again later: the group is made anew",
+            ),
+            Some("InsufficientFreeAddresses") => {
+                fault.hint("its subnets are full: give it other `zones`, or the network larger subnets")
+            }
+            Some("NodeCreationFailure") => fault.hint(
+                "its machines run and did not join the cluster: see that its subnets reach the endpoint of the cluster and \
+                 the internet, then run the same command again",
+            ),
+            _ => fault,
         }
     }
 
@@ -135,4 +174,12 @@ impl Live {
             None => word.to_string(),
         }
     }
+}
+
+/// EKS tells of one of the two; of neither it makes one node at a time.
+fn max_unavailable(config: &NodegroupUpdateConfig) -> MaxUnavailable {
+    let small = |number: i32| u8::try_from(number).ok();
+    let percent = config.max_unavailable_percentage().and_then(small).map(MaxUnavailable::Percent);
+    let count = || config.max_unavailable().and_then(small).map(MaxUnavailable::Count);
+    percent.or_else(count).unwrap_or_default()
 }

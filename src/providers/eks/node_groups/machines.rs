@@ -44,14 +44,18 @@ impl Catalogue {
         Self { names: names.cloned().collect(), asked: OnceCell::new() }
     }
 
-    pub async fn machines(&self, aws: &Aws, flow: &Flow) -> Result<&Machines, Fault> {
-        self.asked.get_or_try_init(|| self.ask(aws, flow)).await
+    /// What is known of all of them, once each of these `names` is.
+    pub async fn machines(&self, names: &[String], aws: &Aws, flow: &Flow) -> Result<&Machines, Fault> {
+        let machines = self.asked.get_or_try_init(|| self.ask(aws, flow)).await?;
+        let missing: Vec<&String> = names.iter().filter(|name| !machines.known.contains_key(*name)).collect();
+        if missing.is_empty() { Ok(machines) } else { Err(unknown(&missing, aws, flow).await) }
     }
 
     async fn ask(&self, aws: &Aws, flow: &Flow) -> Result<Machines, Fault> {
         let attempted = format!("ask for the machine types of {}", aws.region());
         let ec2 = aws.query(Service::Ec2);
-        let params = Params::new().list("InstanceType", self.names.iter().cloned());
+        // Named in any other way than by a filter, one that is not known is a refusal of all.
+        let params = Params::new().filter("instance-type", self.names.iter().cloned());
         let offered = Params::new()
             .with("LocationType", "availability-zone")
             .filter("instance-type", self.names.iter().cloned());
@@ -59,13 +63,7 @@ impl Catalogue {
             ec2.all(flow, "DescribeInstanceTypes", &params, "instanceTypeSet"),
             ec2.all(flow, "DescribeInstanceTypeOfferings", &offered, "instanceTypeOfferingSet"),
         );
-        let described = match described {
-            Ok(described) => described,
-            Err(refusal) if refusal.is("InvalidInstanceType") => {
-                return Err(self.unknown(aws, flow, &refusal.message).await);
-            }
-            Err(refusal) => return Err(refusal.fault(attempted)),
-        };
+        let described = described.map_err(|refusal| refusal.fault(&attempted))?;
         let mut machines = Machines::default();
         for machine in described.iter().filter_map(Machine::of) {
             machines.known.insert(machine.name.clone(), machine);
@@ -75,45 +73,39 @@ impl Catalogue {
                 machines.zones.entry(name.to_string()).or_default().insert(zone.to_string());
             }
         }
-        match self.names.iter().find(|name| !machines.known.contains_key(*name)) {
-            Some(missing) => Err(self.unknown(aws, flow, missing).await),
-            None => Ok(machines),
-        }
-    }
-
-    /// That a type is not known, with those that may have been meant.
-    async fn unknown(&self, aws: &Aws, flow: &Flow, told: &str) -> Fault {
-        let params = Params::new().with("LocationType", "region");
-        let ec2 = aws.query(Service::Ec2);
-        let all = ec2.all(flow, "DescribeInstanceTypeOfferings", &params, "instanceTypeOfferingSet").await;
-        let all = all.unwrap_or_default();
-        let there: BTreeSet<&str> = all.iter().filter_map(|offer| offer.text("instanceType")).collect();
-        let missing = |name: &&String| {
-            if there.is_empty() { told.contains(name.as_str()) } else { !there.contains(name.as_str()) }
-        };
-        let missing: Vec<&String> = self.names.iter().filter(missing).collect();
-        let region = aws.region();
-        let shown = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let reason = if missing.is_empty() {
-            told.to_string()
-        } else {
-            format!("{region} has no machine type {shown}")
-        };
-        let near: BTreeSet<&str> = missing.iter().flat_map(|name| nearest_types(name, &there)).collect();
-        let fault = Fault::new(FaultKind::Invalid, format!("look at the machine types of {region}"), reason);
-        if near.is_empty() {
-            return fault.hint(format!(
-                "`aws ec2 describe-instance-type-offerings --region {region}` lists those that there are"
-            ));
-        }
-        let near: Vec<String> = near.into_iter().map(|name| format!("`{name}`")).collect();
-        fault.hint(format!("did you mean {}?", near.join(" or ")))
+        Ok(machines)
     }
 }
 
-/// The type that is written most alike, or else others of its family.
+/// That these types are not known, with those that may have been meant.
+async fn unknown(missing: &[&String], aws: &Aws, flow: &Flow) -> Fault {
+    let params = Params::new().with("LocationType", "region");
+    let ec2 = aws.query(Service::Ec2);
+    let all = ec2.all(flow, "DescribeInstanceTypeOfferings", &params, "instanceTypeOfferingSet").await;
+    let all = all.unwrap_or_default();
+    let there: BTreeSet<&str> = all.iter().filter_map(|offer| offer.text("instanceType")).collect();
+    let region = aws.region();
+    let shown = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let reason = format!("{region} has no machine type {shown}");
+    let near: BTreeSet<&str> = missing.iter().flat_map(|name| nearest_types(name, &there)).collect();
+    let fault = Fault::new(FaultKind::Invalid, format!("look at the machine types of {region}"), reason);
+    if near.is_empty() {
+        return fault.hint(format!(
+            "`aws ec2 describe-instance-type-offerings --region {region}` lists those that there are"
+        ));
+    }
+    let near: Vec<String> = near.into_iter().map(|name| format!("`{name}`")).collect();
+    fault.hint(format!("did you mean {}?", near.join(" or ")))
+}
+
+/// The type that is written most alike, or else others of its family. One of another family and another size was not
+/// meant, however it is written.
 fn nearest_types<'a>(name: &str, there: &BTreeSet<&'a str>) -> Vec<&'a str> {
-    let near: Vec<&str> = nearest(name, there.iter().copied()).into_iter().collect();
+    let is_akin = |near: &&str| match (near.split_once('.'), name.split_once('.')) {
+        (Some((family, size)), Some((named, named_size))) => family == named || size == named_size,
+        _ => true,
+    };
+    let near: Vec<&str> = nearest(name, there.iter().copied()).into_iter().filter(is_akin).collect();
     let family = name.split_once('.').map(|(family, _)| format!("{family}."));
     match family {
         Some(family) if near.is_empty() => {
@@ -269,5 +261,6 @@ mod tests {
         let there = BTreeSet::from(["m7i.large", "m7i.xlarge", "c7i.large"]);
         assert_eq!(nearest_types("m7i.lage", &there), ["m7i.large"]);
         assert_eq!(nearest_types("m7i.metal-96xl-turbo", &there), ["m7i.large", "m7i.xlarge"]);
+        assert!(nearest_types("p5.48xlarge", &BTreeSet::from(["g5.12xlarge"])).is_empty());
     }
 }

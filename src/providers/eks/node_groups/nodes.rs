@@ -1,6 +1,13 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::Fault;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::difference::field;
+use crate::base::{Change, ChangeKind, Fault, label};
+use crate::engine::{Cx, Step};
 use crate::flow::Flow;
 use crate::k8s::{Hub, Live, known_kind};
 
@@ -16,17 +23,57 @@ pub(super) async fn all(hub: &Hub, flow: &Flow) -> Result<Vec<Live>, Fault> {
     hub.list_all(&kind, flow).await
 }
 
-/// How many nodes of the group of AWS `name` are ready.
-pub(super) async fn ready_in_group(hub: &Hub, name: &str, flow: &Flow) -> Result<usize, Fault> {
-    let nodes = all(hub, flow).await?;
-    let is_ready =
-        |node: &&Live| node.label(OF_GROUP) == Some(name) && node.why_node_is_not_ready().is_none();
-    Ok(nodes.iter().filter(is_ready).count())
+/// The nodes of the group of AWS `name`.
+pub(super) async fn of_group(hub: &Hub, name: &str, flow: &Flow) -> Result<Vec<Live>, Fault> {
+    let mut nodes = all(hub, flow).await?;
+    nodes.retain(|node| node.label(OF_GROUP) == Some(name));
+    Ok(nodes)
 }
 
 /// Drives all pods out of the nodes of the group of AWS `name`, as their disruption budgets allow.
 pub(super) async fn drain_group(hub: &Hub, name: &str, flow: &Flow) -> Result<(), Fault> {
-    let nodes = all(hub, flow).await?;
-    let nodes: Vec<Live> = nodes.into_iter().filter(|node| node.label(OF_GROUP) == Some(name)).collect();
-    hub.drain(&nodes, LEAVING, flow).await
+    hub.drain(&of_group(hub, name, flow).await?, LEAVING, flow).await
+}
+
+/// Those of `nodes` that a run which was stopped cordoned to take them away.
+pub(super) fn cordoned(nodes: &[Live]) -> Vec<Live> {
+    nodes.iter().filter(|node| node.annotation(label::LEAVING).is_some()).cloned().collect()
+}
+
+/// Those of `nodes` that were to leave and are wanted again: nodes of `group`, unless it is one of AWS that another one
+/// is taking the place of.
+pub(super) fn wanted_again(nodes: &[Live], group: &str) -> Vec<Live> {
+    let of_group: Vec<Live> =
+        nodes.iter().filter(|node| node.label(label::NODE_GROUP) == Some(group)).cloned().collect();
+    let of_aws: BTreeSet<Option<&str>> = of_group.iter().map(|node| node.label(OF_GROUP)).collect();
+    if of_aws.len() == 1 { cordoned(&of_group) } else { Vec::new() }
+}
+
+/// Lets pods come again to nodes that were to leave.
+///
+/// If this dies half way, some of them take pods, and the next run sees to the rest.
+pub(super) struct Uncordon {
+    pub hub: Arc<Hub>,
+    pub nodes: Vec<Live>,
+}
+
+impl Uncordon {
+    /// What it changes, in words.
+    pub fn changes(&self) -> Vec<Change> {
+        let change = |node: &Live| {
+            Change::new(ChangeKind::Update, format!("node {}", node.name))
+                .because("it was to leave and is wanted again")
+                .fields(vec![field("unschedulable", "true", "")])
+        };
+        self.nodes.iter().map(change).collect()
+    }
+}
+
+impl Step for Uncordon {
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        async move { self.hub.uncordon(&self.nodes, &cx.flow).await }.boxed()
+    }
 }

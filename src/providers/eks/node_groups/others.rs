@@ -23,6 +23,7 @@ use crate::providers::eks::{Around, PAUSES, client};
 /// Node groups of ours that the profile has no more.
 pub struct OtherGroups {
     id: ResourceId,
+    cluster: ResourceId,
     needs: Vec<Need>,
     wanted: BTreeSet<String>,
     inner: Arc<Inner>,
@@ -32,11 +33,17 @@ pub struct OtherGroups {
 }
 
 impl OtherGroups {
+    /// What the resource is called.
+    pub fn id_of() -> ResourceId {
+        ResourceId::new("node-groups/leaving")
+    }
+
     pub(super) fn new(environment: &Environment, around: &Around, inner: Arc<Inner>) -> Self {
         // Pods need somewhere to go.
         let node_groups = Need::Ready(ResourceId::new("node-groups"));
         Self {
-            id: ResourceId::new("node-groups/leaving"),
+            id: Self::id_of(),
+            cluster: around.cluster.clone(),
             needs: vec![Need::Ready(around.cluster.clone()), Need::Ready(around.door.clone()), node_groups],
             wanted: environment.node_groups.iter().map(|group| group.name.clone()).collect(),
             inner,
@@ -98,6 +105,10 @@ impl Resource for OtherGroups {
 
     fn looks_alone(&self) -> bool {
         true
+    }
+
+    fn beside(&self) -> Option<&ResourceId> {
+        Some(&self.cluster)
     }
 
     fn pauses(&self) -> (Duration, Duration) {

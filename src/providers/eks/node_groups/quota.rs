@@ -4,14 +4,18 @@ use crate::base::{Fault, FaultKind, Note};
 use crate::clouds::aws::{Aws, Service};
 use crate::flow::Flow;
 
-/// The quota of running cores for machines with GPUs.
-/// Source: <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>.
+/// The quota of running cores for machines with GPUs. Which one spot machines of `p6` count for AWS does not say.
+/// Sources: <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html>.
 fn quota_code(machine: &str, spot: bool) -> Option<&'static str> {
     match (machine.chars().next()?, spot) {
         ('g' | 'v', false) => Some("L-DB2E81BA"),
         ('g' | 'v', true) => Some("L-3819A6DF"),
         ('p', false) => Some("L-417A185B"),
-        ('p', true) => Some("L-7212CCBC"),
+        ('p', true) if machine.starts_with("p5") => Some("L-C4BD4855"),
+        ('p', true) if ["p2", "p3", "p4"].iter().any(|family| machine.starts_with(family)) => {
+            Some("L-7212CCBC")
+        }
         _ => None,
     }
 }
@@ -87,7 +91,11 @@ mod tests {
 
     #[test]
     fn each_family_has_its_quota() {
-        assert_eq!(quota_code("p5.48xlarge", true), Some("L-7212CCBC"));
+        assert_eq!(quota_code("p5.48xlarge", true), Some("L-C4BD4855"));
+        assert_eq!(quota_code("p5en.48xlarge", true), Some("L-C4BD4855"));
+        assert_eq!(quota_code("p4d.24xlarge", true), Some("L-7212CCBC"));
+        assert_eq!(quota_code("p6-b200.48xlarge", true), None);
+        assert_eq!(quota_code("p6-b200.48xlarge", false), Some("L-417A185B"));
         assert_eq!(quota_code("m7i.large", false), None);
     }
 }

@@ -7,12 +7,13 @@ use futures::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 
 use super::calls;
-use super::difference::{Difference, Update, Verdict, diff, field, is_named_after, judge};
+use super::difference::{Update, Verdict, is_named_after, judge};
+use super::fates::Fates;
 use super::live::{Live, Status};
 use super::machines::Catalogue;
 use super::quota;
 use super::releases::Releases;
-use super::step::{Act, GroupStep};
+use super::step::{Act, Claim, GroupStep};
 use super::wanted::Wanted;
 use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
@@ -21,15 +22,13 @@ use crate::flow::Flow;
 use crate::k8s::Hub;
 use crate::profile::schema::EksCluster;
 use crate::profile::{Environment, NodeGroup};
-use crate::providers::eks::cluster::{ENDPOINT, VERSION};
+use crate::providers::eks::cluster::ENDPOINT;
 use crate::providers::eks::lately::Lately;
 use crate::providers::eks::updates::LastUpdate;
-use crate::providers::eks::{Around, PAUSES, client, outputs};
+use crate::providers::eks::{Around, PAUSES, client, made_anew, outputs};
 
 /// How often a group that could not be deleted is deleted again in one run.
 const MOST_INSISTED: u32 = 2;
-/// How many looks at a group whose machines do not come go by between two questions why.
-const LOOKS_BEFORE_ASKING: u32 = 4;
 
 /// What all node groups of an environment share.
 pub(super) struct Inner {
@@ -37,14 +36,16 @@ pub(super) struct Inner {
     pub hub: Arc<Hub>,
     pub cluster: String,
     pub owner: Owner,
+    /// Which of them came to nothing in this run.
+    pub fates: Arc<Fates>,
     environment: Environment,
     names_version: bool,
     catalogue: Catalogue,
     /// The names of all groups of the cluster, listed once in a run by all who only look.
     names: OnceCell<Vec<String>>,
-    images: Images,
+    pub images: Images,
     /// What AWS has newer, asked once in a run.
-    releases: OnceCell<Releases>,
+    pub releases: OnceCell<Releases>,
 }
 
 /// What is done about newer machine images.
@@ -61,12 +62,14 @@ impl Inner {
         environment: &Environment,
         spec: &EksCluster,
         images: Images,
+        fates: &Arc<Fates>,
         session: &Arc<Session>,
         hub: &Arc<Hub>,
     ) -> Arc<Self> {
         Arc::new(Self {
             session: Arc::clone(session),
             hub: Arc::clone(hub),
+            fates: Arc::clone(fates),
             cluster: environment.name.clone(),
             owner: environment.owner.clone(),
             names_version: spec.version.is_some(),
@@ -96,14 +99,16 @@ impl Inner {
 pub struct NodeGroupResource {
     id: ResourceId,
     around: Around,
-    group: NodeGroup,
-    inner: Arc<Inner>,
+    pub(super) group: NodeGroup,
+    pub(super) inner: Arc<Inner>,
     /// Whether this run changed something about it: then lists of before say nothing.
     changed: Arc<AtomicBool>,
     /// What this run made of it.
-    lately: Lately,
-    last: LastUpdate,
-    looks: AtomicU32,
+    pub(super) lately: Lately,
+    pub(super) last: LastUpdate,
+    pub(super) looks: AtomicU32,
+    /// Whether no other run of berth is at work in the cluster, as far as can be known.
+    claimed: Arc<AtomicBool>,
     /// How often this run asked for the removal of one that could not be deleted.
     insisted: AtomicU32,
 }
@@ -119,11 +124,12 @@ impl NodeGroupResource {
             lately: Lately::default(),
             last: LastUpdate::default(),
             looks: AtomicU32::new(0),
+            claimed: Arc::default(),
             insisted: AtomicU32::new(0),
         }
     }
 
-    fn subject(name: &str) -> String {
+    pub(super) fn subject(name: &str) -> String {
         format!("node group {name}")
     }
 
@@ -143,9 +149,7 @@ impl NodeGroupResource {
             return Ok(seen);
         }
         match judge(&wanted, &lives) {
-            Verdict::Make(_) if !lives.is_empty() => {
-                Ok(Seen::new(State::Progressing(format!("{}: {}", lives[0].name, lives[0].told()))))
-            }
+            Verdict::Make(_) if !lives.is_empty() => Ok(self.going(&lives[0], cx)),
             Verdict::Make(name) | Verdict::Replace(name, _) if self.lately.may_hide(&name) => {
                 Ok(Seen::new(State::Progressing(format!("{name}: made, and EKS does not show it yet"))))
             }
@@ -164,6 +168,19 @@ impl NodeGroupResource {
                 Box::pin(self.standing(live, lives, wanted, cx)).await
             }
         }
+    }
+
+    /// The only group of this name is being deleted: it is made anew once that is gone, unless another run of berth is
+    /// at it, who holds the courtesy lock in the cluster.
+    fn going(&self, live: &Live, cx: &Cx) -> Seen {
+        let mut seen = Seen::new(State::Progressing(format!("{}: {}", live.name, live.told())));
+        seen.changes = vec![made_anew(Self::subject(&self.group.name))];
+        let hub = &self.inner.hub;
+        let is_reached = cx.outputs.cluster_access().is_some() || hub.is_connected();
+        if is_reached && !self.claimed.load(Ordering::Relaxed) {
+            seen.step = Some(Box::new(Claim { hub: Arc::clone(hub), claimed: Arc::clone(&self.claimed) }));
+        }
+        seen
     }
 
     /// Whether a group of AWS with this name can be this one, and none of the others of the profile.
@@ -197,7 +214,7 @@ impl NodeGroupResource {
     /// A group that is to be made in the place of `others`, once it is known that its machines are to be had.
     async fn to_make(&self, wanted: &Wanted, name: String, others: &[Live], cx: &Cx) -> Result<Seen, Fault> {
         let aws = self.inner.session.open(&cx.flow).await?;
-        let machines = self.inner.catalogue.machines(&aws, &cx.flow).await?;
+        let machines = self.inner.catalogue.machines(&wanted.machines, &aws, &cx.flow).await?;
         let refused = |why: String| {
             let (why, hint) = why.rsplit_once("; ").map_or((why.as_str(), ""), |(why, hint)| (why, hint));
             Fault::new(FaultKind::Invalid, format!("make node group {}", self.group.name), why).hint(hint)
@@ -240,128 +257,7 @@ impl NodeGroupResource {
         quota::check(&need, &aws, &cx.flow).await
     }
 
-    /// A group that fits, and those that it takes the place of.
-    async fn standing(&self, live: Live, others: Vec<Live>, wanted: Wanted, cx: &Cx) -> Result<Seen, Fault> {
-        let name = live.name.clone();
-        match &live.status {
-            Status::CreateFailed | Status::DeleteFailed => {
-                let why = live.told();
-                if self.lately.was_made(&name) && live.status == Status::CreateFailed {
-                    return Ok(Seen { more_to_remove: true, ..Seen::new(State::Broken(why)) });
-                }
-                let change = Change::new(ChangeKind::Replace, Self::subject(&name)).because(why.clone());
-                let step = self.step(Act::Remove(name));
-                let seen = Seen::new(State::Broken(why)).to_change(vec![change], step);
-                return Ok(Seen { more_to_remove: true, ..seen });
-            }
-            Status::Creating | Status::Updating | Status::Other(_) => {
-                let mut seen =
-                    Seen::new(State::Progressing(format!("{name}: {}", self.told(&live, cx).await)));
-                seen.changes = leaving(&others, &name);
-                return Ok(seen);
-            }
-            Status::Active | Status::Degraded | Status::Deleting => {}
-        }
-        let mut found = diff(&wanted, &live);
-        let mut seen = Seen::new(State::Ready);
-        seen.notes.extend(self.newer_release(&live, &mut found, cx).await?);
-        let warning = |issue: &String| Note::new("warning", format!("{}: {issue}", Self::subject(&name)));
-        seen.notes.extend(live.issues.iter().map(warning));
-        let mut changes = Vec::new();
-        if !found.fields.is_empty() {
-            changes.push(Change::new(ChangeKind::Update, Self::subject(&name)).fields(found.fields));
-        }
-        changes.extend(leaving(&others, &name));
-        seen.changes = changes;
-        if let Some(Update::Hints(mark)) = found.updates.first()
-            && self.lately.may_hide(mark)
-        {
-            let told = format!("{name}: the autoscaler was told, and EKS does not show it yet");
-            return Ok(Seen::new(State::Progressing(told)));
-        }
-        seen.step = if let Some(update) = found.updates.into_iter().next() {
-            let eks = client(&self.inner.session, &cx.flow).await?;
-            self.last.check(&eks, &self.inner.cluster, Some(&name)).await?;
-            Some(Box::new(self.step(Act::Update(Box::new((live, wanted, update))))))
-        } else {
-            let (going, staying): (Vec<Live>, Vec<Live>) =
-                others.into_iter().partition(|other| other.status == Status::Deleting);
-            match (staying.into_iter().next(), going.first()) {
-                (Some(old), _) => {
-                    if let Some(why) = self.not_ready_yet(&live, cx).await? {
-                        seen.state = State::Progressing(why);
-                        return Ok(seen);
-                    }
-                    Some(Box::new(self.step(Act::Retire(old.name))))
-                }
-                (None, Some(going)) => {
-                    seen.changes.clear();
-                    seen.state = State::Progressing(format!("{}: {}", going.name, going.told()));
-                    None
-                }
-                (None, None) => None,
-            }
-        };
-        Ok(seen)
-    }
-
-    /// A newer machine image: what is told of it, or else it is one of the changes.
-    async fn newer_release(
-        &self,
-        live: &Live,
-        found: &mut Difference,
-        cx: &Cx,
-    ) -> Result<Option<Note>, Fault> {
-        let Some(minor) = cx.outputs.text(VERSION).filter(|_| self.inner.images.asks) else {
-            return Ok(None);
-        };
-        let aws = self.inner.session.open(&cx.flow).await?;
-        let releases = self.inner.releases.get_or_init(|| Releases::ask(&aws, minor, &cx.flow)).await;
-        let subject = Self::subject(&live.name);
-        if let Some(why) = &releases.unknown {
-            let text = format!("{subject}: whether there is a newer machine image is not known: {why}");
-            return Ok(Some(Note::new("warning", text)));
-        }
-        let Some(newest) = releases.newer(live) else { return Ok(None) };
-        if !self.inner.images.follows {
-            let text = format!(
-                "{subject}: release {} -> {newest}; with `newestImages: true` under `cluster.eks`, `up` takes it",
-                live.release
-            );
-            return Ok(Some(Note::new("newer", text)));
-        }
-        found.fields.push(field("release", &live.release, newest));
-        found.updates.push(Update::Release(newest.to_string()));
-        Ok(None)
-    }
-
-    /// Why pods cannot move to the nodes of a new group yet.
-    async fn not_ready_yet(&self, live: &Live, cx: &Cx) -> Result<Option<String>, Fault> {
-        // It is begun before the way in is open, and does not hear of it: but the connection is that of the whole run.
-        match cx.outputs.cluster_access() {
-            Some(access) => self.inner.hub.connect(access).await?,
-            None if self.inner.hub.is_connected() => {}
-            None => return Ok(Some(format!("{}: the way to its nodes is not open yet", live.name))),
-        }
-        let ready = super::nodes::ready_in_group(&self.inner.hub, &live.name, &cx.flow).await?;
-        let wanted = live.desired as usize;
-        Ok((ready < wanted).then(|| format!("{}: {ready} of {wanted} nodes ready", live.name)))
-    }
-
-    /// How far a group is, and now and then why its machines do not come: EKS itself says so after half an hour.
-    async fn told(&self, live: &Live, cx: &Cx) -> String {
-        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
-        let asks = live.issues.is_empty() && looks % LOOKS_BEFORE_ASKING == LOOKS_BEFORE_ASKING - 1;
-        if let (true, Some(group)) = (asks, live.scaling_groups.first())
-            && let Ok(aws) = self.inner.session.open(&cx.flow).await
-            && let Some(why) = calls::why_no_machines(&aws, group, &cx.flow).await
-        {
-            return format!("{}: {why}", live.told());
-        }
-        live.told()
-    }
-
-    fn step(&self, act: Act) -> GroupStep {
+    pub(super) fn step(&self, act: Act) -> GroupStep {
         GroupStep {
             inner: Arc::clone(&self.inner),
             changed: Arc::clone(&self.changed),
@@ -381,15 +277,6 @@ pub(super) fn insist(live: &Live, insisted: &AtomicU32) -> Result<(), Fault> {
             .hint("remove what is in the way, then run the same command again"));
     }
     Ok(())
-}
-
-/// The changes of the groups that `name` takes the place of.
-fn leaving(others: &[Live], name: &str) -> Vec<Change> {
-    let change = |other: &Live| {
-        Change::new(ChangeKind::Delete, NodeGroupResource::subject(&other.name))
-            .because(format!("{name} takes its place"))
-    };
-    others.iter().map(change).collect()
 }
 
 impl Resource for NodeGroupResource {
@@ -412,12 +299,30 @@ impl Resource for NodeGroupResource {
         true
     }
 
+    fn beside(&self) -> Option<&ResourceId> {
+        Some(&self.around.cluster)
+    }
+
     fn pauses(&self) -> (Duration, Duration) {
         PAUSES
     }
 
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
-        self.look(cx).boxed()
+        async move {
+            let seen = self.look(cx).await;
+            let failed_by = match &seen {
+                Ok(seen) if seen.step.is_none() && matches!(seen.state, State::Broken(_)) => {
+                    Some(FaultKind::Invalid)
+                }
+                Err(fault) if !matches!(fault.kind, FaultKind::Transient | FaultKind::Throttled) => {
+                    Some(fault.kind)
+                }
+                _ => None,
+            };
+            self.inner.fates.tell(&self.group.name, failed_by);
+            seen
+        }
+        .boxed()
     }
 
     fn delete<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>> {

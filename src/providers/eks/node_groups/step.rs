@@ -10,8 +10,9 @@ use super::hints::untold;
 use super::live::Live;
 use super::resource::Inner;
 use super::wanted::Wanted;
-use crate::base::Fault;
+use crate::base::{Fault, FaultKind};
 use crate::engine::{Cx, Step};
+use crate::k8s::Hub;
 use crate::providers::eks::lately::Lately;
 use crate::providers::eks::updates::LastUpdate;
 use crate::providers::eks::{UNTIL_HEARD, client};
@@ -26,6 +27,33 @@ pub(super) enum Act {
     Retire(String),
     /// A group without anything in it goes.
     Remove(String),
+}
+
+/// Takes the courtesy lock of the environment in its cluster, if the cluster answers: whoever holds it has begun to
+/// delete what this run waits for. Twice is once; nothing else is changed.
+pub(super) struct Claim {
+    pub hub: Arc<Hub>,
+    pub claimed: Arc<AtomicBool>,
+}
+
+impl Step for Claim {
+    fn take<'a>(self: Box<Self>, cx: &'a Cx) -> BoxFuture<'a, Result<(), Fault>>
+    where
+        Self: 'a,
+    {
+        async move {
+            self.claimed.store(true, Ordering::Relaxed);
+            if let Some(access) = cx.outputs.cluster_access() {
+                self.hub.connect(access).await?;
+            }
+            match self.hub.claim(&cx.flow).await {
+                Err(fault) if fault.kind == FaultKind::Locked => Err(fault.untouched()),
+                // A cluster that does not answer is on its way out, too: then its end tells the rest.
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
 }
 
 /// Makes, changes or removes a group of AWS.
@@ -54,17 +82,19 @@ impl Step for GroupStep {
                 Act::Make { name, wanted, ami_type, subnets, desired } => {
                     let making = Making { cluster, name: &name, wanted: &wanted, ami_type, subnets, desired };
                     let attempted = format!("make node group {name}");
-                    cx.flow.retry(UNTIL_HEARD, &attempted, || calls::create(eks, &making)).await?;
+                    let made = cx.flow.retry(UNTIL_HEARD, &attempted, || calls::create(eks, &making)).await;
+                    inner.fates.tell(&wanted.name, made.as_ref().err().map(|fault| fault.kind));
+                    made?;
                     lately.made(&name);
                     Ok(())
                 }
                 Act::Update(change) => {
                     let (live, wanted, update) = *change;
-                    if let (Update::Hints(_), Some(hints)) = (&update, &wanted.hints) {
+                    if let Update::Hints(mark) = &update {
                         let aws = inner.session.open(&cx.flow).await?;
-                        let told = hints.tell(&aws, &live.scaling_groups, &cx.flow).await;
+                        let told = wanted.hints.tell(&aws, &live.scaling_groups, &cx.flow).await;
                         told.map_err(|refusal| untold(&live.name, &refusal))?;
-                        lately.made(&hints.mark());
+                        lately.made(mark);
                     }
                     let begun = calls::update(eks, cluster, &live, &wanted, &update).await?;
                     last.began(begun.as_ref());

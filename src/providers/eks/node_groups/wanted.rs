@@ -5,6 +5,7 @@ use super::hints::Hints;
 use super::machines::Machines;
 use crate::base::{Owner, label};
 use crate::engine::Outputs;
+use crate::profile::schema::MaxUnavailable;
 use crate::profile::{Environment, NodeGroup, Taint};
 use crate::providers::nodes::taints;
 
@@ -20,13 +21,14 @@ pub(super) struct Wanted {
     pub max: u32,
     pub labels: BTreeMap<String, String>,
     pub taints: BTreeSet<Taint>,
+    pub max_unavailable: MaxUnavailable,
     pub tags: BTreeMap<String, String>,
     /// The Kubernetes, where the profile names it.
     pub version: Option<(u32, u32)>,
     /// Full names of zones; all, when there are none.
     pub zones: BTreeSet<String>,
-    /// What the autoscaler is told of a node that is not there, where there is one.
-    pub hints: Option<Hints>,
+    /// What the autoscaler is told of a node that is not there.
+    pub hints: Hints,
     /// What the network told.
     pub place: Option<Place>,
 }
@@ -34,7 +36,7 @@ pub(super) struct Wanted {
 /// Where the machines of a group live, and as what.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Place {
-    /// All private subnets.
+    /// All subnets for machines.
     pub subnets: Vec<PlacedSubnet>,
     /// The ARN of the role of the nodes.
     pub role: String,
@@ -54,10 +56,11 @@ impl Wanted {
             max: group.max.max(1),
             labels: labels(group),
             taints: taints(group).into_iter().collect(),
+            max_unavailable: group.max_unavailable,
             tags: tags(&environment.owner, &group.name),
             version: names_version.then_some(environment.kubernetes),
             zones: group.zones.iter().cloned().collect(),
-            hints: environment.is_scaled().then(|| Hints::of(group, &labels(group))),
+            hints: if environment.is_scaled() { Hints::of(group, &labels(group)) } else { Hints::none() },
             place: place(outputs, &group.name),
         }
     }
@@ -78,6 +81,14 @@ impl Wanted {
             return !self.subnets(machines).is_empty();
         }
         self.zones.is_empty() || self.zones.iter().any(|zone| machines.are_offered(&self.machines, zone))
+    }
+
+    /// How its nodes are made anew.
+    pub fn rolling(&self) -> String {
+        match self.max_unavailable {
+            MaxUnavailable::Count(1) => "its nodes are replaced, one after the other".to_string(),
+            at_once => format!("its nodes are replaced, up to {at_once} at once"),
+        }
     }
 
     /// For a plan: `2 to 6 m7i.large, spot`.
@@ -108,7 +119,7 @@ fn tags(owner: &Owner, group: &str) -> BTreeMap<String, String> {
 }
 
 fn place(outputs: &Outputs, group: &str) -> Option<Place> {
-    let subnets = outputs::subnets(outputs, outputs::SUBNETS_PRIVATE);
+    let subnets = outputs::subnets(outputs, outputs::SUBNETS_NODES);
     if subnets.is_empty() {
         return None;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::nodes;
+use super::nodes::{self, Uncordon};
 use crate::base::{Fault, FaultKind, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::k8s::{Hub, Live};
@@ -15,7 +15,8 @@ use crate::providers::nodes::gpus_offered;
 /// The addon that offers GPUs to pods.
 const PLUGIN: &str = "nvidia-device-plugin";
 
-/// Whether the nodes of all node groups are there: others wait for them. It is only looked at.
+/// Whether the nodes of all node groups are there: others wait for them. Nodes that were to leave and are wanted again
+/// take pods again; nothing else of them is changed.
 pub struct NodeGroupsWatch {
     id: ResourceId,
     door: ResourceId,
@@ -46,7 +47,14 @@ impl NodeGroupsWatch {
         })?;
         self.hub.connect(access).await?;
         let nodes = nodes::all(&self.hub, &cx.flow).await?;
-        Ok(Seen::new(judge(&self.groups, &nodes, self.has_plugin)))
+        let seen = Seen::new(judge(&self.groups, &nodes, self.has_plugin));
+        let nodes: Vec<Live> =
+            self.groups.iter().flat_map(|group| nodes::wanted_again(&nodes, &group.name)).collect();
+        if nodes.is_empty() {
+            return Ok(seen);
+        }
+        let uncordon = Uncordon { hub: Arc::clone(&self.hub), nodes };
+        Ok(seen.to_change(uncordon.changes(), uncordon))
     }
 }
 
@@ -150,6 +158,23 @@ mod tests {
             matches!(judge(&groups, &bare, true), State::Progressing(why) if why.contains("offers 0 of 1 GPUs"))
         );
         assert_eq!(judge(&groups, &[node("b", "gpu", "True", "1")], true), State::Ready);
+    }
+
+    #[test]
+    fn nodes_that_were_to_leave_take_pods_again_once_theirs_is_the_only_group_of_that_name() {
+        let leaving = |name: &str, of_aws: &str, mark: &str| {
+            let mut body = node(name, "general", "True", "0").body.clone();
+            body["metadata"]["labels"]["eks.amazonaws.com/nodegroup"] = json!(of_aws);
+            body["metadata"]["annotations"][mark] = json!("true");
+            Live::of(&Object::new(body).expect("a node"))
+        };
+        let (left, by_hand) = (leaving("a", "general", label::LEAVING), leaving("b", "general", "other"));
+        let nodes = [left.clone(), by_hand.clone()];
+        let again = nodes::wanted_again(&nodes, "general");
+        assert_eq!(again.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["a"]);
+        assert!(nodes::wanted_again(&nodes, "gpu").is_empty());
+        let replaced = [left, by_hand, leaving("c", "general-1a2b3c", "other")];
+        assert!(nodes::wanted_again(&replaced, "general").is_empty(), "its group is just replaced");
     }
 
     #[test]

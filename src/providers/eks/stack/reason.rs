@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use super::live::title;
 use crate::base::FaultKind;
+use crate::clouds::aws::rights;
 
 /// Something that happened in a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Failure {
     pub what: String,
     /// What AWS said.
     pub reason: String,
+    /// The rights that this resource and all others of the operation lacked.
+    pub missing: BTreeSet<String>,
 }
 
 /// Why the last operation failed, by its `events`, the newest first. What was only cancelled because of the first
@@ -42,9 +47,12 @@ pub fn failure(events: &[StackEvent]) -> Option<Failure> {
     let end = events.iter().position(StackEvent::begins).unwrap_or(events.len());
     let of_operation = events[..end].iter().rev();
     let failed = of_operation.filter(|event| event.status.ends_with("_FAILED"));
+    let mut missing = BTreeSet::new();
     let mut failures = failed.filter_map(|event| {
         let reason = event.reason.clone().filter(|reason| !reason.contains("cancelled"))?;
-        Some((event.of_stack, Failure { what: title(&event.kind, &event.logical), reason: tidy(&reason) }))
+        missing.extend(rights::missing(&reason));
+        let what = title(&event.kind, &event.logical);
+        Some((event.of_stack, Failure { what, reason: tidy(&reason), missing: BTreeSet::new() }))
     });
     // The stack itself only lists who failed.
     let (mut own, mut last) = (None, None);
@@ -55,7 +63,8 @@ pub fn failure(events: &[StackEvent]) -> Option<Failure> {
             own.get_or_insert(failure);
         }
     }
-    own.or(last)
+    drop(failures);
+    own.or(last).map(|failure| Failure { missing, ..failure })
 }
 
 /// What AWS said, without what tells nobody anything: the handler's token, and a repeated status.
@@ -91,6 +100,12 @@ impl Failure {
         }
     }
 
+    /// Whether IAM does not delete a role to which somebody gave something of their own.
+    /// Source: <https://github.com/eksctl-io/eksctl/issues/4318>.
+    pub fn is_about_a_held_role(&self) -> bool {
+        self.reason.to_lowercase().contains("cannot delete entity, must")
+    }
+
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         let text = match self.kind() {
@@ -98,24 +113,22 @@ impl Failure {
                 "have the quota raised (AWS console, Service Quotas) or remove what is not needed, then run \
                  `berth up` again: it goes on from there"
             }
-            FaultKind::Denied => return Some(self.needed_right()),
+            FaultKind::Denied => return Some(self.needed_rights()),
             FaultKind::Conflict => "remove or rename what has this name, then run `berth up` again",
             _ => return None,
         };
         Some(text.to_string())
     }
 
-    /// What to give the caller, where AWS names the right that is missing.
-    fn needed_right(&self) -> String {
-        let end = "all rights that berth needs are in docs/reference/iam-policy.json; `berth up` then goes on from there";
-        let named = self.reason.split("perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());
-        let action = named.map(|action| action.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
-        match action.filter(|action| action.contains(':')) {
-            Some(action) => format!(
-                "it needs the right {action}: {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}}; {end}"
-            ),
-            None => format!("let your identity do this: {end}"),
+    /// What to give the caller, where AWS names the rights that are missing.
+    fn needed_rights(&self) -> String {
+        let then = "the same command then goes on from there";
+        if self.missing.is_empty() {
+            return format!(
+                "let your identity do this: all rights that berth needs are in docs/reference/iam-policy.json; {then}"
+            );
         }
+        format!("{}; {then}", rights::hint(self.missing.iter().map(String::as_str)))
     }
 }
 
@@ -170,17 +183,46 @@ mod tests {
     }
 
     #[test]
-    fn a_right_that_is_missing_is_named() {
-        let reason = "API: iam:CreateRole User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateRole on \
-                      resource: arn:aws:iam::1:role/y because no identity-based policy allows it";
-        let failure = Failure { what: String::new(), reason: reason.to_string() };
+    fn all_rights_that_an_operation_lacked_are_named_at_once() {
+        let role = "API: iam:CreateRole User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateRole on \
+                    resource: arn:aws:iam::1:role/y because no identity-based policy allows it";
+        let events = [
+            event("berth-dev", "CREATE_FAILED", Some("The following resource(s) failed to create: [A, B].")),
+            event(
+                "B",
+                "CREATE_FAILED",
+                Some("API: ec2:CreateVpc You are not authorized to perform this operation."),
+            ),
+            event("A", "CREATE_FAILED", Some(role)),
+            event("berth-dev", "CREATE_IN_PROGRESS", None),
+        ];
+        let failure = failure(&events).expect("a failure");
+        assert_eq!((failure.what.as_str(), failure.kind()), ("NAT gateway `A`", FaultKind::Denied));
         let hint = failure.hint().expect("a hint");
-        assert!(hint.contains("\"Action\": \"iam:CreateRole\""), "{hint}");
+        assert!(
+            hint.starts_with("it needs the rights ec2:CreateVpc, iam:CreateRole: {\"Version\""),
+            "{hint}"
+        );
+        assert!(
+            hint.contains("\"Action\": \"iam:CreateRole\", \"Resource\": \"arn:aws:iam::*:role/berth-*\""),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_that_names_no_right_leads_to_all_of_them() {
+        let reason =
+            "You are not authorized to perform this operation. Encoded authorization failure message: x";
+        let hint = of(reason).hint().expect("a hint");
+        assert!(hint.starts_with("let your identity do this: all rights"), "{hint}");
+    }
+
+    fn of(reason: &str) -> Failure {
+        Failure { what: String::new(), reason: reason.to_string(), missing: BTreeSet::new() }
     }
 
     #[test]
     fn what_kind_of_refusal_it_was_is_told_by_its_words() {
-        let of = |reason: &str| Failure { what: String::new(), reason: reason.to_string() }.kind();
         for (reason, kind) in [
             (
                 "The maximum number of addresses has been reached. (Service: Ec2, Status Code: 400)",
@@ -191,7 +233,7 @@ mod tests {
             ("Rate exceeded", FaultKind::Transient),
             ("Invalid request provided", FaultKind::Invalid),
         ] {
-            assert_eq!(of(reason), kind, "{reason}");
+            assert_eq!(of(reason).kind(), kind, "{reason}");
         }
     }
 }

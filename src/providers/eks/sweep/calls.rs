@@ -187,7 +187,7 @@ impl Calls<'_> {
         Ok(found)
     }
 
-    /// Marks a volume to stay.
+    /// Marks a volume to stay, or to go.
     ///
     /// If this dies right after, it is marked, and marking it again changes nothing.
     pub async fn mark(&self, volume: &str, key: &str, value: &str) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 use aws_sdk_eks::types::Cluster;
 
 use crate::base::{Fault, Owner, label};
-use crate::clouds::aws::{Aws, Refusal};
+use crate::clouds::aws::{Aws, Params, Refusal, Service};
 use crate::flow::Flow;
 use crate::providers::eks::names::Names;
 use crate::providers::eks::stack::{Calls, LiveStack, left};
@@ -25,7 +25,14 @@ pub(super) struct Ground {
 
 impl Ground {
     /// Asks for the stack and the cluster.
-    pub async fn ask(aws: &Aws, names: &Names, owner: &Owner, flow: &Flow) -> Result<Self, Fault> {
+    /// Of a cluster that is gone already only the profile tells the `subnets` of somebody else that it lived in.
+    pub async fn ask(
+        aws: &Aws,
+        names: &Names,
+        owner: &Owner,
+        subnets: &[String],
+        flow: &Flow,
+    ) -> Result<Self, Fault> {
         let calls = Calls::new(aws, flow, names.stack());
         let stack = calls.stack().await?.filter(|stack| is_of(stack, owner));
         let made = match &stack {
@@ -43,13 +50,25 @@ impl Ground {
         };
         let lives_in = cluster.as_ref().filter(|_| stranger.is_none());
         let lives_in = lives_in.and_then(|cluster| cluster.resources_vpc_config()?.vpc_id());
+        let mut vpc = made.clone().or(lives_in.map(str::to_string));
+        if vpc.is_none() && stack.is_some() && !subnets.is_empty() {
+            vpc = vpc_of(aws, subnets, flow).await?;
+        }
         Ok(Self {
             ours: stranger.is_none() && (stack.is_some() || cluster.is_some()),
             stranger,
             owns_network: made.is_some(),
-            vpc: made.or(lives_in.map(str::to_string)),
+            vpc,
         })
     }
+}
+
+/// The network of these subnets, as long as there is one of them.
+async fn vpc_of(aws: &Aws, subnets: &[String], flow: &Flow) -> Result<Option<String>, Fault> {
+    let params = Params::new().filter("subnet-id", subnets);
+    let found = aws.query(Service::Ec2).all(flow, "DescribeSubnets", &params, "subnetSet").await;
+    let found = found.map_err(|refusal| refusal.fault("look at the subnets of the profile"))?;
+    Ok(found.iter().find_map(|subnet| subnet.text("vpcId").map(str::to_string)))
 }
 
 fn is_of(stack: &LiveStack, owner: &Owner) -> bool {

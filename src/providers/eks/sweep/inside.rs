@@ -20,6 +20,8 @@ pub(super) struct Inside {
     budgets: Vec<Live>,
     /// Volumes that stay.
     pub retained: Vec<Retained>,
+    /// The disks behind volumes that may go, by id.
+    pub released: Vec<String>,
 }
 
 /// All objects of the kinds that count.
@@ -79,6 +81,7 @@ fn judge(listed: Listed) -> Inside {
     });
     Inside {
         retained: stay.iter().filter_map(Retained::of).collect(),
+        released: go.iter().filter_map(|volume| handle(&volume.body)).map(str::to_string).collect(),
         makers: services.into_iter().chain(routes).chain(claims).collect(),
         volumes: go.into_iter().filter(|volume| !volume.body["spec"]["claimRef"].is_null()).collect(),
         users: sets.into_iter().chain(pods).collect(),
@@ -198,6 +201,7 @@ mod tests {
         let inside = judge(listed());
         let [kept] = inside.retained.as_slice() else { unreachable!("one: {:?}", inside.retained) };
         assert_eq!((kept.volume.as_str(), kept.claim.as_str()), ("vol-b", "shop/data"));
+        assert_eq!(inside.released, ["vol-a"]);
     }
 
     #[test]

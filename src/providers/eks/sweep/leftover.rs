@@ -7,8 +7,10 @@ use crate::clouds::aws::Element;
 /// Tags by key.
 pub(super) type Tags = BTreeMap<String, String>;
 
-/// By this tag a volume stays though its cluster goes.
+/// By this tag a volume stays though its cluster goes: its `PersistentVolume` says Retain.
 pub(super) const RETAINED: &str = "berth.dev/retained";
+/// By this tag a volume goes with its cluster, which was asked: its `PersistentVolume` says Delete.
+pub(super) const RELEASED: &str = "berth.dev/released";
 
 /// What kind of thing a cluster left on AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,11 +140,11 @@ impl Scope {
         })
     }
 
-    /// A volume of a claim of the cluster, unless it was marked to stay.
+    /// A volume of a claim of the cluster that may go. What no cluster could be asked about may hold what is wanted.
     pub fn volume(&self, found: &Element) -> Option<Leftover> {
         let tags = tags_at(found, "tagSet");
-        let is_ours = self.is_of_cluster(&tags) && is_of_claim(&tags) && !tags.contains_key(RETAINED);
-        (is_ours && found.text("status") != Some("deleting")).then(|| Leftover {
+        let may_go = is_of_claim(&tags) && tags.contains_key(RELEASED) && !tags.contains_key(RETAINED);
+        (self.is_of_cluster(&tags) && may_go && found.text("status") != Some("deleting")).then(|| Leftover {
             kind: Kind::Volume,
             id: found.text("volumeId").unwrap_or_default().to_string(),
             name: String::new(),
@@ -254,15 +256,17 @@ mod tests {
     }
 
     #[test]
-    fn volumes_of_claims_go_and_those_of_nodes_and_retained_ones_do_not() {
+    fn volumes_of_claims_go_once_the_cluster_said_so_and_those_of_nodes_and_retained_ones_do_not() {
         let volume = |tags: &[(&str, &str)]| {
             scope(true).volume(&element(&format!("<volumeId>vol-1</volumeId>{}", tagged(tags)))).is_some()
         };
         let (of, claim) = (("kubernetes.io/cluster/dev", "owned"), ("CSIVolumeName", "pvc-1"));
-        assert!(volume(&[of, claim]));
-        assert!(!volume(&[of]), "the disk of a node goes with it");
-        assert!(!volume(&[claim]), "that of another cluster");
-        assert!(!volume(&[of, claim, (RETAINED, "Retain")]));
+        let released = (RELEASED, "");
+        assert!(volume(&[of, claim, released]));
+        assert!(!volume(&[of, claim]), "nobody was asked");
+        assert!(!volume(&[of, released]), "the disk of a node goes with it");
+        assert!(!volume(&[claim, released]), "that of another cluster");
+        assert!(!volume(&[of, claim, released, (RETAINED, "shop/data")]), "asked again, it stays");
     }
 
     #[test]

@@ -28,12 +28,13 @@ pub(super) async fn remove(aws: &Aws, name: &str, flow: &Flow) -> Result<(), Fau
 
 /// What is said of a log group that stays: EKS makes one without any mark when late events come, and for every
 /// cluster of that name.
-pub(super) fn kept(name: &str, ground: &Ground) -> Note {
+pub(super) fn kept(name: &str, region: &str, ground: &Ground) -> Note {
     let why = match &ground.stranger {
         Some(whose) => format!("the cluster that writes into it is there, and {whose}"),
         None => format!(
             "it carries no mark, and nothing else of this environment stands that could tell whose it is; its logs \
-             cost about 0.03 USD a GB and month, until `aws logs delete-log-group --log-group-name {name}`"
+             cost about 0.03 USD a GB and month, until `aws logs delete-log-group --region {region} \
+             --log-group-name {name}`"
         ),
     };
     Note::new("kept", format!("log group {name}: {why}"))

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::leftover::RETAINED;
+use super::leftover::{RETAINED, Tags};
+use super::retained::may_be_wanted;
 use crate::base::{Fault, Owner, label};
 use crate::clouds::aws::{Aws, Params, Refusal, Service, Session};
 use crate::flow::Flow;
@@ -100,11 +101,13 @@ async fn tagged(aws: &Aws, owner: &Owner, flow: &Flow) -> Result<Vec<Tagged>, Fa
         .collect())
 }
 
-/// Whether it is marked to stay, or a registry: those are told by their own resource.
+/// Whether it is a registry, or a volume that stays: those are told by their own resource.
 fn is_kept(found: &Value) -> bool {
     let is_registry = found["ResourceARN"].as_str().is_some_and(|arn| arn.split(':').nth(2) == Some("ecr"));
-    let tags = found["Tags"].as_array();
-    is_registry || tags.into_iter().flatten().any(|tag| tag["Key"] == RETAINED)
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    let tags = found["Tags"].as_array().into_iter().flatten();
+    let tags: Tags = tags.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect();
+    is_registry || tags.contains_key(RETAINED) || may_be_wanted(&tags)
 }
 
 /// Those that are there when they are asked for themselves.
@@ -183,7 +186,7 @@ async fn roles(aws: &Aws, names: &Names, owner: &Owner, flow: &Flow) -> Result<V
     let iam = aws.query(Service::Iam);
     let mut found = Vec::new();
     let pods = PodRole::ALL.map(|role| names.pod_role(role));
-    for name in [names.cluster_role(), names.node_role()].into_iter().chain(pods) {
+    for name in [names.cluster_role(), names.node_role(), names.auto_node_role()].into_iter().chain(pods) {
         match iam.call(flow, "GetRole", &Params::new().with("RoleName", &name)).await {
             Ok(answer) => {
                 let mark = answer.at("Role").and_then(|role| role.tag("Tags", label::OWNER));
@@ -219,6 +222,7 @@ mod tests {
         let found = |arn: &str, key: &str| json!({"ResourceARN": arn, "Tags": [{"Key": key, "Value": "x"}]});
         assert!(is_kept(&found("arn:aws:ecr:eu-central-1:1:repository/x", label::OWNER)));
         assert!(is_kept(&found("arn:aws:ec2:eu-central-1:1:volume/vol-1", RETAINED)));
+        assert!(is_kept(&found("arn:aws:ec2:eu-central-1:1:volume/vol-1", "CSIVolumeName")));
         assert!(!is_kept(&found("arn:aws:ec2:eu-central-1:1:volume/vol-1", label::OWNER)));
     }
 }

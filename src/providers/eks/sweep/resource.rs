@@ -1,11 +1,13 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::leftover::{Kind, Leftover, RETAINED, told};
+use super::calls::Calls;
+use super::leftover::{Kind, Leftover, RELEASED, RETAINED, told};
 use super::logs;
 use super::shared::{Shared, calls};
 use super::{inside, retained};
@@ -15,6 +17,7 @@ use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::flow::{Flow, Notice};
 use crate::k8s::Hub;
 use crate::profile::Environment;
+use crate::profile::schema::EksCluster;
 use crate::providers::eks::names::Names;
 use crate::providers::eks::{Around, PAUSES};
 
@@ -55,20 +58,27 @@ pub struct Sweep {
     shared: Arc<Shared>,
     begun: AtomicBool,
     last: Mutex<Option<(Vec<String>, Instant)>>,
+    /// The volumes that carry what became of them.
+    marked: Mutex<BTreeSet<String>>,
 }
 
 impl Sweeps {
     /// The sweeps of `environment` in `region`. What goes after the node groups of `machines` needs them.
     pub(in crate::providers::eks) fn new(
         environment: &Environment,
-        region: &str,
+        spec: &EksCluster,
         around: &Around,
         machines: Vec<ResourceId>,
         session: &Arc<Session>,
         hub: &Arc<Hub>,
     ) -> Self {
-        let names = Names::new(&environment.name, region);
-        let shared = Arc::new(Shared::new(Arc::clone(session), names, environment.owner.clone()));
+        let names = Names::new(&environment.name, &spec.region);
+        let shared = Arc::new(Shared::new(
+            Arc::clone(session),
+            names,
+            environment.owner.clone(),
+            spec.network.subnets.clone(),
+        ));
         let name = &environment.name;
         let sweep = |what: &str, needs: Vec<Need>, stage: Stage| Sweep {
             id: ResourceId::new(format!("{what}/{name}")),
@@ -77,6 +87,7 @@ impl Sweeps {
             shared: Arc::clone(&shared),
             begun: AtomicBool::new(false),
             last: Mutex::default(),
+            marked: Mutex::default(),
         };
         // By the way in it is reached, and it goes before all machines.
         let inside =
@@ -115,7 +126,10 @@ impl Sweep {
             Stage::Left => {
                 let mut found = Box::pin(calls.everything()).await?;
                 let mut notes: Vec<Note> = self.shared.in_the_way(&known.0).into_iter().collect();
-                notes.extend(calls.claimed().await?.iter().filter_map(retained::note));
+                let claimed = calls.claimed().await?;
+                notes.extend(
+                    claimed.iter().filter_map(|found| retained::note(found, self.shared.session.region())),
+                );
                 if !self.has_begun() {
                     // Before the rest goes, what only goes along with it is nothing to tell.
                     found.retain(|thing| !thing.goes_alone);
@@ -136,7 +150,10 @@ impl Sweep {
                 if known.0.ours {
                     return Ok(Seen { more_to_remove: true, ..Seen::new(State::Ready) });
                 }
-                Ok(Seen { notes: vec![logs::kept(&name, &known.0)], ..Seen::new(State::Absent) })
+                Ok(Seen {
+                    notes: vec![logs::kept(&name, aws.region(), &known.0)],
+                    ..Seen::new(State::Absent)
+                })
             }
         }
     }
@@ -192,9 +209,12 @@ impl Sweep {
                 let Ok(found) = Box::pin(inside::look(hub, flow)).await else {
                     return flow.check("ask the cluster");
                 };
+                // What stays and what goes has to be known before the claims go, also to a later run.
                 for one in &found.retained {
-                    // What stays has to be known before its claim goes, also to a later run.
-                    calls.mark(&one.volume, RETAINED, &one.claim).await?;
+                    self.mark(&calls, &one.volume, RETAINED, &one.claim).await?;
+                }
+                for volume in &found.released {
+                    self.mark(&calls, volume, RELEASED, "").await?;
                 }
                 match found.remove(hub, flow).await {
                     Err(fault) if is_about_the_run(&fault) => Err(fault),
@@ -211,6 +231,20 @@ impl Sweep {
             Stage::Logs if known.0.ours => logs::remove(&aws, &self.shared.names.log_group(), flow).await,
             Stage::Logs => Ok(()),
         }
+    }
+
+    /// Marks a volume, once in a run.
+    async fn mark(&self, calls: &Calls<'_>, volume: &str, key: &str, value: &str) -> Result<(), Fault> {
+        if self.marked().contains(volume) {
+            return Ok(());
+        }
+        calls.mark(volume, key, value).await?;
+        self.marked().insert(volume.to_string());
+        Ok(())
+    }
+
+    fn marked(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn has_begun(&self) -> bool {

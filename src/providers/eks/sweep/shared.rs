@@ -14,19 +14,21 @@ pub(super) struct Shared {
     pub session: Arc<Session>,
     pub names: Names,
     pub owner: crate::base::Owner,
+    /// The subnets of somebody else that the profile names.
+    subnets: Vec<String>,
     ground: OnceCell<(Ground, Scope)>,
 }
 
 impl Shared {
-    pub fn new(session: Arc<Session>, names: Names, owner: crate::base::Owner) -> Self {
-        Self { session, names, owner, ground: OnceCell::new() }
+    pub fn new(session: Arc<Session>, names: Names, owner: crate::base::Owner, subnets: Vec<String>) -> Self {
+        Self { session, names, owner, subnets, ground: OnceCell::new() }
     }
 
     /// What stood when this run looked first, and what is swept by it.
     pub async fn ground(&self, aws: &Aws, flow: &Flow) -> Result<&(Ground, Scope), Fault> {
         self.ground
             .get_or_try_init(|| async {
-                let ground = Ground::ask(aws, &self.names, &self.owner, flow).await?;
+                let ground = Ground::ask(aws, &self.names, &self.owner, &self.subnets, flow).await?;
                 let scope = Scope {
                     cluster: self.names.cluster().to_string(),
                     owner: self.owner.clone(),

@@ -4,13 +4,15 @@ use serde_json::Value;
 
 use super::addresses::Addresses;
 use super::document::{Template, attribute, reference};
+use super::renewed::Renewed;
 use super::zones::Zone;
 use super::{ids, machines, network, roles, zones};
 use crate::base::label;
+use crate::engine::{Output, Outputs};
 use crate::profile::schema::{EksCluster, Nat};
 use crate::profile::{Environment, NodeGroup, RegistrySpec};
 use crate::providers::eks::names::{Names, PodRole, Site};
-use crate::providers::eks::outputs::{LaunchTemplate, PlacedSubnet, Published};
+use crate::providers::eks::outputs::{LaunchTemplate, NAT_GATEWAYS, PlacedSubnet, Published};
 
 /// How long the logs of the control plane are kept.
 const LOG_DAYS: u32 = 30;
@@ -40,6 +42,8 @@ pub struct Blueprint {
     pub pulled_through: Vec<String>,
     /// One launch template each.
     pub machines: Vec<Machines>,
+    /// What of the network was made anew under another id.
+    pub renewed: Renewed,
     /// How many days the logs of the control plane are kept; `None` where none are written.
     pub log_days: Option<u32>,
 }
@@ -55,6 +59,17 @@ pub struct NetworkPlan {
     pub nat: Nat,
 }
 
+impl NetworkPlan {
+    /// How many NAT gateways it has, each with an address.
+    pub fn gateways(&self) -> usize {
+        match self.nat {
+            Nat::None => 0,
+            Nat::Single => 1,
+            Nat::PerZone => self.zones.len(),
+        }
+    }
+}
+
 /// The machines of a node group, as far as a launch template says how they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machines {
@@ -65,6 +80,15 @@ pub struct Machines {
 }
 
 impl Blueprint {
+    /// How much of what costs by the hour it has, for an estimate.
+    pub fn counted(&self) -> Outputs {
+        let mut counted = Outputs::default();
+        if let Some(plan) = &self.network {
+            counted.insert(NAT_GATEWAYS, Output::Text(plan.gateways().to_string()));
+        }
+        counted
+    }
+
     /// What `environment`, whose cluster is `spec`, has at `site`, with the `network` that berth makes for it.
     pub fn new(
         environment: &Environment,
@@ -92,6 +116,7 @@ impl Blueprint {
             pod_roles,
             pulled_through,
             machines: groups.iter().map(Machines::of).collect(),
+            renewed: Renewed::default(),
             log_days: (!spec.logging.is_empty()).then_some(LOG_DAYS),
         }
     }
@@ -102,6 +127,12 @@ impl Blueprint {
     pub fn keeping_logs(mut self) -> Self {
         self.log_days.get_or_insert(LOG_DAYS);
         self
+    }
+
+    /// The same with these parts of the network made anew.
+    #[must_use]
+    pub fn renewing(self, renewed: Renewed) -> Self {
+        Self { renewed, ..self }
     }
 
     /// What the stack says of itself.
@@ -148,16 +179,19 @@ impl Blueprint {
             let version = id(&ids::version_of(&logical))?;
             Some((machines.group.clone(), LaunchTemplate { id: id(&logical)?, version }))
         };
+        let (private, public) = (placed(ids::private_subnet), placed(ids::public_subnet));
+        let has_no_way_out = self.network.as_ref().is_some_and(|plan| plan.nat == Nat::None);
         Published {
             vpc: id(ids::VPC),
-            private: placed(ids::private_subnet),
-            public: placed(ids::public_subnet),
+            nodes: if has_no_way_out { public.clone() } else { private.clone() },
+            private,
+            public,
             cluster_role: arn(ids::CLUSTER_ROLE),
-            node_role: arn(ids::NODE_ROLE),
-            pod_roles: self
-                .pod_roles
-                .iter()
-                .filter_map(|role| Some((*role, arn(ids::pod_role(*role))?)))
+            node_role: arn(self.node_role()),
+            // Those that left the profile too, as long as they stand.
+            pod_roles: PodRole::ALL
+                .into_iter()
+                .filter_map(|role| Some((role, arn(ids::pod_role(role))?)))
                 .collect(),
             log_group: id(ids::LOG_GROUP),
             launch_templates: self.machines.iter().filter_map(launch_template).collect(),
@@ -167,6 +201,9 @@ impl Blueprint {
     fn add_outputs(&self, template: &mut Template) {
         if let Some(plan) = &self.network {
             template.output(ids::ZONES, Value::String(zones::written(&plan.zones)));
+        }
+        if !self.renewed.is_empty() {
+            template.output(ids::RENEWED, Value::String(self.renewed.written()));
         }
         let zones = self.network.iter().flat_map(|plan| &plan.zones);
         let subnets = zones.flat_map(|zone| {
@@ -178,7 +215,7 @@ impl Blueprint {
             template.output(&id, reference(&id));
         }
         let pod_roles = self.pod_roles.iter().map(|role| ids::pod_role(*role));
-        for id in [ids::CLUSTER_ROLE, ids::NODE_ROLE].into_iter().chain(pod_roles) {
+        for id in [ids::CLUSTER_ROLE, self.node_role()].into_iter().chain(pod_roles) {
             template.output(id, attribute(id, "Arn"));
         }
         for machines in &self.machines {
@@ -186,6 +223,11 @@ impl Blueprint {
             template.output(ids::version_of(&id), attribute(&id, "LatestVersionNumber"));
             template.output(&id, reference(&id));
         }
+    }
+
+    /// What the template calls the role of the nodes.
+    fn node_role(&self) -> &'static str {
+        if self.auto_mode { ids::AUTO_NODE_ROLE } else { ids::NODE_ROLE }
     }
 
     /// All tags of a thing called `name`.

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::addresses::Addresses;
 use super::ids;
+use super::renewed::Renewed;
 use super::zones::Zone;
 
 /// The largest template that a request may carry itself.
@@ -42,8 +43,22 @@ impl Template {
         self.outputs.insert(id.into(), Value::Object(output));
     }
 
+    /// Keeps the resource `id` of a template that stands, with what that tells of it.
+    pub fn keep(&mut self, id: &str, of: &Self) {
+        if let Some(resource) = of.resources.get(id) {
+            self.resources.insert(id.to_string(), resource.clone());
+        }
+        for output in [id.to_string(), ids::version_of(id)] {
+            if let Some(told) = of.outputs.get(&output) {
+                self.outputs.insert(output, told.clone());
+            }
+        }
+        self.seal();
+    }
+
     /// Writes a hash of all that is in it into its outputs, the last thing of all.
     pub(super) fn seal(&mut self) {
+        self.outputs.remove(ids::CONTENT);
         let all = json!([self.resources, self.outputs]).to_string();
         let digest = Sha256::digest(all);
         let hash = digest.iter().take(16).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
@@ -63,6 +78,12 @@ impl Template {
     /// The logical ids of the outputs.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.outputs.keys().map(String::as_str)
+    }
+
+    /// What of its resources was made anew under another id.
+    pub fn renewed(&self) -> Renewed {
+        let written = self.outputs.get(ids::RENEWED).and_then(|output| output["Value"].as_str());
+        written.map(Renewed::read).unwrap_or_default()
     }
 
     /// The addresses of the network in it.

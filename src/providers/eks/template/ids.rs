@@ -3,21 +3,30 @@
 
 use crate::providers::eks::names::{Names, PodRole, short_hash};
 
+/// The network, and the output that tells it.
 pub const VPC: &str = "Vpc";
 pub const INTERNET_GATEWAY: &str = "InternetGateway";
 pub const ATTACHMENT: &str = "InternetGatewayAttachment";
 pub const PUBLIC_ROUTE_TABLE: &str = "PublicRouteTable";
 pub const PUBLIC_ROUTE: &str = "PublicRoute";
 pub const S3_ENDPOINT: &str = "S3Endpoint";
+/// The role of the control plane.
 pub const CLUSTER_ROLE: &str = "ClusterRole";
+/// The role of the nodes of groups.
 pub const NODE_ROLE: &str = "NodeRole";
+/// The role of nodes that Auto Mode makes. It is another one: EKS lets a role in as one kind of node alone.
+/// <https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html>
+pub const AUTO_NODE_ROLE: &str = "AutoNodeRole";
 /// The log group of the control plane, and the output that tells it.
 pub const LOG_GROUP: &str = "LogGroup";
 /// The output that tells the zones of the network, each with its place.
 pub const ZONES: &str = "Zones";
+/// The output that tells what was made anew under another id, where something was.
+pub const RENEWED: &str = "Renewed";
 /// The output that tells a hash of all else in the template.
 pub const CONTENT: &str = "Content";
 
+/// What the template calls the role of pods.
 pub fn pod_role(role: PodRole) -> &'static str {
     match role {
         PodRole::EbsCsi => "EbsCsiRole",
@@ -26,8 +35,15 @@ pub fn pod_role(role: PodRole) -> &'static str {
     }
 }
 
+const PRIVATE_SUBNET: &str = "PrivateSubnet";
+
 pub fn private_subnet(names: &Names, zone: &str) -> String {
-    in_zone("PrivateSubnet", names, zone)
+    in_zone(PRIVATE_SUBNET, names, zone)
+}
+
+/// Whether that is what the template calls a private subnet.
+pub fn is_private_subnet(id: &str) -> bool {
+    id.starts_with(PRIVATE_SUBNET)
 }
 
 pub fn public_subnet(names: &Names, zone: &str) -> String {

@@ -8,13 +8,15 @@ use crate::base::label;
 /// The root disk of the images that EKS offers.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html>
 const ROOT: &str = "/dev/xvda";
+/// What `CloudFormation` calls a launch template.
+pub const TYPE: &str = "AWS::EC2::LaunchTemplate";
 
 /// Adds a launch template for each node group. What they leave out, EKS decides: the image, the instance profile,
 /// what runs at the start, the type.
 pub fn add(template: &mut Template, blueprint: &Blueprint) {
     for machines in &blueprint.machines {
         let properties = launch_template(blueprint, machines);
-        template.resource(ids::launch_template(&machines.group), "AWS::EC2::LaunchTemplate", properties);
+        template.resource(ids::launch_template(&machines.group), TYPE, properties);
     }
 }
 

@@ -36,8 +36,9 @@ pub fn add(template: &mut Template, blueprint: &Blueprint, plan: &NetworkPlan) {
     );
     let table = json!({"VpcId": reference(ids::VPC), "Tags": named(format!("{name}-public"))});
     template.resource(ids::PUBLIC_ROUTE_TABLE, "AWS::EC2::RouteTable", table);
+    let route = blueprint.renewed.id(ids::PUBLIC_ROUTE);
     template.resource(
-        ids::PUBLIC_ROUTE,
+        &route,
         "AWS::EC2::Route",
         json!({
             "RouteTableId": reference(ids::PUBLIC_ROUTE_TABLE),
@@ -45,7 +46,7 @@ pub fn add(template: &mut Template, blueprint: &Blueprint, plan: &NetworkPlan) {
             "GatewayId": reference(ids::INTERNET_GATEWAY),
         }),
     );
-    template.behind(ids::PUBLIC_ROUTE, ids::ATTACHMENT);
+    template.behind(&route, ids::ATTACHMENT);
     for zone in &plan.zones {
         add_zone(template, blueprint, plan, zone);
     }
@@ -55,7 +56,7 @@ pub fn add(template: &mut Template, blueprint: &Blueprint, plan: &NetworkPlan) {
 /// Adds the two subnets of `zone`, their routes, and a gateway where it has one.
 fn add_zone(template: &mut Template, blueprint: &Blueprint, plan: &NetworkPlan, zone: &Zone) {
     let names = &blueprint.names;
-    let id = |kind: &str| ids::in_zone(kind, names, &zone.name);
+    let id = |kind: &str| blueprint.renewed.id(&ids::in_zone(kind, names, &zone.name));
     let end = zone.name.strip_prefix(names.region()).unwrap_or(&zone.name);
     let named = |kind: &str| blueprint.tags_of(format!("{}-{kind}-{end}", names.stack()));
     let (private, public) = (ids::private_subnet(names, &zone.name), ids::public_subnet(names, &zone.name));
@@ -98,7 +99,7 @@ fn add_zone(template: &mut Template, blueprint: &Blueprint, plan: &NetworkPlan, 
         json!({
             "RouteTableId": reference(&table),
             "DestinationCidrBlock": ANYWHERE,
-            "NatGatewayId": reference(&ids::in_zone("NatGateway", names, &gateway.name)),
+            "NatGatewayId": reference(&blueprint.renewed.id(&ids::in_zone("NatGateway", names, &gateway.name))),
         }),
     );
     if gateway == zone {
@@ -115,7 +116,7 @@ fn add_zone(template: &mut Template, blueprint: &Blueprint, plan: &NetworkPlan, 
                 "Tags": tags(&named("nat")),
             }),
         );
-        template.behind(&gateway, ids::PUBLIC_ROUTE);
+        template.behind(&gateway, &blueprint.renewed.id(ids::PUBLIC_ROUTE));
     }
 }
 

@@ -10,12 +10,13 @@ use crate::providers::eks::names::PodRole;
 const CLUSTER: &str = "AmazonEKSClusterPolicy";
 /// What it needs besides to make nodes itself.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/auto-cluster-iam-role.html>
-const CLUSTER_IN_AUTO_MODE: [&str; 4] = [
-    "AmazonEKSComputePolicy",
-    "AmazonEKSBlockStoragePolicy",
-    "AmazonEKSLoadBalancingPolicy",
-    "AmazonEKSNetworkingPolicy",
-];
+const CLUSTER_IN_AUTO_MODE: [&str; 4] =
+    ["AmazonEKSComputePolicy", "AmazonEKSLoadBalancingPolicy", "AmazonEKSNetworkingPolicy", STORAGE];
+/// What it needs to make volumes, for all clusters of an account; the second one for its own cluster alone, where it
+/// is known to exist.
+/// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSBlockStoragePolicyV2.html>
+const STORAGE: &str = "AmazonEKSBlockStoragePolicy";
+const STORAGE_OF_ITS_OWN: &str = "AmazonEKSBlockStoragePolicyV2";
 /// What nodes need: to join, and to pull images. Pods take roles of their own.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html>
 const NODE: &str = "AmazonEKSWorkerNodePolicy";
@@ -26,29 +27,56 @@ const POLICY_LANGUAGE: &str = "2012-10-17";
 /// Adds the roles of control plane, nodes and pods.
 pub fn add(template: &mut Template, blueprint: &Blueprint) {
     let names = &blueprint.names;
-    let auto_mode: &[&str] = if blueprint.auto_mode { &CLUSTER_IN_AUTO_MODE } else { &[] };
     let cluster = Role {
         name: names.cluster_role(),
         trust: trust("eks.amazonaws.com", &["sts:AssumeRole", "sts:TagSession"], None),
-        managed: [CLUSTER].iter().chain(auto_mode).map(ToString::to_string).collect(),
+        managed: of_cluster(blueprint).iter().map(ToString::to_string).collect(),
         policies: Vec::new(),
     };
     cluster.add(template, ids::CLUSTER_ROLE, blueprint);
-    let node = if blueprint.auto_mode { NODE_IN_AUTO_MODE } else { NODE };
+    let (id, name, node) = if blueprint.auto_mode {
+        (ids::AUTO_NODE_ROLE, names.auto_node_role(), NODE_IN_AUTO_MODE)
+    } else {
+        (ids::NODE_ROLE, names.node_role(), NODE)
+    };
     let machines = match blueprint.site.partition.as_str() {
         "aws-cn" => "ec2.amazonaws.com.cn",
         _ => "ec2.amazonaws.com",
     };
     let node = Role {
-        name: names.node_role(),
+        name,
         trust: trust(machines, &["sts:AssumeRole"], None),
         managed: vec![node.to_string(), PULL.to_string()],
         policies: pulling_through(blueprint).into_iter().collect(),
     };
-    node.add(template, ids::NODE_ROLE, blueprint);
+    node.add(template, id, blueprint);
     for role in &blueprint.pod_roles {
         of_pods(*role, blueprint).add(template, ids::pod_role(*role), blueprint);
     }
+}
+
+/// The policies of the control plane.
+fn of_cluster(blueprint: &Blueprint) -> Vec<&'static str> {
+    let is_narrow = blueprint.site.partition == "aws";
+    let storage = |policy| if policy == STORAGE && is_narrow { STORAGE_OF_ITS_OWN } else { policy };
+    let of_auto_mode: &[&str] = if blueprint.auto_mode { &CLUSTER_IN_AUTO_MODE } else { &[] };
+    [CLUSTER].into_iter().chain(of_auto_mode.iter().copied().map(storage)).collect()
+}
+
+/// Whether the control plane of the cluster that stands by `template` may make nodes, volumes and load balancers.
+pub fn carry_auto_mode(template: &Template) -> bool {
+    let policies =
+        &template.resources().get(ids::CLUSTER_ROLE).map(|role| &role["Properties"]["ManagedPolicyArns"]);
+    let names: Vec<&str> = policies
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|arn| arn.as_str()?.rsplit('/').next())
+        .collect();
+    let has = |policy: &&str| {
+        names.contains(policy) || (**policy == *STORAGE && names.contains(&STORAGE_OF_ITS_OWN))
+    };
+    CLUSTER_IN_AUTO_MODE.iter().all(has) && template.resources().contains_key(ids::AUTO_NODE_ROLE)
 }
 
 struct Role {

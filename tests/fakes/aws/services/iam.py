@@ -10,7 +10,7 @@ operations = Operations()
 
 # The AWS-managed policies that exist here; any other name is refused as IAM refuses it.
 MANAGED = {
-    "AmazonEKSClusterPolicy", "AmazonEKSComputePolicy", "AmazonEKSBlockStoragePolicy", "AmazonEKSLoadBalancingPolicy",
+    "AmazonEKSClusterPolicy", "AmazonEKSComputePolicy", "AmazonEKSBlockStoragePolicy", "AmazonEKSBlockStoragePolicyV2", "AmazonEKSLoadBalancingPolicy",
     "AmazonEKSNetworkingPolicy", "AmazonEKSVPCResourceController", "AmazonEKSWorkerNodePolicy", "AmazonEKSWorkerNodeMinimalPolicy",
     "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly", "AmazonEC2ContainerRegistryPullOnly", "AmazonSSMManagedInstanceCore",
     "service-role/AmazonEBSCSIDriverPolicy", "service-role/AmazonEBSCSIDriverPolicyV2", "AmazonEKSServicePolicy", "AdministratorAccess", "ReadOnlyAccess",
@@ -23,6 +23,8 @@ class Iam:
     def __init__(self, world):
         self.world = world
         self.roles, self.policies, self.profiles = {}, {}, {}
+        # The services whose own role is there; it stays when everything else is gone.
+        self.linked = set()
         for name, path in (("platform", "/"), (SSO_ROLE, SSO_PATH), ("developers", "/"), ("checkout-dev", "/"), ("stranger", "/"), ("admin", "/")):
             trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": world.account}, "Action": "sts:AssumeRole"}]}
             self.create_role(name, path, trust, builtin=True)
@@ -46,6 +48,13 @@ class Iam:
         published = self.world.scenario.get("iamPropagation")
         wait = self.world.duration("iam.propagation") if published is None else self.world.seconds(published)
         return role["builtin"] or (self.world.now() - role["CreateDate"]).total_seconds() >= wait
+
+    def attachments_propagated(self, role):
+        """Whether the services of AWS see the policies that a standing role was given last."""
+        changed = role.get("attachedSince")
+        published = self.world.scenario.get("iamPropagation")
+        wait = self.world.duration("iam.propagation") if published is None else self.world.seconds(published)
+        return changed is None or (self.world.now() - changed).total_seconds() >= wait
 
     def trusts(self, role, service):
         """Whether the role's trust policy lets the service (`eks.amazonaws.com`) assume it."""
@@ -143,6 +152,19 @@ def list_role_policies(call):
 def list_attached_role_policies(call):
     attached = _role(call, call.parameters["RoleName"])["attached"]
     return {"AttachedPolicies": [{"PolicyName": arn.rsplit("/", 1)[1], "PolicyArn": arn} for arn in attached], "IsTruncated": False}
+
+
+@operations("AttachRolePolicy")
+def attach_role_policy(call):
+    call.world.state(Iam).attach(_role(call, call.parameters["RoleName"]), call.parameters["PolicyArn"])
+
+
+@operations("DetachRolePolicy")
+def detach_role_policy(call):
+    role, arn = _role(call, call.parameters["RoleName"]), call.parameters["PolicyArn"]
+    if arn not in role["attached"]:
+        raise AwsError("NoSuchEntity", f"Policy {arn} was not found.", 404)
+    role["attached"].remove(arn)
 
 
 @operations("ListRoleTags")

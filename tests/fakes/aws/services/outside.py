@@ -1,5 +1,6 @@
 """Things that appear without a call of the client: what others made, what a cluster left behind. `POST /_fake/make`."""
 from .ec2 import Ec2, catalog
+from .ec2.networks import add_rules
 from .elb import Elb
 from .iam import Iam
 from .logs import Logs
@@ -70,7 +71,12 @@ def interface(world, ec2, spec):
 
 
 def group(world, ec2, spec):
+    """`{vpc, name, tags, lets: GROUP}`: the one that it lets in and out on port 80."""
     made = ec2.create_group(_vpc(ec2, spec.get("vpc")), spec["name"], spec.get("description", spec["name"]), spec.get("tags"))
+    if spec.get("lets"):
+        rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": spec["lets"], "UserId": world.account}]}
+        for side in ("IpPermissions", "IpPermissionsEgress"):
+            add_rules(made, side, [rule])
     return {"group": made["GroupId"]}
 
 
@@ -115,5 +121,16 @@ def address(world, ec2, spec):
     return {"allocation": ec2.allocate_address(spec.get("tags"))["AllocationId"]}
 
 
+def stack(world, ec2, spec):
+    """A stack that a change set of type CREATE made and nobody executed: `{name, tags}`."""
+    from .cloudformation import CloudFormation, Stack, Template
+
+    made = Stack(world, spec["name"], Template(world, '{"Resources": {"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}}}'), dict(spec.get("tags") or {}), {}, {})
+    world.state(CloudFormation).stacks[made.ident] = made
+    made.status, made.reason = "REVIEW_IN_PROGRESS", "User Initiated"
+    world.record.state("cloudformation", f"stack/{made.name}", None, made.status)
+    return {"stack": made.ident}
+
+
 MAKERS = {"vpc": vpc, "interface": interface, "group": group, "balancer": balancer, "volume": volume, "endpoint": endpoint, "log-group": log_group,
-          "role": role, "address": address}
+          "role": role, "address": address, "stack": stack}

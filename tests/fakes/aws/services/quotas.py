@@ -11,7 +11,7 @@ QUOTAS = {
     "L-DB2E81BA": ("ec2", "Running On-Demand G and VT instances", 0),
     "L-3819A6DF": ("ec2", "All G and VT Spot Instance Requests", 0),
     "L-417A185B": ("ec2", "Running On-Demand P instances", 0),
-    "L-7212CCBC": ("ec2", "All P4, P3 and P2 Spot Instance Requests", 0),
+    "L-7212CCBC": ("ec2", "All P4, P3 and P2 Spot Instance Requests", 0), "L-C4BD4855": ("ec2", "All P5 Spot Instance Requests", 0),
     "L-1945791B": ("ec2", "Running On-Demand Inf instances", 0), "L-2C3B7624": ("ec2", "Running On-Demand Trn instances", 0),
     "L-0263D0A3": ("ec2", "EC2-VPC Elastic IPs", 5),
     "L-F678F1CE": ("vpc", "VPCs per Region", 5), "L-FE5A380F": ("vpc", "NAT gateways per Availability Zone", 5),

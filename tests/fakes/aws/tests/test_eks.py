@@ -1,4 +1,5 @@
 """EKS with its real control plane, driven by awscli and kubectl: one cluster for all tests of a class."""
+import ipaddress
 import json
 import pathlib
 import subprocess
@@ -142,10 +143,14 @@ class Cluster(unittest.TestCase):
         until(lambda: self.nodegroup("change")["status"] == "ACTIVE")
         update = self.eks.update_nodegroup_config(
             clusterName="demo", nodegroupName="change", scalingConfig={"desiredSize": 2}, labels={"addOrUpdateLabels": {"new": "1"}, "removeLabels": ["old"]},
-            taints={"addOrUpdateTaints": [{"key": "k", "value": "v", "effect": "NO_SCHEDULE"}]})["update"]
+            taints={"addOrUpdateTaints": [{"key": "k", "value": "v", "effect": "NO_SCHEDULE"}]}, updateConfig={"maxUnavailablePercentage": 50})["update"]
         self.refused("ResourceInUseException", "in progress", self.eks.update_nodegroup_config, clusterName="demo", nodegroupName="change",
                      scalingConfig={"desiredSize": 1})
         self.assertEqual(self.update(update, nodegroupName="change"), "Successful")
+        self.assertEqual(self.nodegroup("change")["updateConfig"], {"maxUnavailablePercentage": 50})
+        for wrong in ({}, {"maxUnavailable": 1, "maxUnavailablePercentage": 50}, {"maxUnavailable": 101}):
+            self.refused("InvalidParameterException", "maxUnavailable", self.eks.update_nodegroup_config, clusterName="demo", nodegroupName="change",
+                         updateConfig=wrong)
 
         def look():
             nodes = self.kube.list("/api/v1/nodes?labelSelector=eks.amazonaws.com/nodegroup%3Dchange,new%3D1,!old")
@@ -215,7 +220,11 @@ class Cluster(unittest.TestCase):
         self.assertEqual(issue["code"], "AsgInstanceLaunchFailures")
         self.assertIn("VcpuLimitExceeded", issue["message"])
         self.assertIn("InsufficientInstanceCapacity", self.nodegroup("full")["health"]["issues"][0]["message"])
-        for name in ("quota", "full"):
+        self.eks.create_nodegroup(clusterName="demo", nodegroupName="small", nodeRole=self.node_role, subnets=self.subnets[:1], diskSize=10,
+                                  scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1})
+        until(lambda: self.nodegroup("small")["status"] == "CREATE_FAILED")
+        self.assertIn("Volume of size 10GB is smaller than snapshot", self.nodegroup("small")["health"]["issues"][0]["message"])
+        for name in ("quota", "full", "small"):
             self.eks.delete_nodegroup(clusterName="demo", nodegroupName=name)
         until(lambda: self.eks.list_nodegroups(clusterName="demo")["nodegroups"] == ["ng"])
 
@@ -293,6 +302,12 @@ class Cluster(unittest.TestCase):
         self.assertEqual(self.update(update, addonName="metrics-server"), "Successful")
         self.assertEqual(self.eks.list_updates(name="demo", addonName="metrics-server")["updateIds"], [update["id"]])
         until(lambda: self.addon_status("metrics-server") == "ACTIVE")
+        self.stage.world.scenario.merge({"eksAddonFails": {"metrics-server": "somebody else has it"}})
+        update = self.eks.update_addon(clusterName="demo", addonName="metrics-server", configurationValues='{"replicas": 2}')["update"]
+        self.assertEqual(self.update(update, addonName="metrics-server"), "Failed")
+        found = self.eks.describe_addon(clusterName="demo", addonName="metrics-server")["addon"]
+        self.assertEqual((found["status"], found["configurationValues"]), ("UPDATE_FAILED", '{"replicas": 1}'))
+        self.stage.world.scenario.merge({"eksAddonFails": {"metrics-server": None}})
         self.assertEqual(self.kube.find("/apis/apps/v1/namespaces/kube-system/deployments/metrics-server")["spec"]["replicas"], 1)
         self.eks.delete_addon(clusterName="demo", addonName="metrics-server")
         until(lambda: "metrics-server" not in self.eks.list_addons(clusterName="demo")["addons"])
@@ -318,6 +333,43 @@ class Cluster(unittest.TestCase):
         self.kube.delete(deployment)
         self.kube.delete(claim)
         until(lambda: not volumes())
+
+    def test_network_policies_act_once_the_network_plugin_is_told_to(self):
+        base = "/api/v1/namespaces/guard"
+        self.kube.apply(base, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "guard"}})
+        self.kube.apply("/apis/networking.k8s.io/v1/namespaces/guard/networkpolicies/a", {
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"},
+            "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]}]}})
+        deployment = "/apis/apps/v1/namespaces/guard/deployments/web"
+        self.kube.apply(deployment, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+            "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
+                "containers": [{"name": "web", "image": "agnhost", "args": ["netexec", "--http-port=80"]}]}}}})
+        self.kube.apply(f"{base}/services/web", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {
+            "selector": {"app": "web"}, "ports": [{"port": 8080, "targetPort": 80}]}})
+        until(lambda: self.kube.find(deployment)["status"].get("availableReplicas") == 1)
+        until(lambda: self.addon_status("coredns") == "ACTIVE")
+        # Services have addresses of their own range: no pod has one of them.
+        shown = self.eks.describe_cluster(name="demo")["cluster"]["kubernetesNetworkConfig"]["serviceIpv4Cidr"]
+        address = ipaddress.ip_address(self.kube.find(f"{base}/services/web")["spec"]["clusterIP"])
+        self.assertIn(address, ipaddress.ip_network(shown))
+
+        def attempt(name, app, to):
+            """The last words of a Job that tries, and whether it did well."""
+            container = {"name": "a", "image": "agnhost", "args": ["connect", to, "--timeout=2s"], "terminationMessagePolicy": "FallbackToLogsOnError"}
+            self.kube.ask("POST", "/apis/batch/v1/namespaces/guard/jobs", {
+                "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {
+                    "metadata": {"labels": {"app": app}}, "spec": {"restartPolicy": "Never", "containers": [container]}}}})
+            job = until(lambda: next((each for each in [self.kube.find(f"/apis/batch/v1/namespaces/guard/jobs/{name}")]
+                                      if {"Complete", "Failed"} & {c["type"] for c in each["status"].get("conditions", [])}), None))
+            pods = self.kube.list(f"{base}/pods?labelSelector=batch.kubernetes.io/job-name%3D{name}")
+            return pods[0]["status"]["containerStatuses"][0]["state"]["terminated"].get("message"), job["status"].get("succeeded", 0)
+
+        self.assertEqual(attempt("open", "foe", "web:8080"), (None, 1))
+        update = self.eks.update_addon(clusterName="demo", addonName="vpc-cni", configurationValues='{"enableNetworkPolicy":"true"}')["update"]
+        self.update(update, addonName="vpc-cni")
+        self.assertEqual(attempt("friend", "friend", "web:8080"), (None, 1))
+        self.assertEqual(attempt("foe", "foe", "web:8080"), ("TIMEOUT\n", 0))
+        self.assertEqual(attempt("nobody", "friend", "nobody:8080")[0].split(":")[0], "DNS")
 
     def test_pod_identities_and_tags_of_everything(self):
         role = self.stage.role("pods", "pods.eks.amazonaws.com")
@@ -345,6 +397,10 @@ class Cluster(unittest.TestCase):
         self.assertIn(EDIT_POLICY, [policy["arn"] for policy in self.eks.list_access_policies()["accessPolicies"]])
         self.refused("InvalidParameterException", "policyArn is invalid", self.eks.associate_access_policy, **stranger, policyArn=EDIT_POLICY + "x",
                      accessScope={"type": "cluster"})
+        self.stage.world.scenario.merge({"lag": {"eks:AssociateAccessPolicy": 3600}})
+        self.refused("ResourceNotFoundException", "principalArn could not be found", self.eks.associate_access_policy, **stranger, policyArn=EDIT_POLICY,
+                     accessScope={"type": "cluster"})
+        self.stage.world.scenario.merge({"lag": {"eks:AssociateAccessPolicy": 0}})
         self.eks.associate_access_policy(**stranger, policyArn=EDIT_POLICY, accessScope={"type": "cluster"})
         self.assertEqual(self.eks.list_access_entries(clusterName="demo", associatedPolicyArn=EDIT_POLICY)["accessEntries"], [ROLE + "stranger"])
         self.eks.disassociate_access_policy(**stranger, policyArn=EDIT_POLICY)

@@ -243,8 +243,16 @@ class Stacks(unittest.TestCase):
         self.fake.lever("POST", "scenario", {"deny": ["ec2:CreateNatGateway"]})
         self.create()
         self.settled(status="CREATE_FAILED")
-        self.assertIn("not authorized to perform: ec2:CreateNatGateway", self.reasons()["Nat"])
+        self.assertEqual(self.reasons()["Nat"], "API: ec2:CreateNatGateway You are not authorized to perform this operation.")
         self.assertIn("iam:CreateRole", self.fake.lever("GET", "rights"))
+
+    def test_a_missing_right_of_iam_is_told_with_who_lacks_it(self):
+        self.fake.lever("POST", "scenario", {"deny": ["iam:CreateRole"]})
+        self.create(Tags=[{"Key": "a", "Value": "b"}])
+        self.settled(status="CREATE_FAILED")
+        self.assertIn("API: iam:CreateRole User: arn:aws:", self.reasons()["Role"])
+        self.assertIn("is not authorized to perform: iam:CreateRole on resource: ", self.reasons()["Role"])
+        self.assertIn("cloudformation:TagResource", self.fake.lever("GET", "rights"))
 
     def test_events_are_paged_newest_first_without_holes(self):
         more = {f"Table{number}": thing("EC2::RouteTable", VpcId=ref("Vpc")) for number in range(40)}

@@ -147,7 +147,7 @@ def delete_stack(call):
         return {}
     if stack.options.get("EnableTerminationProtection"):
         raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
-    if stack.status.endswith("_IN_PROGRESS") and stack.status not in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
+    if stack.status.endswith("_IN_PROGRESS") and stack.status not in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "REVIEW_IN_PROGRESS"):
         raise invalid(f"Stack [{stack.ident}] cannot be deleted while in status {stack.status}")
     retained = call.get("RetainResources", [])
     if (retained or call.get("DeletionMode") == "FORCE_DELETE_STACK") and stack.status != "DELETE_FAILED":

@@ -44,7 +44,10 @@ class Role(IamKind):
             raise AwsError("NoSuchEntity", f"The role with name {cx.physical} cannot be found.", 404)
         for policy in before.get("Policies", []):
             role["inline"].pop(policy["PolicyName"], None)
+        attached = set(role["attached"])
         self.fill(cx, role, after)
+        if set(role["attached"]) - attached:
+            role["attachedSince"] = cx.world.now()
 
     def delete(self, cx):
         role = iam(cx).roles.get(cx.physical)

@@ -15,6 +15,19 @@ from .walk import Walk
 PATIENCE = 300
 
 
+class Lacking(AwsError):
+    """A right that CloudFormation needs of the caller and does not have."""
+
+    def __init__(self, action, error):
+        super().__init__(error.code, error.message, error.status)
+        self.action = action
+
+    def words(self):
+        """EC2 leaves out who lacks what, others say it."""
+        said = "You are not authorized to perform this operation." if self.action.startswith("ec2:") else self.message
+        return f"API: {self.action} {said}"
+
+
 class Resource:
     def __init__(self, logical, kind):
         self.logical, self.type = logical, kind
@@ -68,6 +81,8 @@ class Stack:
     def failure(self, resource, error):
         """The reason in CloudFormation's words."""
         service = kinds.KINDS[resource.type].service
+        if isinstance(error, Lacking):
+            return error.words()
         if error.code == "InvalidRequest":
             return f"Properties validation failed for resource {resource.logical} with message:\n{error.message}"
         codes = {"AlreadyExists": "AlreadyExists", "DependencyViolation": "InvalidRequest", "NotFound": "NotFound", "NoSuchEntity": "NotFound",
@@ -88,7 +103,10 @@ class Stack:
     def allowed(self, actions):
         """The caller's rights, asked one by one as the calls would be made."""
         for action in actions:
-            self.world.require(self.caller, action)
+            try:
+                self.world.require(self.caller, action)
+            except AwsError as error:
+                raise Lacking(action, error) from error
 
     def after(self, logical, seconds, action, *arguments):
         walk = self.walk

@@ -65,7 +65,17 @@ def describe_route_tables(call):
               "route.gateway-id": lambda table: [r.get("GatewayId") for r in table["Routes"]],
               "route.nat-gateway-id": lambda table: [r.get("NatGatewayId") for r in table["Routes"]],
               "route.destination-cidr-block": lambda table: [r.get("DestinationCidrBlock") for r in table["Routes"]]}
-    return page(call, [shown(table) for table in select(call, "tables", call.get("RouteTableIds", []), "routeTable", fields)], "RouteTables")
+    state = call.world.state(Ec2)
+    found = select(call, "tables", call.get("RouteTableIds", []), "routeTable", fields)
+    return page(call, [shown(table) | {"Routes": [shown_route(state, table, route) for route in table["Routes"]]} for table in found], "RouteTables")
+
+
+def shown_route(state, table, route):
+    """A route, as a black hole where what it leads to is gone or detached."""
+    nat, gateway = state.nats.get(route.get("NatGatewayId")), state.gateways.get(route.get("GatewayId"))
+    leads = route.get("GatewayId") == "local" or (nat is not None and nat["State"] in ("pending", "available")) or (
+        gateway is not None and any(each["VpcId"] == table["VpcId"] for each in gateway["Attachments"]))
+    return route | {"State": "active" if leads else "blackhole"}
 
 
 @operations("DescribeInternetGateways")

@@ -1,5 +1,6 @@
 """Access entries and policies, and who a verified token is in the cluster."""
 import copy
+import datetime
 import fnmatch
 import re
 
@@ -123,8 +124,9 @@ def _writable(call):
 
 
 def _entry(call, cluster):
+    """The entry that is asked about. Reads and writes alike may not see one that was just made: scenario `lag` `eks:ACTION`."""
     entry = cluster.entries.get(call.parameters["principalArn"])
-    if entry is None:
+    if entry is None or not call.world.state(Eks).seen(entry, call.action):
         raise not_found("The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'.")
     return entry
 
@@ -168,15 +170,13 @@ def create_access_entry(call):
 
 @operations("DescribeAccessEntry")
 def describe_access_entry(call):
-    entry = _entry(call, _cluster(call))
-    if not call.world.state(Eks).seen(entry, "DescribeAccessEntry"):
-        raise not_found("The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'.")
-    return {"accessEntry": entry.describe()}
+    return {"accessEntry": _entry(call, _cluster(call)).describe()}
 
 
 @operations("ListAccessEntries")
 def list_access_entries(call):
-    entries = _cluster(call).entries.values()
+    eks = call.world.state(Eks)
+    entries = [entry for entry in _cluster(call).entries.values() if eks.seen(entry, "ListAccessEntries")]
     policy = call.get("associatedPolicyArn")
     return page(sorted(entry.principal for entry in entries if policy is None or policy in entry.policies), call.parameters, "accessEntries")
 
@@ -242,7 +242,9 @@ def disassociate_access_policy(call):
 def list_associated_access_policies(call):
     cluster = _cluster(call)
     entry = _entry(call, cluster)
-    shown = [_shown(arn, association) for arn, association in sorted(entry.policies.items())]
+    world = call.world
+    since = world.now() - datetime.timedelta(seconds=world.lag("eks", call.action))
+    shown = [_shown(arn, association) for arn, association in sorted(entry.policies.items()) if association["associatedAt"] <= since]
     return {**page(shown, call.parameters, "associatedAccessPolicies"), "clusterName": cluster.name, "principalArn": entry.principal}
 
 

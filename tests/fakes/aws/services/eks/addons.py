@@ -7,7 +7,7 @@ from .base import Updates, in_use, invalid, new_id, not_found, page, refused
 from .state import Eks
 
 # Real seconds that the programs of this machine may take for what a cluster does at once, whatever the speed.
-PATIENCE = 30
+PATIENCE = 120
 TOO_FEW = "The add-on is unhealthy because it doesn't have the desired number of replicas."
 
 
@@ -173,18 +173,29 @@ def update_addon(call):
                 params.append((name, asked[key]))
         if asked.get("podIdentityAssociations") is not None:
             params.append(("PodIdentityAssociations", json.dumps(asked["podIdentityAssociations"])))
-            addon.associate(asked["podIdentityAssociations"])
-        addon.version = asked.get("addonVersion") or addon.version
-        addon.configuration = asked["configurationValues"] if "configurationValues" in asked else addon.configuration
-        addon.role = asked.get("serviceAccountRoleArn") or addon.role
+        failure = call.world.scenario.get("eksAddonFails", {}).get(addon.name)
+        if not failure:
+            # One that fails applies nothing.
+            addon.version = asked.get("addonVersion") or addon.version
+            addon.configuration = asked["configurationValues"] if "configurationValues" in asked else addon.configuration
+            addon.role = asked.get("serviceAccountRoleArn") or addon.role
+            if asked.get("podIdentityAssociations") is not None:
+                addon.associate(asked["podIdentityAssociations"])
         addon.modified = call.world.now()
         update = addon.updates.begin("AddonUpdate", params, call.world.now())
         addon.set_status("UPDATING")
 
         def end():
-            if update.status == "InProgress" and addon.is_there:
+            if update.status != "InProgress" or not addon.is_there:
+                return
+            if failure:
+                update.status = "Failed"
+                update.errors = [{"errorCode": "ConfigurationConflict", "errorMessage": str(failure), "resourceIds": []}]
+                addon.set_status("UPDATE_FAILED")
+            else:
                 update.status = "Successful"
                 addon.settle()
+            addon.cluster.eks.changed("update", update.id, "InProgress", update.status)
         call.world.after("eks.addon.update", end)
         return {"update": update.describe()}
     return eks.tokens.answer("UpdateAddon", asked, act)

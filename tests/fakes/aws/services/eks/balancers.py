@@ -1,12 +1,17 @@
-"""The cloud controller's part for Services of type LoadBalancer: balancers, target groups, security groups, addresses.
+"""The part of the cloud controller, and of Auto Mode, for Services of type LoadBalancer: balancers, target groups, security
+groups, addresses.
 
 It works while the control plane lives. What a dead control plane leaves behind stays.
 """
+import hashlib
+
 from ...errors import AwsError
 from ..ec2 import Ec2
 from ..elb import Elb
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+# Of Auto Mode, which takes every Service that is made without a class.
+AUTO_CLASS, AUTO_TAG = "eks.amazonaws.com/nlb", "service.eks.amazonaws.com/"
 ANNOTATION = "service.beta.kubernetes.io/aws-load-balancer-"
 
 
@@ -15,6 +20,8 @@ class Balancers:
         self.simulation, self.cluster, self.world = simulation, simulation.cluster, simulation.world
         # Service uid to what was made for it.
         self._made = {}
+        # Uids of those that Auto Mode took: it gave them its class, and no other controller takes them any more.
+        self._taken = set()
 
     def tick(self):
         for service in self.simulation.kube.list("/api/v1/services"):
@@ -24,8 +31,15 @@ class Balancers:
                     self._remove(service)
                 continue
             # Another controller's: the AWS Load Balancer Controller's, or one of its own class.
-            if service["spec"].get("loadBalancerClass") or annotations.get(f"{ANNOTATION}type") in ("external", "nlb-ip"):
+            kind = service["spec"].get("loadBalancerClass")
+            is_new = meta["uid"] not in self._made
+            is_for_auto = kind == AUTO_CLASS or meta["uid"] in self._taken or (not kind and is_new and self.cluster.is_auto)
+            if not is_for_auto and (kind or annotations.get(f"{ANNOTATION}type") in ("external", "nlb-ip")):
                 continue
+            if is_for_auto:
+                if not self.cluster.is_auto:
+                    continue
+                self._taken.add(meta["uid"])
             self._keep(service, annotations)
 
     def _path(self, service):
@@ -50,11 +64,24 @@ class Balancers:
     def _make(self, service, annotations):
         """Under the lock. None when EC2 refuses; it is tried again."""
         ec2, elb, cluster, meta = self.world.state(Ec2), self.world.state(Elb), self.cluster, service["metadata"]
-        kind = "network" if annotations.get(f"{ANNOTATION}type") == "nlb" or cluster.is_auto else "classic"
-        internal = annotations.get(f"{ANNOTATION}internal") == "true" or annotations.get(f"{ANNOTATION}scheme") == "internal"
-        name = ("a" + meta["uid"].replace("-", ""))[:32]
-        tags = {f"kubernetes.io/cluster/{cluster.name}": "owned", "kubernetes.io/service-name": f"{meta['namespace']}/{meta['name']}"}
+        stack, is_auto = f"{meta['namespace']}/{meta['name']}", cluster.is_auto
+        if is_auto and not cluster.may_run_auto_mode():
+            return None
+        kind = "network" if annotations.get(f"{ANNOTATION}type") == "nlb" or is_auto else "classic"
+        if is_auto:
+            # https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-nlb.html: internal, unless it is said otherwise.
+            internal = annotations.get(f"{ANNOTATION}scheme") != "internet-facing"
+            digest = hashlib.sha256(meta["uid"].encode()).hexdigest()[:10]
+            name = f"k8s-{meta['namespace'][:8]}-{meta['name'][:8]}-{digest}"
+            tags = {"eks:eks-cluster-name": cluster.name, f"{AUTO_TAG}stack": stack, f"{AUTO_TAG}resource": "LoadBalancer"}
+        else:
+            internal = annotations.get(f"{ANNOTATION}internal") == "true"
+            name = ("a" + meta["uid"].replace("-", ""))[:32]
+            tags = {f"kubernetes.io/cluster/{cluster.name}": "owned", "kubernetes.io/service-name": stack}
         for pair in annotations.get(f"{ANNOTATION}additional-resource-tags", "").split(","):
+            if "=" in pair and is_auto:
+                # The managed policies of Auto Mode let nobody set tags of his own.
+                return None
             if "=" in pair:
                 tags.update([pair.strip().split("=", 1)])
         group = None
@@ -62,7 +89,10 @@ class Balancers:
             subnets = self._subnets(ec2, internal)
             if not subnets:
                 return None
-            group = ec2.create_group(cluster.vpc, f"k8s-elb-{name}", f"Security group for Kubernetes ELB {name} ({meta['namespace']}/{meta['name']})", tags)["GroupId"]
+            group_name, text = (name, "[k8s] Managed SecurityGroup for LoadBalancer") if is_auto else (
+                f"k8s-elb-{name}", f"Security group for Kubernetes ELB {name} ({stack})")
+            of_group = {**tags, f"{AUTO_TAG}resource": "ManagedLBSecurityGroup"} if is_auto else tags
+            group = ec2.create_group(cluster.vpc, group_name, text, of_group)["GroupId"]
             # The nodes' group lets the balancer in, and so its rule holds the balancer's group.
             if cluster.group in ec2.groups:
                 ec2.groups[cluster.group]["IpPermissions"].append(
@@ -80,7 +110,7 @@ class Balancers:
                 made = elb.create_group(f"k8s-{meta['name'][:8]}-{meta['uid'][:8]}-{port['port']}"[:32], cluster.vpc, [balancer["arn"]], tags, port.get("protocol", "TCP"),
                                         port.get("nodePort") or port["port"])
                 targets.append(made["shown"]["TargetGroupArn"])
-        return {"balancer": balancer, "group": group, "targets": targets}
+        return {"balancer": balancer, "group": group, "targets": targets, "is_auto": is_auto}
 
     def _subnets(self, ec2, internal):
         """One of each zone: by role tag, then by any subnet of the VPC."""
@@ -112,9 +142,11 @@ class Balancers:
         return True
 
     def remove_all(self):
-        """Under the lock, when Auto Mode's cluster is deleted."""
+        """Those of Auto Mode, under the lock, when it ends or its cluster is deleted."""
         ec2, elb = self.world.state(Ec2), self.world.state(Elb)
         for uid, made in list(self._made.items()):
+            if not made or not made["is_auto"]:
+                continue
             for ident in made["balancer"]["interfaces"]:
                 ec2.interfaces.pop(ident, None)
             if self._unmake(ec2, elb, made):

@@ -1,6 +1,7 @@
 """Who makes machines for pods that find no node: EKS Auto Mode, or a cluster autoscaler that runs in the cluster with rights."""
 import datetime
 
+from ..iam import Iam
 from . import versions
 from .nodegroup import Nodegroup
 
@@ -53,12 +54,16 @@ class Capacity:
     def _groups(self):
         with self.world.lock:
             if self.cluster.is_auto:
+                entry = self.cluster.entries.get(self.cluster.compute.get("nodeRoleArn"))
+                if entry is None or entry.type != "EC2" or not self.cluster.may_run_auto_mode():
+                    return []
                 if self.cluster.auto is None:
                     self.cluster.auto = AutoNodes(self.cluster)
                 return [self.cluster.auto]
             ranges = [group for group in self.cluster.nodegroups.values()
                       if group.status == "ACTIVE" and group.scaling["minSize"] < group.scaling["maxSize"]]
-            accounts = {(a.namespace, a.account) for a in self.cluster.associations.values()}
+            iam = self.world.state(Iam)
+            accounts = {(a.namespace, a.account) for a in self.cluster.associations.values() if iam.role_of_arn(a.role)}
             has_agent = "eks-pod-identity-agent" in self.cluster.addons
         if not ranges or not accounts or not has_agent:
             return []

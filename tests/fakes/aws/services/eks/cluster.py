@@ -3,6 +3,7 @@ import copy
 import threading
 
 from ...control_plane import ControlPlane
+from ..iam import Iam
 from . import network, versions
 from .base import Updates, hexadecimal
 from .simulation import Simulation
@@ -82,11 +83,14 @@ class Cluster:
             shown["identity"] = {"oidc": {"issuer": issuer}}
         return shown
 
+    def _services(self):
+        # 172.20/16, unless the VPC lies in 172.16/12 too.
+        asked = (self.asked.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr")
+        return asked or ("10.100.0.0/16" if network.vpc_cidr(self.world, self.vpc).startswith("172.") else "172.20.0.0/16")
+
     def _kubernetes_network(self):
         asked = self.asked.get("kubernetesNetworkConfig") or {}
-        family = asked.get("ipFamily", "ipv4")
-        # 172.20/16, unless the VPC lies in 172.16/12 too.
-        range_ = asked.get("serviceIpv4Cidr") or ("10.100.0.0/16" if network.vpc_cidr(self.world, self.vpc).startswith("172.") else "172.20.0.0/16")
+        family, range_ = asked.get("ipFamily", "ipv4"), self._services()
         shown = {"ipFamily": family, "elasticLoadBalancing": {"enabled": self.balancing}}
         shown["serviceIpv6Cidr" if family == "ipv6" else "serviceIpv4Cidr"] = "fd00:ec2::/108" if family == "ipv6" else range_
         return shown
@@ -108,14 +112,35 @@ class Cluster:
 
         if self.authentication != "CONFIG_MAP" and self.bootstrap_admin:
             access.bootstrap(self)
-        if self.is_auto and self.compute.get("nodeRoleArn"):
-            access.own_entry(self, self.compute["nodeRoleArn"], "EC2")
-        self.control_plane = ControlPlane(self.eks.folder(), self.name, self.eks.webhook.url(self.key))
+        self.let_auto_nodes_in()
+        self.control_plane = ControlPlane(self.eks.folder(), self.name, self.eks.webhook.url(self.key), self._services())
         self.simulation = Simulation(self)
         self.control_plane.start()
         self.simulation.start()
         self.world.timers.after(self.world.duration("eks.cluster.create") / 3, self._half_way)
         self.world.after("eks.cluster.create", self._created)
+
+    def let_auto_nodes_in(self):
+        """Their entry is of a kind of its own: a role that lets nodes of groups in already lets none of these in."""
+        from . import access
+
+        if self.is_auto and self.compute.get("nodeRoleArn"):
+            access.own_entry(self, self.compute["nodeRoleArn"], "EC2")
+
+    def may_run_auto_mode(self):
+        """Whether its role has what EKS makes and removes machines, volumes and balancers by."""
+        from .clusters import missing_policies
+
+        role = self.world.state(Iam).role_of_arn(self.role)
+        return role is not None and not missing_policies(role, True)
+
+    def end_auto_mode(self):
+        """EKS ends its machines and removes its balancers, not its volumes; without the rights for that they stay."""
+        if self.auto and self.may_run_auto_mode():
+            for instance in list(self.auto.instances):
+                self.auto.left(instance)
+            self.auto = None
+            self.simulation.balancers.remove_all()
 
     def _half_way(self):
         if self.status == "CREATING":

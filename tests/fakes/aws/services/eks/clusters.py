@@ -67,10 +67,18 @@ def check_role(world, arn, is_auto):
         raise invalid(f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not correct")
     if not iam.trusts(role, "eks.amazonaws.com"):
         raise invalid("Role could not be assumed because the trusted entity is not correct")
-    missing = [policy for policy in (POLICY, *(AUTO_POLICIES if is_auto else ())) if policy not in role["attached"]]
+    missing = missing_policies(role, is_auto)
+    if is_auto and not missing and not iam.attachments_propagated(role):
+        missing = list(AUTO_POLICIES)
     if missing:
         raise invalid("The provided role doesn't have the Amazon EKS Managed Policies associated with it. Please ensure the following "
                       f"policies [{', '.join(missing)}] are attached")
+
+
+def missing_policies(role, is_auto):
+    """What a role of a control plane lacks. The storage policy has a narrower second edition."""
+    has = {policy.removesuffix("V2") for policy in role["attached"]}
+    return [policy for policy in (POLICY, *(AUTO_POLICIES if is_auto else ())) if policy not in has]
 
 
 def check_cidrs(cidrs):

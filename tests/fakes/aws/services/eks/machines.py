@@ -6,9 +6,12 @@ from ..quotas import quota
 from .base import invalid
 
 # First letters of types, and the codes of their quotas: on demand, and spot.
-FAMILIES = (("g", "L-DB2E81BA", "L-3819A6DF"), ("vt", "L-DB2E81BA", "L-3819A6DF"), ("p", "L-417A185B", "L-7212CCBC"), ("inf", "L-1945791B", None),
+FAMILIES = (("g", "L-DB2E81BA", "L-3819A6DF"), ("vt", "L-DB2E81BA", "L-3819A6DF"), ("p", "L-417A185B", "L-7212CCBC"),
+            ("p5", "L-417A185B", "L-C4BD4855"), ("inf", "L-1945791B", None),
             ("trn", "L-2C3B7624", None))
 STANDARD = ("L-1216C47A", "L-34B43A08")
+# The size in GiB of the snapshot of a machine image of Amazon Linux 2023: no volume of it can be smaller.
+SNAPSHOT = 20
 
 
 def template(call, asked):
@@ -56,7 +59,7 @@ def size(name):
 
 def codes(name):
     """The codes of the quotas that a type counts against: on demand, and spot."""
-    letters = re.match("[a-z]*", name)[0]
+    letters = re.match("p5|[a-z]*", name)[0]
     return next(((demand, spot) for prefix, demand, spot in FAMILIES if letters == prefix), STANDARD)
 
 
@@ -69,6 +72,10 @@ def choose_type(nodegroup, subnet_id):
     if subnet is None:
         return None, f"The subnet ID '{subnet_id}' does not exist. Launching EC2 instance failed."
     zone, zone_id = subnet["AvailabilityZone"], subnet["AvailabilityZoneId"]
+    volume = _volume(nodegroup)
+    if volume < SNAPSHOT:
+        return None, (f"Volume of size {volume}GB is smaller than snapshot 'snap-{nodegroup.image.removeprefix('ami-')}', expect size>= {SNAPSHOT}GB. "
+                      "Launching EC2 instance failed.")
     types = nodegroup.types or [template_data(world, nodegroup.template).get("InstanceType", "t3.medium")]
     refusal = None
     for kind in types:
@@ -94,11 +101,18 @@ def choose_type(nodegroup, subnet_id):
     return None, refusal
 
 
+def _volume(nodegroup):
+    """The size of the root volume in GiB."""
+    data = template_data(nodegroup.world, nodegroup.template)
+    sizes = [mapping.get("Ebs", {}).get("VolumeSize") for mapping in data.get("BlockDeviceMappings", []) if mapping.get("DeviceName") == "/dev/xvda"]
+    return next((int(size) for size in sizes if size), nodegroup.disk or SNAPSHOT)
+
+
 def _fits_quota(world, ec2, kind, way):
     code = codes(kind)[way == "Spot"] or codes(kind)[0]
     used = sum(catalog.TYPES.get(instance["InstanceType"], {"vcpus": 2})["vcpus"] for instance in ec2.instances.values()
                if instance["State"]["Name"] == "running" and (instance.get("InstanceLifecycle") == "spot") == (way == "Spot")
-               and codes(instance["InstanceType"]) == codes(kind))
+               and (codes(instance["InstanceType"])[way == "Spot"] or codes(instance["InstanceType"])[0]) == code)
     return used + catalog.TYPES.get(kind, {"vcpus": 2})["vcpus"] <= quota(world, code)
 
 

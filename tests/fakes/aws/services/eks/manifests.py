@@ -14,6 +14,8 @@ WORKLOADS = {
     "snapshot-controller": [("Deployment", "snapshot-controller", 2)],
     "amazon-cloudwatch-observability": [("Deployment", "amazon-cloudwatch-observability-controller-manager", 1)],
 }
+# What the containers of a workload listen on, where somebody asks.
+PORTS = {"coredns": [{"containerPort": 53, "name": "dns", "protocol": "UDP"}, {"containerPort": 53, "name": "dns-tcp", "protocol": "TCP"}]}
 SELF_MANAGED = ("vpc-cni", "kube-proxy", "coredns")
 
 
@@ -59,7 +61,8 @@ def addon(name, version, namespace, values):
             {"key": "CriticalAddonsOnly", "operator": "Exists"}, {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
             *values.get("tolerations", [])]
         spec = {
-            "containers": [{"name": workload, "image": f"602401143452.dkr.ecr.eu-central-1.amazonaws.com/eks/{workload}:{version}"}],
+            "containers": [{"name": workload, "image": f"602401143452.dkr.ecr.eu-central-1.amazonaws.com/eks/{workload}:{version}",
+                            "ports": PORTS.get(workload, [])}],
             "tolerations": tolerations, "priorityClassName": "system-node-critical" if is_node else "system-cluster-critical",
             "hostNetwork": is_node, "nodeSelector": values.get("nodeSelector", {})}
         body = {"selector": {"matchLabels": selector}, "template": {"metadata": {"labels": {**labels, **selector}}, "spec": spec}}

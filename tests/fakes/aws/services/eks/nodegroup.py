@@ -3,15 +3,19 @@ import copy
 import dataclasses
 import datetime
 
+from ..ec2 import Ec2
 from ..iam import Iam
 from . import machines, network, scaling, versions
 from .base import Updates, new_id
 
 EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 # Real seconds: retries are not quicker, and the programs of this machine may take so long for what AWS does at once, whatever the speed.
-PAUSE, PATIENCE = 0.2, 30
+PAUSE, PATIENCE = 0.2, 120
+# The same for a caller who makes the network plugin beside the group: at a great speed the group would have failed before.
+CALLER = 15
 NOT_JOINED = "Instances failed to join the kubernetes cluster"
 NOT_READY = "Unhealthy nodes in the kubernetes cluster"
+NO_TEMPLATE = "We couldn't find the Amazon EC2 launch template for your managed node group. You may be able to recreate a launch template with the same settings to recover."
 
 
 @dataclasses.dataclass
@@ -65,6 +69,7 @@ class Nodegroup:
     # What is shown.
 
     def describe(self):
+        self._miss_template()
         shown = {
             "nodegroupName": self.name, "nodegroupArn": self.arn, "clusterName": self.cluster.name, "version": self.version,
             "releaseVersion": self.release, "createdAt": self.created, "modifiedAt": self.modified, "status": self.status,
@@ -78,6 +83,12 @@ class Nodegroup:
             if value:
                 shown[name] = copy.deepcopy(value)
         return shown
+
+    def _miss_template(self):
+        """A group whose launch template somebody deleted can make no machine any more."""
+        if self.template and self.status == "ACTIVE" and self.template["id"] not in self.world.state(Ec2).templates:
+            self.blames("Ec2LaunchTemplateNotFound", NO_TEMPLATE, [self.template["id"]])
+            self.set_status("DEGRADED")
 
     def set_status(self, status):
         if status != self.status:
@@ -187,7 +198,7 @@ class Nodegroup:
         cluster = self.cluster
         has_network = "vpc-cni" in cluster.addons or cluster.asked.get("bootstrapSelfManagedAddons", True)
         joins = len(self.living) >= self.scaling["desiredSize"] and all(instance.state == "joining" for instance in self.living)
-        return has_network and joins and (self.world.now() - self.created).total_seconds() < PATIENCE
+        return joins and (self.world.now() - self.created).total_seconds() < (PATIENCE if has_network else CALLER)
 
     def scale_to_desired(self):
         scaling.follow(self)

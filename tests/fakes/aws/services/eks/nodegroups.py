@@ -45,6 +45,7 @@ def _create(call, eks):
     _check_role(world, asked["nodeRole"], fields)
     _check_labels(asked.get("labels"), fields)
     _check_taints(asked.get("taints"), fields)
+    _check_update_config(asked.get("updateConfig"), fields)
     zones = network.check_subnets(call, asked["subnets"], name, for_nodes=True)
     if zones.vpc != cluster.vpc:
         raise invalid(f"Subnets are not tagged or do not belong to the VPC of cluster {cluster.name}: {', '.join(asked['subnets'])}", **fields)
@@ -141,6 +142,15 @@ def _check_scaling(scaling, fields):
         raise invalid(f"desired capacity {scaling['desiredSize']} can't be greater than max size {scaling['maxSize']}", **fields)
 
 
+def _check_update_config(asked, fields):
+    if asked is None:
+        return
+    if ("maxUnavailable" in asked) == ("maxUnavailablePercentage" in asked):
+        raise invalid("Either maxUnavailable or maxUnavailablePercentage must be specified, but not both", **fields)
+    if asked.get("maxUnavailable", 1) > 100:
+        raise invalid("maxUnavailable can't be greater than 100", **fields)
+
+
 @operations("DescribeNodegroup")
 def describe_nodegroup(call):
     nodegroup = _find(call)
@@ -175,6 +185,7 @@ def _update_config(call):
     nodegroup, asked = _find(call), call.parameters
     fields = {"clusterName": nodegroup.cluster.name, "nodegroupName": nodegroup.name}
     _check_free(nodegroup)
+    _check_update_config(asked.get("updateConfig"), fields)
     params = []
     scaling = {**nodegroup.scaling, **(asked.get("scalingConfig") or {})}
     _check_scaling(scaling, fields)

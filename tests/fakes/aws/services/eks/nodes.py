@@ -42,7 +42,7 @@ class Nodes:
                 self._leave(nodegroup, instance, name, node)
         for name, node in there.items():
             # The cloud controller removes nodes whose machine is gone.
-            if name not in wanted and "eks.amazonaws.com/nodegroup" in node["metadata"].get("labels", {}):
+            if name not in wanted and {"eks.amazonaws.com/nodegroup", "karpenter.sh/nodepool"} & node["metadata"].get("labels", {}).keys():
                 self._delete(name)
 
     def name(self, instance):

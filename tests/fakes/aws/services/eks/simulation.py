@@ -6,6 +6,7 @@ from ...control_plane import ControlPlaneError
 from ...kube import Kube, KubeError
 from . import manifests
 from .access import matches
+from .attempts import Attempts
 from .balancers import Balancers
 from .capacity import Capacity
 from .metrics import Metrics
@@ -24,7 +25,7 @@ class Simulation:
         self.kube = None
         self.nodes, self.balancers, self.volumes = Nodes(self), Balancers(self), Volumes(self)
         self.capacity = Capacity(self)
-        self.pods = Pods(self)
+        self.pods, self.attempts = Pods(self), Attempts(self)
         self.metrics = Metrics(self)
         self._applied, self._bound = {}, set()
         self._thread = threading.Thread(target=self._run, name=f"simulation of {cluster.name}", daemon=True)
@@ -68,6 +69,7 @@ class Simulation:
         self._addons()
         daemon_sets = self.kube.list("/apis/apps/v1/daemonsets")
         self.nodes.tick(daemon_sets)
+        self.attempts.tick()
         self.pods.tick()
         self.balancers.tick()
         self.volumes.tick()

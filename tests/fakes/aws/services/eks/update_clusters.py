@@ -2,9 +2,10 @@
 import copy
 import json
 
+from ...errors import AwsError
 from . import network, operations, versions
 from .base import in_use, invalid, not_found, page, refused
-from .clusters import check_cidrs, check_endpoints
+from .clusters import check_cidrs, check_endpoints, check_role
 from .state import Eks
 
 
@@ -130,11 +131,16 @@ def _auto_mode(call, cluster, asked):
     current = {"compute": cluster.compute or {"enabled": False}, "balancing": cluster.balancing}
     if is_on == cluster.is_auto and (asked.get("computeConfig") or {}) == current["compute"]:
         raise invalid("Cluster is already at the desired configuration for EKS Auto Mode", clusterName=cluster.name)
+    if is_on:
+        check_role(call.world, cluster.role, True)
 
     def finish():
         cluster.compute = copy.deepcopy(asked.get("computeConfig"))
         cluster.storage = copy.deepcopy(asked.get("storageConfig"))
         cluster.balancing = is_on
+        cluster.let_auto_nodes_in()
+        if not is_on:
+            cluster.end_auto_mode()
     return [("ComputeConfig", json.dumps(asked.get("computeConfig"))), ("StorageConfig", json.dumps(asked.get("storageConfig")))], finish
 
 
@@ -173,8 +179,8 @@ def _upgrade(call, cluster):
                           clusterName=cluster.name)
     blocking = [insight["name"] for insight in call.world.scenario.get("eksInsights", []) if insight.get("status") == "ERROR"]
     if blocking and not asked.get("force"):
-        raise refused(f"The cluster upgrade is blocked by upgrade insights in ERROR status: {', '.join(blocking)}. Resolve them or use the force flag.",
-                      clusterName=cluster.name)
+        raise AwsError("InvalidStateException", "Amazon EKS detected upgrade readiness issues. Call the ListInsights API to view detected upgrade blocking "
+                       "issues. Pass the force flag when updating to override upgrade readiness errors.", 400, clusterName=cluster.name)
 
     def finish():
         cluster.version = wanted

@@ -6,6 +6,8 @@ from ..ec2 import Ec2
 DRIVER = "ebs.csi.aws.com"
 # The in-tree name is served by the driver too.
 PROVISIONERS = (DRIVER, "kubernetes.io/aws-ebs")
+# That of Auto Mode, whose role may set no tags of users: https://docs.aws.amazon.com/eks/latest/userguide/auto-learn-iam.html
+AUTO_DRIVER = "ebs.csi.eks.amazonaws.com"
 ACCOUNT = "ebs-csi-controller-sa"
 SELECTED = "volume.kubernetes.io/selected-node"
 VOLUMES = "/api/v1/persistentvolumes"
@@ -21,19 +23,22 @@ class Volumes:
     def __init__(self, simulation):
         self.simulation, self.cluster, self.world = simulation, simulation.cluster, simulation.world
 
-    def _drives(self):
-        """Whether a driver runs here, with rights in EC2."""
+    def _drivers(self):
+        """The drivers that run here, with rights in EC2, by what classes call them."""
         with self.world.lock:
-            addon = self.cluster.addons.get("aws-ebs-csi-driver")
-            if self.cluster.is_auto:
-                return True
-            has_rights = addon is not None and (addon.role or (
-                "eks-pod-identity-agent" in self.cluster.addons
-                and any(association.account == ACCOUNT for association in self.cluster.associations.values())))
-            return bool(has_rights and addon.is_ready and addon.status != "DELETING")
+            auto = {AUTO_DRIVER: AUTO_DRIVER} if self.cluster.is_auto and self.cluster.may_run_auto_mode() else {}
+            return {**(dict.fromkeys(PROVISIONERS, DRIVER) if self._addon_drives() else {}), **auto}
+
+    def _addon_drives(self):
+        addon = self.cluster.addons.get("aws-ebs-csi-driver")
+        has_rights = addon is not None and (addon.role or (
+            "eks-pod-identity-agent" in self.cluster.addons
+            and any(association.account == ACCOUNT for association in self.cluster.associations.values())))
+        return bool(has_rights and addon.is_ready and addon.status != "DELETING")
 
     def tick(self):
-        if not self._drives():
+        drivers = self._drivers()
+        if not drivers:
             return
         kube = self.simulation.kube
         claims = kube.list("/api/v1/persistentvolumeclaims")
@@ -42,17 +47,18 @@ class Volumes:
             classes = {each["metadata"]["name"]: each for each in kube.list("/apis/storage.k8s.io/v1/storageclasses")}
             for claim in claims:
                 if claim["status"].get("phase") == "Pending" and not claim["metadata"].get("deletionTimestamp"):
-                    self._provision(claim, classes.get(claim["spec"].get("storageClassName")), volumes)
+                    self._provision(claim, classes.get(claim["spec"].get("storageClassName")), volumes, drivers)
         for volume in volumes:
             driver = volume["spec"].get("csi", {}).get("driver")
-            if driver == DRIVER and volume["status"].get("phase") == "Released" and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
+            if driver in drivers.values() and volume["status"].get("phase") == "Released" and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
                 with self.world.lock:
                     self.world.state(Ec2).volumes.pop(volume["spec"]["csi"]["volumeHandle"], None)
                 kube.delete(f"{VOLUMES}/{volume['metadata']['name']}")
 
-    def _provision(self, claim, storage_class, volumes):
-        if storage_class is None or storage_class["provisioner"] not in PROVISIONERS or claim["spec"].get("volumeName"):
+    def _provision(self, claim, storage_class, volumes, drivers):
+        if storage_class is None or storage_class["provisioner"] not in drivers or claim["spec"].get("volumeName"):
             return
+        driver = drivers[storage_class["provisioner"]]
         meta = claim["metadata"]
         selected = meta.get("annotations", {}).get(SELECTED)
         if storage_class.get("volumeBindingMode") == "WaitForFirstConsumer" and not selected:
@@ -68,7 +74,13 @@ class Volumes:
         tags = {"CSIVolumeName": name, "ebs.csi.aws.com/cluster": "true", f"kubernetes.io/cluster/{self.cluster.name}": "owned",
                 "KubernetesCluster": self.cluster.name, "Name": f"{self.cluster.name}-dynamic-{name}", "kubernetes.io/created-for/pv/name": name,
                 "kubernetes.io/created-for/pvc/name": meta["name"], "kubernetes.io/created-for/pvc/namespace": meta["namespace"]}
+        if driver == AUTO_DRIVER:
+            del tags["ebs.csi.aws.com/cluster"]
+            tags.update({"eks:eks-cluster-name": self.cluster.name, f"{AUTO_DRIVER}/cluster": "true"})
         for key, value in parameters.items():
+            if key.startswith("tagSpecification") and driver == AUTO_DRIVER:
+                # EC2 refuses the volume (UnauthorizedOperation), and the driver tries again for ever.
+                return
             if key.startswith("tagSpecification"):
                 tags.update([value.split("=", 1)])
         with self.world.lock:
@@ -77,19 +89,20 @@ class Volumes:
         mode = storage_class.get("reclaimPolicy") or "Delete"
         self.simulation.kube.apply(f"{VOLUMES}/{name}", {
             "apiVersion": "v1", "kind": "PersistentVolume",
-            "metadata": {"name": name, "annotations": {"pv.kubernetes.io/provisioned-by": DRIVER}},
+            "metadata": {"name": name, "annotations": {"pv.kubernetes.io/provisioned-by": driver}},
             "spec": {
                 "capacity": {"storage": size}, "accessModes": claim["spec"]["accessModes"], "persistentVolumeReclaimPolicy": mode,
                 "storageClassName": claim["spec"]["storageClassName"], "volumeMode": claim["spec"].get("volumeMode", "Filesystem"),
-                "csi": {"driver": DRIVER, "volumeHandle": volume["VolumeId"], "fsType": parameters.get("csi.storage.k8s.io/fstype", "ext4")},
+                "csi": {"driver": driver, "volumeHandle": volume["VolumeId"], "fsType": parameters.get("csi.storage.k8s.io/fstype", "ext4")},
                 "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
                 "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
                     {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}]}},
-            }}, "ebs.csi.aws.com")
+            }}, driver)
 
     def _zone(self, node):
         if node:
             found = self.simulation.kube.find(f"/api/v1/nodes/{node}")
             return found and found["metadata"]["labels"].get("topology.kubernetes.io/zone")
         with self.world.lock:
-            return next((instance.zone for nodegroup in self.cluster.nodegroups.values() for instance in nodegroup.living), None)
+            groups = [*self.cluster.nodegroups.values(), *([self.cluster.auto] if self.cluster.auto else [])]
+            return next((instance.zone for nodegroup in groups for instance in nodegroup.living), None)

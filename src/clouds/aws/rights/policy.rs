@@ -1,0 +1,393 @@
+use super::condition::Condition::{ByStacks, FromTemplates, GivenTo, Marked, Marking, OfServices, Policies};
+use super::statement::Part::{Change, Look};
+use super::statement::Statement;
+
+const ANY: &[&str] = &["*"];
+const CLUSTERS: &[&str] = &["arn:aws:eks:*:*:cluster/*"];
+/// Clusters and what they have that carries tags.
+const OF_CLUSTERS: &[&str] = &[
+    "arn:aws:eks:*:*:access-entry/*",
+    "arn:aws:eks:*:*:addon/*",
+    "arn:aws:eks:*:*:cluster/*",
+    "arn:aws:eks:*:*:nodegroup/*",
+    "arn:aws:eks:*:*:podidentityassociation/*",
+];
+const ASSOCIATIONS: &[&str] = &["arn:aws:eks:*:*:podidentityassociation/*"];
+const REPOSITORIES: &[&str] = &["arn:aws:ecr:*:*:repository/*"];
+const OUR_ROLES: &[&str] = &["arn:aws:iam::*:role/berth-*"];
+const LOG_GROUPS: &[&str] = &["arn:aws:logs:*:*:log-group:/aws/eks/*"];
+
+/// All rights that berth needs. On which resources a right can be given, and by which keys it can be narrowed, is in
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>;
+/// which rights `CloudFormation` needs of the caller, in the `handlers` of its resource schemas.
+pub const STATEMENTS: [Statement; 30] = [
+    // None of these can be given for some things only.
+    Statement {
+        sid: "Look",
+        part: Look,
+        actions: &[
+            "autoscaling:DescribeAutoScalingGroups",
+            "autoscaling:DescribeScalingActivities",
+            "ec2:DescribeAddresses",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeInstanceTypeOfferings",
+            "ec2:DescribeInstanceTypes",
+            "ec2:DescribeInstances",
+            "ec2:DescribeInternetGateways",
+            "ec2:DescribeLaunchTemplates",
+            "ec2:DescribeNatGateways",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeRouteTables",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVolumes",
+            "ec2:DescribeVpcEndpoints",
+            "ec2:DescribeVpcs",
+            "ecr:DescribePullThroughCacheRules",
+            "ecr:DescribeRepositoryCreationTemplates",
+            "ecr:GetAuthorizationToken",
+            "eks:DescribeAddonVersions",
+            "eks:DescribeClusterVersions",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeTags",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "logs:DescribeLogGroups",
+            "tag:GetResources",
+        ],
+        resources: ANY,
+        conditions: &[],
+    },
+    Statement {
+        sid: "LookAtClusters",
+        part: Look,
+        actions: &[
+            "eks:DescribeAccessEntry",
+            "eks:DescribeAddon",
+            "eks:DescribeCluster",
+            "eks:DescribeNodegroup",
+            "eks:DescribePodIdentityAssociation",
+            "eks:DescribeUpdate",
+            "eks:ListAccessEntries",
+            "eks:ListAddons",
+            "eks:ListAssociatedAccessPolicies",
+            "eks:ListInsights",
+            "eks:ListNodegroups",
+            "eks:ListPodIdentityAssociations",
+        ],
+        resources: OF_CLUSTERS,
+        conditions: &[],
+    },
+    Statement {
+        sid: "LookAtStacks",
+        part: Look,
+        actions: &[
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStacks",
+            "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+        ],
+        resources: &["arn:aws:cloudformation:*:*:stack/berth-*/*"],
+        conditions: &[],
+    },
+    Statement {
+        sid: "LookAtLogGroups",
+        part: Look,
+        actions: &["logs:ListTagsForResource"],
+        resources: LOG_GROUPS,
+        conditions: &[],
+    },
+    Statement {
+        sid: "LookAtMachineImages",
+        part: Look,
+        actions: &["ssm:GetParameters"],
+        resources: &["arn:aws:ssm:*::parameter/aws/service/eks/*"],
+        conditions: &[],
+    },
+    Statement {
+        sid: "LookAtQuotas",
+        part: Look,
+        actions: &["servicequotas:GetServiceQuota"],
+        resources: &["arn:aws:servicequotas:*:*:ec2/*", "arn:aws:servicequotas:*:*:vpc/*"],
+        conditions: &[],
+    },
+    Statement {
+        sid: "LookAtRepositories",
+        part: Look,
+        actions: &[
+            "ecr:DescribeImages",
+            "ecr:DescribeRepositories",
+            "ecr:GetLifecyclePolicy",
+            "ecr:GetRepositoryPolicy",
+            "ecr:ListTagsForResource",
+        ],
+        resources: REPOSITORIES,
+        conditions: &[],
+    },
+    // The role of whoever runs berth too: single sign-on gives it a path that only IAM tells.
+    Statement {
+        sid: "LookAtRoles",
+        part: Look,
+        actions: &["iam:GetRole"],
+        resources: &["arn:aws:iam::*:role/*"],
+        conditions: &[],
+    },
+    Statement {
+        sid: "LookIntoRoles",
+        part: Change,
+        actions: &["iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
+        resources: OUR_ROLES,
+        conditions: &[],
+    },
+    Statement {
+        sid: "Stacks",
+        part: Change,
+        actions: &[
+            "cloudformation:ContinueUpdateRollback",
+            "cloudformation:CreateStack",
+            "cloudformation:DeleteStack",
+            "cloudformation:TagResource",
+            "cloudformation:UpdateStack",
+            "cloudformation:UpdateTerminationProtection",
+        ],
+        resources: &["arn:aws:cloudformation:*:*:stack/berth-*/*"],
+        conditions: &[],
+    },
+    Statement {
+        sid: "NetworkByTheStack",
+        part: Change,
+        actions: &[
+            "ec2:AllocateAddress",
+            "ec2:AssociateRouteTable",
+            "ec2:AttachInternetGateway",
+            "ec2:CreateInternetGateway",
+            "ec2:CreateLaunchTemplate",
+            "ec2:CreateLaunchTemplateVersion",
+            "ec2:CreateNatGateway",
+            "ec2:CreateRoute",
+            "ec2:CreateRouteTable",
+            "ec2:CreateSubnet",
+            "ec2:CreateVpc",
+            "ec2:CreateVpcEndpoint",
+            "ec2:DeleteInternetGateway",
+            "ec2:DeleteLaunchTemplate",
+            "ec2:DeleteNatGateway",
+            "ec2:DeleteRoute",
+            "ec2:DeleteRouteTable",
+            "ec2:DeleteSubnet",
+            "ec2:DeleteVpc",
+            "ec2:DetachInternetGateway",
+            "ec2:DisassociateRouteTable",
+            "ec2:ModifySubnetAttribute",
+            "ec2:ModifyVpcAttribute",
+            "ec2:ModifyVpcEndpoint",
+            "ec2:ReleaseAddress",
+            "ec2:ReplaceRoute",
+        ],
+        resources: ANY,
+        conditions: &[ByStacks],
+    },
+    Statement {
+        sid: "RolesByTheStack",
+        part: Change,
+        actions: &[
+            "iam:CreateRole",
+            "iam:DeleteRole",
+            "iam:DeleteRolePolicy",
+            "iam:DetachRolePolicy",
+            "iam:PutRolePolicy",
+            "iam:TagRole",
+            "iam:UntagRole",
+            "iam:UpdateAssumeRolePolicy",
+            "iam:UpdateRole",
+        ],
+        resources: OUR_ROLES,
+        conditions: &[ByStacks],
+    },
+    Statement {
+        sid: "PoliciesOfRolesByTheStack",
+        part: Change,
+        actions: &["iam:AttachRolePolicy"],
+        resources: OUR_ROLES,
+        conditions: &[
+            ByStacks,
+            Policies(&[
+                "arn:aws:iam::aws:policy/AmazonEKS*",
+                "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly",
+                "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriver*",
+            ]),
+        ],
+    },
+    Statement {
+        sid: "LogGroupByTheStack",
+        part: Change,
+        actions: &["logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:TagResource"],
+        resources: LOG_GROUPS,
+        conditions: &[ByStacks],
+    },
+    // EKS writes into a group of its own making once ours is gone.
+    Statement {
+        sid: "LogGroup",
+        part: Change,
+        actions: &["logs:DeleteLogGroup"],
+        resources: LOG_GROUPS,
+        conditions: &[],
+    },
+    // To the control plane, to nodes, and to pods.
+    // <https://docs.aws.amazon.com/service-authorization/latest/reference/list_eks.html>
+    Statement {
+        sid: "HandRolesToServices",
+        part: Change,
+        actions: &["iam:PassRole"],
+        resources: OUR_ROLES,
+        conditions: &[GivenTo(&["ec2.amazonaws.com", "eks.amazonaws.com", "pods.eks.amazonaws.com"])],
+    },
+    // The first of its kind in an account. Those for Auto Scaling, spot machines and load balancers are made by
+    // services, which have that right themselves.
+    // <https://docs.aws.amazon.com/eks/latest/userguide/using-service-linked-roles.html>
+    Statement {
+        sid: "RolesOfServices",
+        part: Change,
+        actions: &["iam:CreateServiceLinkedRole"],
+        resources: &["arn:aws:iam::*:role/aws-service-role/*"],
+        conditions: &[OfServices(&[
+            "eks.amazonaws.com",
+            "eks-nodegroup.amazonaws.com",
+            "pullthroughcache.ecr.amazonaws.com",
+        ])],
+    },
+    Statement {
+        sid: "MakeClusters",
+        part: Change,
+        actions: &["eks:CreateCluster"],
+        resources: ANY,
+        conditions: &[Marking],
+    },
+    Statement {
+        sid: "MakePartsOfClusters",
+        part: Change,
+        actions: &[
+            "eks:CreateAccessEntry",
+            "eks:CreateAddon",
+            "eks:CreateNodegroup",
+            "eks:CreatePodIdentityAssociation",
+        ],
+        resources: CLUSTERS,
+        conditions: &[Marked],
+    },
+    Statement {
+        sid: "ChangeClusters",
+        part: Change,
+        actions: &[
+            "eks:AssociateAccessPolicy",
+            "eks:AssociateEncryptionConfig",
+            "eks:DeleteAccessEntry",
+            "eks:DeleteAddon",
+            "eks:DeleteCluster",
+            "eks:DeleteNodegroup",
+            "eks:DeletePodIdentityAssociation",
+            "eks:DisassociateAccessPolicy",
+            "eks:UpdateAccessEntry",
+            "eks:UpdateAddon",
+            "eks:UpdateClusterConfig",
+            "eks:UpdateClusterVersion",
+            "eks:UpdateNodegroupConfig",
+            "eks:UpdateNodegroupVersion",
+            "eks:UpdatePodIdentityAssociation",
+        ],
+        resources: OF_CLUSTERS,
+        conditions: &[Marked],
+    },
+    // EKS makes, changes and removes the associations of its addons with them, and gives them no tags.
+    Statement {
+        sid: "RolesOfAddons",
+        part: Change,
+        actions: &["eks:CreateAddon", "eks:DeleteAddon", "eks:UpdateAddon"],
+        resources: ASSOCIATIONS,
+        conditions: &[],
+    },
+    // Nothing is taken over but by the mark of an owner.
+    Statement {
+        sid: "MarkClusters",
+        part: Change,
+        actions: &["eks:TagResource"],
+        resources: &["arn:aws:eks:*:*:*"],
+        conditions: &[Marking],
+    },
+    // What EKS tries with the launch template of a node group before it makes it.
+    // <https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html>
+    Statement {
+        sid: "MachinesOfNodeGroups",
+        part: Change,
+        actions: &["ec2:RunInstances"],
+        resources: ANY,
+        conditions: &[FromTemplates],
+    },
+    Statement { sid: "Mark", part: Change, actions: &["ec2:CreateTags"], resources: ANY, conditions: &[] },
+    Statement {
+        sid: "TellTheAutoscaler",
+        part: Change,
+        actions: &["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"],
+        resources: &["arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/eks-*"],
+        conditions: &[],
+    },
+    // <https://docs.aws.amazon.com/eks/latest/userguide/enable-kms.html>,
+    // <https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html>
+    Statement {
+        sid: "Keys",
+        part: Change,
+        actions: &["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
+        resources: &["arn:aws:kms:*:*:key/*"],
+        conditions: &[],
+    },
+    Statement {
+        sid: "MarkRepositories",
+        part: Change,
+        actions: &["ecr:CreateRepository", "ecr:TagResource"],
+        resources: REPOSITORIES,
+        conditions: &[Marking],
+    },
+    Statement {
+        sid: "ChangeRepositories",
+        part: Change,
+        actions: &[
+            "ecr:DeleteRepository",
+            "ecr:DeleteRepositoryPolicy",
+            "ecr:PutImageScanningConfiguration",
+            "ecr:PutImageTagMutability",
+            "ecr:PutLifecyclePolicy",
+            "ecr:SetRepositoryPolicy",
+        ],
+        resources: REPOSITORIES,
+        conditions: &[Marked],
+    },
+    Statement {
+        sid: "Caches",
+        part: Change,
+        actions: &[
+            "ecr:CreatePullThroughCacheRule",
+            "ecr:CreateRepositoryCreationTemplate",
+            "ecr:DeletePullThroughCacheRule",
+            "ecr:DeleteRepositoryCreationTemplate",
+            "ecr:UpdatePullThroughCacheRule",
+        ],
+        resources: ANY,
+        conditions: &[],
+    },
+    // It is known by tags with the name of its cluster in their keys, which no condition can ask for.
+    Statement {
+        sid: "WhatClustersLeave",
+        part: Change,
+        actions: &[
+            "ec2:DeleteNetworkInterface",
+            "ec2:DeleteSecurityGroup",
+            "ec2:DeleteVolume",
+            "ec2:DeleteVpcEndpoints",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+            "elasticloadbalancing:DeleteLoadBalancer",
+            "elasticloadbalancing:DeleteTargetGroup",
+        ],
+        resources: ANY,
+        conditions: &[],
+    },
+];
