@@ -83,6 +83,8 @@ pub struct Seen {
     pub step: Option<Box<dyn Step>>,
     /// Once its removal has begun: whether a further part of it can begin, by deleting again.
     pub more_to_remove: bool,
+    /// The one that should have brought what it needs, and failed: it is not made in this run.
+    pub behind: Option<ResourceId>,
 }
 
 impl Seen {
@@ -95,6 +97,7 @@ impl Seen {
             outputs: Outputs::default(),
             step: None,
             more_to_remove: false,
+            behind: None,
         }
     }
 
@@ -103,6 +106,14 @@ impl Seen {
     pub fn to_change(mut self, changes: Vec<Change>, step: impl Step + 'static) -> Self {
         self.changes = changes;
         self.step = Some(Box::new(step));
+        self
+    }
+
+    /// With nothing to do about it, since `other` failed to bring what it needs.
+    #[must_use]
+    pub fn behind(mut self, other: ResourceId) -> Self {
+        self.step = None;
+        self.behind = Some(other);
         self
     }
 

@@ -133,16 +133,12 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                 Readiness::Blocked(after) => {
                     begun.insert(index);
                     fates.insert(index, Fate::NotStarted);
-                    let resource = node.resource.id().clone();
-                    run.events.send(EventKind::NotStarted { resource: resource.clone(), after: Some(after) });
-                    outcome.not_started.push(resource);
+                    leave_out(node.resource.id(), Some(after), run, &mut outcome);
                 }
                 Readiness::Go if stopping => {
                     begun.insert(index);
                     fates.insert(index, Fate::NotStarted);
-                    let resource = node.resource.id().clone();
-                    run.events.send(EventKind::NotStarted { resource: resource.clone(), after: None });
-                    outcome.not_started.push(resource);
+                    leave_out(node.resource.id(), None, run, &mut outcome);
                 }
                 Readiness::Go => {
                     begun.insert(index);
@@ -183,6 +179,10 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
                         fates.insert(index, Fate::Failed);
                         outcome.not_ready.push((id, status));
                     }
+                    Ok(Ended::Behind(after)) => {
+                        fates.insert(index, Fate::NotStarted);
+                        leave_out(&id, Some(after), run, &mut outcome);
+                    }
                     Err(fault) => {
                         shared.failed();
                         work.telling.end(Err(&fault));
@@ -195,6 +195,12 @@ async fn schedule(graph: &Graph, run: &Run, direction: Direction, survey: Option
         }
     }
     outcome
+}
+
+/// Notes that `resource` is not begun: it waited for `after`, or the run is stopped.
+fn leave_out(resource: &ResourceId, after: Option<ResourceId>, run: &Run, outcome: &mut Outcome) {
+    run.events.send(EventKind::NotStarted { resource: resource.clone(), after });
+    outcome.not_started.push(resource.clone());
 }
 
 /// The resources that `survey` could not look at.

@@ -97,7 +97,7 @@ pub async fn survey(graph: &Graph, flow: &Flow, clock: &Arc<dyn Clock>) -> Surve
             }
             match standing(node, nodes, &found, &outputs) {
                 Standing::Wait => continue,
-                Standing::Settled(look) => found[index] = Some(unasked(node, look)),
+                Standing::Settled(look) => found[index] = Some(unasked(node, look, &found)),
                 Standing::Go => {
                     let cx = Cx { outputs: outputs.clone(), flow: flow.clone(), clock: Arc::clone(clock) };
                     running.push(async move { (index, node.resource.observe(&cx).await) });
@@ -111,7 +111,32 @@ pub async fn survey(graph: &Graph, flow: &Flow, clock: &Arc<dyn Clock>) -> Surve
         }
         found[index] = Some(observed(nodes[index].resource.id(), result));
     }
-    Survey { resources: found.into_iter().flatten().collect(), notes: Vec::new(), outputs }
+    let mut resources: Vec<Observed> = found.into_iter().flatten().collect();
+    for node in nodes.iter().rev() {
+        if is_for_nothing(node, nodes, &resources)
+            && let Some(seen) = resources.iter_mut().find(|seen| seen.id == *node.resource.id())
+        {
+            seen.changes.retain(|change| change.kind == ChangeKind::Conflict);
+        }
+    }
+    Survey { resources, notes: Vec::new(), outputs }
+}
+
+/// Whether it would be made for something alone that is not made, since somebody else's thing is in the way of that.
+fn is_for_nothing(node: &Node, nodes: &[Node], all: &[Observed]) -> bool {
+    let id = node.resource.id();
+    let look_at = |id: &ResourceId| all.iter().find(|seen| seen.id == *id);
+    let is_absent = |seen: &Observed| seen.look == Look::Seen(State::Absent);
+    let is_kept_out = |seen: &&Observed| match &seen.look {
+        Look::After(first) => look_at(first).is_some_and(is_in_conflict),
+        _ => is_absent(seen) && is_in_conflict(seen),
+    };
+    let is_left = |seen: &&Observed| seen.changes.iter().all(|change| change.kind == ChangeKind::Conflict);
+    let needs_it = |other: &&Node| other.needs.iter().any(|need| need.on() == id);
+    let users = || nodes.iter().filter(needs_it).filter_map(|other| look_at(other.resource.id()));
+    look_at(id).is_some_and(is_absent)
+        && users().any(|seen| is_kept_out(&seen))
+        && users().all(|seen| is_left(&seen))
 }
 
 enum Standing {
@@ -134,10 +159,15 @@ fn standing(node: &Node, nodes: &[Node], found: &[Option<Observed>], outputs: &O
         };
         let Some(seen) = &found[index] else { return Standing::Wait };
         if looks_alone {
-            // Whether there is one at all is not known: nothing can be said of what lives beside it.
+            let is_beside = node.resource.beside() == Some(other);
             match &seen.look {
-                Look::Failed(fault) if node.resource.beside() == Some(other) && is_unanswered(fault) => {
+                // Whether there is one at all is not known: nothing can be said of what lives beside it.
+                Look::Failed(fault) if is_beside && is_unanswered(fault) => {
                     return Standing::Settled(Look::Behind(other.clone()));
+                }
+                // What lives beside that of somebody else is none of ours.
+                Look::Seen(State::Absent) if is_beside && is_in_conflict(seen) => {
+                    return Standing::Settled(Look::After(other.clone()));
                 }
                 _ => continue,
             }
@@ -175,10 +205,19 @@ fn is_to_be_made(seen: &Observed) -> bool {
     seen.look == Look::Seen(State::Absent) || seen.changes.iter().any(made)
 }
 
-fn unasked(node: &Node, look: Look) -> Observed {
+/// Whether somebody else's thing is in the way of it.
+fn is_in_conflict(seen: &Observed) -> bool {
+    seen.changes.iter().any(|change| change.kind == ChangeKind::Conflict)
+}
+
+fn unasked(node: &Node, look: Look, found: &[Option<Observed>]) -> Observed {
     let outline = node.resource.outline();
+    let comes = |other: &ResourceId| {
+        let is_it = |seen: &&Observed| seen.id == *other;
+        found.iter().flatten().find(is_it).is_none_or(|seen| !is_in_conflict(seen))
+    };
     let changes = match &look {
-        Look::After(other) if !outline.is_empty() => {
+        Look::After(other) if !outline.is_empty() && comes(other) => {
             vec![Change::new(ChangeKind::Create, outline).because(format!("after {other}"))]
         }
         _ => Vec::new(),
@@ -188,6 +227,9 @@ fn unasked(node: &Node, look: Look) -> Observed {
 
 fn observed(id: &ResourceId, result: Result<Seen, Fault>) -> Observed {
     match result {
+        Ok(Seen { behind: Some(other), notes, .. }) => {
+            Observed { id: id.clone(), look: Look::Behind(other), changes: Vec::new(), notes }
+        }
         Ok(seen) => Observed {
             id: id.clone(),
             look: Look::Seen(seen.state),

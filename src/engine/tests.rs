@@ -33,6 +33,12 @@ enum Observation {
     /// It stands, and a part of it is missing.
     Lacks(&'static str),
     Fails(FaultKind),
+    /// It is to be made.
+    Missing,
+    /// Somebody else's thing is in the way.
+    Taken,
+    /// It waits for what another one failed to bring.
+    Behind(&'static str),
     /// It is on its way, and the run is stopped meanwhile.
     StopsWhile(&'static str, Cancel),
 }
@@ -87,6 +93,16 @@ impl Resource for Scripted {
                 .to_change(vec![Change::new(ChangeKind::Update, what)], Count(Arc::clone(&self.script)))),
             Observation::Lacks(what) => Ok(Seen::new(State::Ready)
                 .to_change(vec![Change::new(ChangeKind::Create, what)], Count(Arc::clone(&self.script)))),
+            Observation::Missing => Ok(Seen::new(State::Absent)
+                .to_change(vec![Change::new(ChangeKind::Create, "it")], Count(Arc::clone(&self.script)))),
+            Observation::Taken => {
+                let mut seen = Seen::new(State::Absent);
+                seen.changes = vec![Change::new(ChangeKind::Conflict, "it")];
+                Ok(seen)
+            }
+            Observation::Behind(other) => Ok(Seen::new(State::Progressing("waiting".to_string()))
+                .to_change(vec![Change::new(ChangeKind::Create, "it")], Count(Arc::clone(&self.script)))
+                .behind(ResourceId::new(other))),
             Observation::StopsWhile(status, cancel) => {
                 if cancel.stage() == Stage::Running {
                     cancel.request();
@@ -114,7 +130,7 @@ fn inside(id: &str) -> Vec<Need> {
     vec![Need::Inside(ResourceId::new(id))]
 }
 
-use Observation::{Differs, Fails, Lacks, MoreToRemove, State as Is};
+use Observation::{Behind, Differs, Fails, Lacks, Missing, MoreToRemove, State as Is, Taken};
 
 #[tokio::test]
 async fn a_resource_is_stepped_until_nothing_differs() {
@@ -168,6 +184,45 @@ async fn a_plan_shows_what_is_inside_of_something_absent_without_asking_it() {
     let survey = survey(&graph, &run.flow, &run.clock).await;
     assert_eq!(survey.resources[1].look, Look::After(ResourceId::new("cluster/x")));
     assert_eq!(survey.resources[1].changes[0].subject, "1 thing");
+}
+
+#[tokio::test]
+async fn what_waits_for_something_that_failed_meanwhile_is_not_begun_and_is_no_failure() {
+    let (group, _) = Scripted::new("node-group/x", vec![], vec![Fails(FaultKind::Quota)]);
+    let waits = Is(State::Progressing("waiting".into()));
+    let (addon, script) = Scripted::new("eks-addon/x", vec![], vec![waits, Behind("node-group/x")]);
+    let needs = vec![Need::Ready(ResourceId::new("eks-addon/x"))];
+    let (tenants, _) = Scripted::new("tenants", needs, vec![Differs("quota")]);
+    let mut graph = Graph::new();
+    graph.add(group, Removal::Itself);
+    graph.add(addon, Removal::WithContainer);
+    graph.add(tenants, Removal::WithContainer);
+    let run = Run { grace: Duration::from_mins(1), ..run() };
+    let outcome = converge(&graph, &run).await;
+    assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
+    assert_eq!(outcome.not_started, [ResourceId::new("eks-addon/x"), ResourceId::new("tenants")]);
+    assert_eq!(script.lock().expect("unpoisoned").steps, 0);
+}
+
+#[tokio::test]
+async fn a_plan_makes_nothing_in_or_for_something_that_somebody_else_is_in_the_way_of() {
+    let (network, _) = Scripted::new("network/x", vec![], vec![Missing]);
+    let needs = vec![Need::Ready(ResourceId::new("network/x"))];
+    let (cluster, _) = Scripted::new("cluster/x", needs, vec![Taken]);
+    let (tenants, _) = Scripted::new("tenants", inside("cluster/x"), vec![Fails(FaultKind::Bug)]);
+    let (registry, _) = Scripted::new("registry/x", vec![], vec![Missing]);
+    let mut graph = Graph::new();
+    graph.add(network, Removal::Itself);
+    graph.add(cluster, Removal::Itself);
+    graph.add(tenants, Removal::Itself);
+    graph.add(registry, Removal::Itself);
+    let run = run();
+    let survey = survey(&graph, &run.flow, &run.clock).await;
+    let changes: Vec<&str> = survey.changes().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(changes, ["cluster/x", "registry/x"]);
+    assert_eq!(survey.resources[2].look, Look::After(ResourceId::new("cluster/x")));
+    let outcome = remove(&graph, &survey, &run).await;
+    assert_eq!(outcome.done.len(), 4, "there is nothing of ours: {outcome:?}");
 }
 
 #[tokio::test]

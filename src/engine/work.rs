@@ -18,6 +18,8 @@ pub(super) enum Ended {
     Done(&'static str),
     /// All of it was accepted, and it is not waited for any longer; this was seen last.
     NotReady(String),
+    /// It was not begun: this one failed to bring what it needs.
+    Behind(ResourceId),
 }
 
 /// What all works of a run share.
@@ -85,6 +87,9 @@ impl<'a> Work<'a> {
             };
             // The receiver lives as long as the scheduler that polls this work.
             self.shared.publish.unbounded_send(seen.outputs.clone()).ok();
+            if let Some(other) = seen.behind {
+                return Ok(Ended::Behind(other));
+            }
             match (seen.state, seen.step) {
                 (State::Ready | State::Absent, None) if seen.changes.is_empty() => {
                     return Ok(Ended::Done(if taken.is_empty() && !waited { "unchanged" } else { "ready" }));

@@ -166,7 +166,8 @@ impl Status {
         if self.ready {
             return "everything is ready and as the profile says".to_string();
         }
-        if self.is_absent() {
+        let is_blocked = self.resources.iter().any(|standing| standing.blocked);
+        if self.is_absent() && !is_blocked {
             return format!("nothing of it stands: `berth up {name}{rehearse}` makes it");
         }
         let all = count(shown().count(), "resource");
@@ -183,7 +184,7 @@ impl Status {
                 others => lines.push(format!("{others} others are not ready")),
             }
             // Where looking failed, the error says what helps.
-            if self.resources.iter().any(|standing| standing.blocked) {
+            if is_blocked {
                 lines.push(format!("`berth plan {name}{rehearse}` shows what is in the way of `berth up`"));
             } else if unknown.iter().all(|standing| standing.behind.is_some()) {
                 lines
@@ -191,7 +192,7 @@ impl Status {
             }
             return lines.join("\n");
         }
-        if self.resources.iter().any(|standing| standing.blocked) {
+        if is_blocked {
             return format!(
                 "{not_ready} of {all} not ready: `berth plan {name}{rehearse}` shows what is in the way of `berth up`"
             );
@@ -295,6 +296,19 @@ tenants         unknown  as node groups
         ]);
         let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 80);
         assert!(!text.contains("left the profile") && text.contains("everything is ready"), "{text}");
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_an_environment_that_is_not_there_is_not_called_made_by_up() {
+        let taken = Change::new(ChangeKind::Conflict, "cluster lab").because("somebody else made it");
+        let cluster = ResourceId::new("cluster/kind/lab");
+        let world = survey(vec![
+            observed(cluster.as_str(), Look::Seen(State::Absent), vec![taken]),
+            observed("tenants", Look::After(cluster.clone()), Vec::new()),
+        ]);
+        let text = Status::of(&world, about(), Vec::new()).text(Paint::PLAIN, 120);
+        let verdict = "\n1 of 1 resource not ready: `berth plan lab --rehearse` shows what is in the way of `berth up`\n";
+        assert!(text.ends_with(verdict), "{text}");
     }
 
     #[test]

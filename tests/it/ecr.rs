@@ -193,8 +193,42 @@ fn what_drifted_is_told_and_mended_and_nothing_else_is_touched() {
         ]
     );
     scene.plan().expect(0);
-    // Nobody may pull any more: the policy was berth's, so it goes.
+    // Nobody may pull any more.
     scene.berth.profile("dev", &PROFILE.replace(", pull: [\"210987654321\"]", ""));
+    let since = scene.now();
+    scene.up(&[]).expect(0);
+    assert_eq!(scene.actions(since).1, ["DeleteRepositoryPolicy"]);
+    scene.end();
+}
+
+#[test]
+fn a_repository_that_somebody_opened_by_hand_is_told_and_closed_and_services_keep_their_rights() {
+    let scene = Scene::new();
+    scene.up(&[]).expect(0);
+    let pull = json!(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]);
+    let opened = json!({"Sid": "open", "Effect": "Allow", "Principal": "*", "Action": pull});
+    let lambda = json!({"Sid": "LambdaECRImageRetrievalPolicy", "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"}, "Action": pull});
+    let set = |name: &str, statements: &[&Value]| {
+        let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        scene.ecr(&["set-repository-policy", "--repository-name", name, "--policy-text", &text]);
+    };
+    // The profile names nobody for this one.
+    set("secret", &[&opened, &lambda]);
+    let planned = scene.plan().expect(2).stdout;
+    for words in ["repository secret", "policy", "a statement of somebody else for anybody"] {
+        assert!(planned.contains(words), "`{words}` is not in: {planned}");
+    }
+    let since = scene.now();
+    scene.up(&[]).expect(0);
+    assert_eq!(scene.actions(since).1, ["SetRepositoryPolicy"]);
+    assert_eq!(scene.policy("get-repository-policy", "policyText", "secret")["Statement"], json!([lambda]));
+    // What a service wrote is no difference, also beside those whom the profile names.
+    scene.plan().expect(0);
+    let mut named = scene.policy("get-repository-policy", "policyText", "checkout/web")["Statement"].clone();
+    set("checkout/web", &[&named[0].take(), &lambda]);
+    scene.plan().expect(0);
+    set("secret", &[&opened]);
     let since = scene.now();
     scene.up(&[]).expect(0);
     assert_eq!(scene.actions(since).1, ["DeleteRepositoryPolicy"]);

@@ -103,6 +103,7 @@ fn a_cluster_of_somebody_else_is_taken_over_where_that_is_asked_for_and_can_be()
     };
     let said = refused(&[]);
     assert!(said.contains("berth did not make it; take it over with `--adopt`"), "{said}");
+    expect_nothing_planned_but_the_conflict(stage);
     // It cannot be moved to a network of berth's own.
     let said = refused(&["--adopt"]);
     assert!(said.contains("a cluster cannot move to a network of its own"), "{said}");
@@ -124,4 +125,19 @@ fn a_cluster_of_somebody_else_is_taken_over_where_that_is_asked_for_and_can_be()
     // From then on it is one of berth's, and goes as such; what it stood on stays.
     stage.down().expect(0);
     theirs.expect_as_before();
+}
+
+/// That neither plan nor status say that anything would be made beside a cluster of somebody else.
+fn expect_nothing_planned_but_the_conflict(stage: &EksStage) {
+    let planned = stage.run("plan", &["--output", "json"]).expect(0);
+    let plan: Value = serde_json::from_str(&planned.stdout).expect("a plan");
+    assert_eq!(
+        (&plan["summary"]["conflict"], &plan["summary"]["create"]),
+        (&json!(1), &json!(0)),
+        "{plan:#}"
+    );
+    let said = one_line(&stage.run("plan", &[]).expect(0).stdout);
+    assert!(said.contains("1 in conflict: until that is solved `up` does none of it"), "{said}");
+    let status = one_line(&stage.run("status", &[]).expect(0).stdout);
+    assert!(status.contains("shows what is in the way of `berth up`"), "{status}");
 }

@@ -42,6 +42,7 @@ mod eks_stacks;
 mod eks_strangers;
 mod eks_templates;
 mod eks_token;
+mod eks_waiting;
 mod floors;
 mod image_load;
 mod labs_as_they_are;

@@ -18,6 +18,11 @@ impl LastUpdate {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = id;
     }
 
+    /// Whether this run began one.
+    pub fn is_begun(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// How the change that this run began `of` something ended; `None` when it began none.
     pub async fn outcome(&self, eks: &Client, cluster: &str, of: Of<'_>) -> Result<Option<Outcome>, Fault> {
         let id = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -39,9 +44,10 @@ impl LastUpdate {
         }))
     }
 
-    /// Fails when the change that this run began `of` something has failed.
-    pub async fn check(&self, eks: &Client, cluster: &str, of: Of<'_>) -> Result<(), Fault> {
-        let Some(Outcome::Failed(why)) = self.outcome(eks, cluster, of).await? else { return Ok(()) };
+    /// Fails when the change that this run began `of` something has failed; otherwise, whether it goes on.
+    pub async fn check(&self, eks: &Client, cluster: &str, of: Of<'_>) -> Result<bool, Fault> {
+        let outcome = self.outcome(eks, cluster, of).await?;
+        let Some(Outcome::Failed(why)) = outcome else { return Ok(outcome == Some(Outcome::OnItsWay)) };
         let why =
             if why.is_empty() { "EKS gave it up and does not say why".to_string() } else { why.join("; ") };
         let failed = Fault::new(FaultKind::Invalid, format!("change {}", of.told(cluster)), why.clone());

@@ -101,7 +101,7 @@ mod tests {
         let expected = "\
 ### berth plan: `lab-rehearsal (kind, rehearsed)`
 
-**1 to create, 1 to update, 1 to delete, 1 in conflict; 1 of 4 resources not known**
+**1 to create, 1 to update, 1 to delete, 1 in conflict: until that is solved `up` does none of it; 1 of 4 resources not known**
 
 > **Would be lost:**
 > - delete `RoleBinding old-ns/admin`

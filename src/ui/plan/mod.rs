@@ -27,7 +27,8 @@ pub fn summary(summary: &Summary) -> String {
     }
     text.push_str(&format!(", {} to delete", number(summary.delete)));
     if summary.conflict > 0 {
-        text.push_str(&format!(", {} in conflict", number(summary.conflict)));
+        let many = number(summary.conflict);
+        text.push_str(&format!(", {many} in conflict: until that is solved `up` does none of it"));
     }
     text
 }

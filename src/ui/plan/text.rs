@@ -323,7 +323,8 @@ not rehearsed
 
 1 thing that stands now would be lost:
     - delete   RoleBinding old-ns/admin  (no longer in the profile)
-1 to create, 1 to update, 1 to delete, 1 in conflict; 1 of 4 resources not known
+1 to create, 1 to update, 1 to delete, 1 in conflict: until that is solved `up` does none of it; 1
+of 4 resources not known
 ";
         assert_eq!(text(&plan, Paint::PLAIN, 100), expected);
     }

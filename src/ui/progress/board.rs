@@ -78,10 +78,11 @@ impl Board {
             }),
             EventKind::Finished { resource, .. } => self.end(resource, false),
             EventKind::Failed { resource, .. } => self.end(resource, true),
-            EventKind::NotReady { resource, .. } => self.active.retain(|active| active.id != *resource),
+            EventKind::NotReady { resource, .. } | EventKind::NotStarted { resource, .. } => {
+                self.active.retain(|active| active.id != *resource);
+            }
             EventKind::Stopping { .. } => self.stopping = true,
             EventKind::RunFinished { .. } => self.over = true,
-            EventKind::NotStarted { .. } => {}
         }
     }
 
@@ -138,5 +139,20 @@ pub(super) mod tests {
 
     pub(in crate::ui::progress) fn id(text: &str) -> ResourceId {
         ResourceId::new(text)
+    }
+
+    #[test]
+    fn what_is_not_begun_after_all_is_worked_on_no_longer() {
+        let addon = id("eks-addon/coredns");
+        let mut board = Board::default();
+        let after = Some(id("node-group/general"));
+        for event in stream(vec![
+            (0, EventKind::Started { resource: addon.clone() }),
+            (10, EventKind::NotStarted { resource: addon, after }),
+        ]) {
+            board.on(&event);
+        }
+        assert!(board.active.is_empty(), "{board:?}");
+        assert_eq!((board.done, board.failed), (0, 0));
     }
 }

@@ -21,9 +21,11 @@ DEFAULTS = {
     "typeWithoutCapacity": {},
     # Quota code to value; what is not named has AWS's default.
     "quotas": {},
-    # EKS: words with which a cluster, an update, a node group's update or deletion fails; add-on name to words; interfaces that a CNI loses;
+    # EKS: whether updates of clusters do not come to their end;
+    # words with which a cluster, an update, a node group's update or deletion fails; add-on name to words; interfaces that a CNI loses;
     # the address shown while the public endpoint is off ("https://192.0.2.1"), which is else the one on loopback;
     # upgrade insights [{"name", "status": PASSING|WARNING|ERROR, "reason", "version"}]; the newest AMI release ("20261120"); subnet id to addresses taken.
+    "eksUpdatesStay": False,
     "eksClusterFails": None, "eksUpdateFails": None, "eksNodegroupUpdateFails": None, "eksNodegroupDeleteFails": None, "eksAddonFails": {},
     "eksLeakedInterfaces": 0, "eksPrivateEndpoint": None, "eksInsights": [], "eksNewestRelease": None, "takenAddresses": {},
     # [{"logicalId": "Nat*", "stack": "*", "on": "create|update|delete", "reason": "…", "times": 1}]

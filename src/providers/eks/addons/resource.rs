@@ -144,10 +144,8 @@ impl AddonResource {
             let version = self.versions(cx).await?.default.clone();
             let mut seen = self.absent(Some(version), cx);
             if let Some(why) = self.waits_for(cx).await? {
-                if let Some(kind) = inner.fates.all_failed_by() {
-                    // It follows from what the groups failed by, and ends the run like that.
-                    let reason = "no node will come: no node group could be made";
-                    return Err(Fault::new(kind, format!("make the {}", self.subject()), reason));
+                if let Some(group) = inner.fates.all_failed() {
+                    return Ok(seen.behind(group));
                 }
                 seen.state = State::Progressing(why);
                 seen.step = None;

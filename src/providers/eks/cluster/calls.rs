@@ -134,6 +134,14 @@ fn is_propagating(reason: &str) -> bool {
     WORDS.iter().any(|words| reason.contains(words))
 }
 
+/// What came of asking for a change.
+pub(super) enum Altered {
+    /// It is begun, or made.
+    Begun(Option<Begun>),
+    /// Nothing: somebody else's change is not over.
+    Busy,
+}
+
 /// Makes one change. EKS takes one kind of it in a call, and one at a time.
 ///
 /// If this dies right after the call, the cluster is UPDATING, and the next run waits for that.
@@ -143,7 +151,7 @@ pub(super) async fn update(
     update: &Update,
     arn_of_node_role: Option<&str>,
     tags: &BTreeMap<String, String>,
-) -> Result<Option<Begun>, Fault> {
+) -> Result<Altered, Fault> {
     let attempted = format!("change the EKS cluster {name}");
     let config = eks.update_cluster_config().name(name);
     let config = match update {
@@ -168,16 +176,13 @@ pub(super) async fn update(
         }
         Update::SecretsKey(key) => {
             let request = eks.associate_encryption_config().cluster_name(name);
-            let sent = request.encryption_config(encryption(key)).send().await;
-            return sent.map(|sent| sent.update).map_err(|error| fault(attempted, &error));
+            let sent = request.encryption_config(encryption(key)).send().await.map_err(aws::Refusal::from);
+            return altered(attempted, name, sent.map(|sent| sent.update));
         }
         Update::Version(version) => {
             let request = eks.update_cluster_version().name(name).version(minor(*version));
             let sent = request.send().await.map_err(aws::Refusal::from);
-            return sent.map(|sent| sent.update).map_err(|refusal| {
-                let fault = refusal.fault(attempted);
-                if is_held_by_insights(&refusal) { fault.hint(while_insights(name)) } else { fault }
-            });
+            return altered(attempted, name, sent.map(|sent| sent.update));
         }
         Update::Tags => {
             let described = eks.describe_cluster().name(name).send().await;
@@ -185,15 +190,34 @@ pub(super) async fn update(
             let arn = described.cluster().and_then(|cluster| cluster.arn()).unwrap_or_default();
             let request = eks.tag_resource().resource_arn(arn);
             let sent = request.set_tags(Some(tags.clone().into_iter().collect())).send().await;
-            return sent.map(|_| None).map_err(|error| fault(attempted, &error));
+            return sent.map(|_| Altered::Begun(None)).map_err(|error| fault(attempted, &error));
         }
     };
-    config.send().await.map(|sent| sent.update).map_err(|error| {
-        let told = fault(attempted, &error);
-        // A policy that a role was given a moment ago.
-        let kind = if is_propagating(&told.reason) { FaultKind::Transient } else { told.kind };
-        Fault { kind, ..told }
-    })
+    let sent = config.send().await.map_err(aws::Refusal::from);
+    altered(attempted, name, sent.map(|sent| sent.update))
+}
+
+fn altered(
+    attempted: String,
+    cluster: &str,
+    sent: Result<Option<Begun>, aws::Refusal>,
+) -> Result<Altered, Fault> {
+    let refusal = match sent {
+        Ok(begun) => return Ok(Altered::Begun(begun)),
+        Err(refusal) if is_busy(&refusal) => return Ok(Altered::Busy),
+        Err(refusal) => refusal,
+    };
+    let fault = refusal.fault(attempted);
+    // A policy that a role was given a moment ago.
+    let kind = if is_propagating(&fault.reason) { FaultKind::Transient } else { fault.kind };
+    let fault = Fault { kind, ..fault };
+    Err(if is_held_by_insights(&refusal) { fault.hint(while_insights(cluster)) } else { fault })
+}
+
+/// Whether EKS refuses a change for another one that is not over. The status of a cluster may not show that yet.
+/// Source: <https://github.com/aws-controllers-k8s/community/issues/1192>.
+fn is_busy(refusal: &aws::Refusal) -> bool {
+    refusal.is("ResourceInUseException") && refusal.says("currently has update")
 }
 
 /// What to do where EKS holds an upgrade up.

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use super::calls::{self, Ground};
 use super::difference::{Update, diff};
 use super::live::{Live, Status};
-use super::step::{Alter, Make, Unmake};
+use super::step::{Alter, Make, OTHERS_CHANGE, Unmake};
 use super::wanted::{Wanted, listed, minor};
 use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
@@ -104,10 +104,15 @@ impl ClusterResource {
             }
             Status::Other(word) => Seen::new(State::Progressing(format!("control plane {word}"))),
             Status::Failed => return Ok(self.failed(&live)),
-            Status::Active | Status::Updating => self.standing(&live, cx)?,
+            Status::Active | Status::Updating => self.standing(&live, cx),
         };
         if live.status == Status::Active && seen.step.is_some() {
-            inner.last.check(&eks, &inner.wanted.name, Of::Cluster).await?;
+            let goes_on = inner.last.check(&eks, &inner.wanted.name, Of::Cluster).await?;
+            if goes_on || inner.lately.may_hide(OTHERS_CHANGE) {
+                let why = "the control plane is being changed, and EKS does not show it yet";
+                seen.state = State::Progressing(why.to_string());
+                seen.step = None;
+            }
         }
         seen.more_to_remove = live.status == Status::Active;
         let is_upgraded = seen.step.is_some()
@@ -144,29 +149,21 @@ impl ClusterResource {
         let mut seen = Seen::new(State::Absent).to_change(vec![change], step);
         seen.outputs.extend(&support);
         seen.notes.extend(self.closed());
-        self.once_roles_stand(seen)
+        Ok(self.once_roles_stand(seen))
     }
 
     /// `seen`, whose step is not taken before the roles of Auto Mode stand, with their policies.
-    fn once_roles_stand(&self, mut seen: Seen) -> Result<Seen, Fault> {
+    fn once_roles_stand(&self, mut seen: Seen) -> Seen {
         match self.inner.roles.are() {
-            _ if !self.inner.wanted.auto_mode => {}
-            Roles::Standing => {}
+            _ if !self.inner.wanted.auto_mode => seen,
+            Roles::Standing => seen,
             Roles::Coming => {
                 seen.state = State::Progressing("waiting for the roles of Auto Mode".to_string());
                 seen.step = None;
+                seen
             }
-            Roles::Failed(kind) => {
-                // It follows from what the stack failed by, and ends the run like that.
-                let attempted = format!("bring up the {}", self.subject());
-                return Err(Fault::new(
-                    kind,
-                    attempted,
-                    "the roles of Auto Mode do not come: their stack failed",
-                ));
-            }
+            Roles::Failed => seen.behind(self.network.clone()),
         }
-        Ok(seen)
     }
 
     /// That this machine has to be inside of the network to go on.
@@ -256,12 +253,11 @@ impl ClusterResource {
         seen
     }
 
-    fn standing(&self, live: &Live, cx: &Cx) -> Result<Seen, Fault> {
+    fn standing(&self, live: &Live, cx: &Cx) -> Seen {
         let inner = &self.inner;
         let found = diff(&inner.wanted, live, known_subnets(&cx.outputs).as_ref());
         let is_busy = live.status == Status::Updating;
-        let state =
-            if is_busy { State::Progressing(told("control plane UPDATING", live)) } else { State::Ready };
+        let state = if is_busy { self.updating(live) } else { State::Ready };
         let mut seen = reached(Seen::new(state), live);
         let issues =
             live.issues.iter().map(|issue| Note::new("warning", format!("{}: {issue}", self.subject())));
@@ -276,16 +272,16 @@ impl ClusterResource {
             seen.notes.push(Note::new("warning", text));
         }
         if !found.refused.is_empty() {
-            return Ok(self.refused(seen, &found.refused));
+            return self.refused(seen, &found.refused);
         }
-        let Some(update) = found.updates.into_iter().next() else { return Ok(seen) };
+        let Some(update) = found.updates.into_iter().next() else { return seen };
         let change = Change::new(ChangeKind::Update, self.subject()).fields(found.fields);
         if matches!(update, Update::Endpoint { .. }) {
             seen.notes.extend(self.closed());
         }
         if is_busy {
-            seen.changes = vec![change];
-            return Ok(seen);
+            seen.changes = vec![change.because("once the change that goes on is over")];
+            return seen;
         }
         let is_begun = matches!(update, Update::AutoMode(true));
         let mut changes = vec![change];
@@ -297,7 +293,17 @@ impl ClusterResource {
             changes.push(Change::new(ChangeKind::Delete, made).because("EKS ends them at once"));
         }
         let seen = seen.to_change(changes, Alter { inner: Arc::clone(inner), update });
-        if is_begun { self.once_roles_stand(seen) } else { Ok(seen) }
+        if is_begun { self.once_roles_stand(seen) } else { seen }
+    }
+
+    /// A cluster that is being changed, by this run or by somebody else.
+    fn updating(&self, live: &Live) -> State {
+        // Now it is shown.
+        self.inner.lately.removed(OTHERS_CHANGE);
+        let who =
+            "control plane UPDATING, since somebody else is changing it: `up` waits for the end of that";
+        let what = if self.inner.last.is_begun() { "control plane UPDATING" } else { who };
+        State::Progressing(told(what, live))
     }
 
     /// What the plan of a standing cluster that begins (or ends) to make its nodes itself has to tell.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::calls::{self, Ground, Refusal};
+use super::calls::{self, Altered, Ground, Refusal};
 use super::difference::Update;
 use super::resource::Inner;
 use crate::base::{Fault, FaultKind};
@@ -16,6 +16,9 @@ use crate::providers::eks::client;
 /// How often a cluster that EKS refused for a role that it has not heard of is asked for again: two minutes in all.
 const UNTIL_HEARD: Patience =
     Patience { retries: 24, first_pause: Duration::from_secs(1), longest_pause: Duration::from_secs(5) };
+
+/// What a change of somebody else, which EKS may not show yet, is called among what was made lately.
+pub(super) const OTHERS_CHANGE: &str = "a change of somebody else";
 
 /// Makes the cluster; that there is one already is for the next look.
 pub(super) struct Make {
@@ -71,7 +74,7 @@ fn with_room(mut ground: Ground, zones: &[String]) -> Option<Ground> {
     (left.len() >= 2 && ground.subnets.len() < before).then_some(ground)
 }
 
-/// Makes one change.
+/// Makes one change. Where somebody else's is not over, that is waited for, and the next look asks again.
 pub(super) struct Alter {
     pub inner: Arc<Inner>,
     pub update: Update,
@@ -92,11 +95,14 @@ impl Step for Alter {
                 let eks = client(&inner.session, &cx.flow).await?;
                 calls::update(&eks, name, update, node_role, tags).await
             };
-            let begun = match update {
+            let altered = match update {
                 Update::AutoMode(true) => cx.flow.retry(UNTIL_HEARD, &attempted, send).await?,
                 _ => send().await?,
             };
-            inner.last.began(begun.as_ref());
+            match altered {
+                Altered::Begun(begun) => inner.last.began(begun.as_ref()),
+                Altered::Busy => inner.lately.made(OTHERS_CHANGE),
+            }
             Ok(())
         }
         .boxed()

@@ -1,7 +1,5 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::base::FaultKind;
-
 /// How the roles are by which EKS Auto Mode makes nodes, as this run saw it last. A role that stands may still lack a
 /// policy: what needs it all looks here, whenever it looks.
 #[derive(Debug, Clone, Default)]
@@ -15,8 +13,8 @@ pub enum Roles {
     Coming,
     /// They stand, with their policies.
     Standing,
-    /// They do not come in this run: the stack that makes them came to nothing, by this kind of fault.
-    Failed(FaultKind),
+    /// They do not come in this run: the stack that makes them came to nothing.
+    Failed,
 }
 
 impl AutoModeRoles {
@@ -31,10 +29,10 @@ impl AutoModeRoles {
     }
 
     /// Notes that the stack came to nothing. Roles that stood already stand all the same.
-    pub(super) fn fail(&self, kind: FaultKind) {
+    pub(super) fn fail(&self) {
         let mut known = self.known();
         if *known != Roles::Standing {
-            *known = Roles::Failed(kind);
+            *known = Roles::Failed;
         }
     }
 
@@ -52,12 +50,12 @@ mod tests {
         let roles = AutoModeRoles::default();
         roles.tell(false);
         assert_eq!(roles.clone().are(), Roles::Coming);
-        roles.fail(FaultKind::Denied);
-        assert_eq!(roles.are(), Roles::Failed(FaultKind::Denied));
+        roles.fail();
+        assert_eq!(roles.are(), Roles::Failed);
         // It goes on.
         roles.tell(true);
         assert_eq!(roles.are(), Roles::Standing);
-        roles.fail(FaultKind::Denied);
+        roles.fail();
         assert_eq!(roles.are(), Roles::Standing);
     }
 }

@@ -327,10 +327,9 @@ impl Resource for NetworkResource {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         Box::pin(async move {
             let seen = self.look(cx).await;
-            match &seen {
-                // What was wrong before this run did anything is told before it does.
-                Err(fault) if self.inner.run().moves > 0 => self.inner.auto_mode.fail(fault.kind),
-                _ => {}
+            // What was wrong before this run did anything is told before it does.
+            if seen.is_err() && self.inner.run().moves > 0 {
+                self.inner.auto_mode.fail();
             }
             seen
         })

@@ -37,8 +37,8 @@ impl Step for Move {
     {
         Box::pin(async move {
             let moved = self.inner.take(&self.act, cx).await;
-            if let Err(fault) = &moved {
-                self.inner.auto_mode.fail(fault.kind);
+            if moved.is_err() {
+                self.inner.auto_mode.fail();
             }
             moved
         })

@@ -24,7 +24,7 @@ use aws_sdk_eks::Client;
 use futures::future::try_join_all;
 
 use super::Around;
-use crate::base::{Fault, Owner, label};
+use crate::base::{Fault, Owner, ResourceId, label};
 use crate::clouds::aws::Session;
 use crate::k8s::Hub;
 use crate::profile::schema::EksCluster;
@@ -36,6 +36,11 @@ pub use misfits::misfits;
 pub use others::OtherGroups;
 pub use resource::NodeGroupResource;
 pub use watch::NodeGroupsWatch;
+
+/// The resource of the node group that the profile calls `name`.
+fn id_of(name: &str) -> ResourceId {
+    ResourceId::new(format!("node-group/{name}"))
+}
 
 /// A node group that stands, as far as somebody asks who does not make any.
 pub(super) struct Standing {

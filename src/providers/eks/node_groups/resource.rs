@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use super::calls;
 use super::difference::{Update, Verdict, is_named_after, judge};
 use super::fates::Fates;
+use super::id_of;
 use super::live::{Live, Status};
 use super::machines::Catalogue;
 use super::quota;
@@ -116,7 +117,7 @@ pub struct NodeGroupResource {
 impl NodeGroupResource {
     pub(super) fn new(group: &NodeGroup, around: &Around, inner: &Arc<Inner>) -> Self {
         Self {
-            id: ResourceId::new(format!("node-group/{}", group.name)),
+            id: id_of(&group.name),
             around: around.clone(),
             group: group.clone(),
             inner: Arc::clone(inner),
@@ -310,16 +311,11 @@ impl Resource for NodeGroupResource {
     fn observe<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Seen, Fault>> {
         async move {
             let seen = self.look(cx).await;
-            let failed_by = match &seen {
-                Ok(seen) if seen.step.is_none() && matches!(seen.state, State::Broken(_)) => {
-                    Some(FaultKind::Invalid)
-                }
-                Err(fault) if !matches!(fault.kind, FaultKind::Transient | FaultKind::Throttled) => {
-                    Some(fault.kind)
-                }
-                _ => None,
+            let has_failed = match &seen {
+                Ok(seen) => seen.step.is_none() && matches!(seen.state, State::Broken(_)),
+                Err(fault) => !fault.is_retryable(),
             };
-            self.inner.fates.tell(&self.group.name, failed_by);
+            self.inner.fates.tell(&self.group.name, has_failed);
             seen
         }
         .boxed()

@@ -83,7 +83,7 @@ impl Step for GroupStep {
                     let making = Making { cluster, name: &name, wanted: &wanted, ami_type, subnets, desired };
                     let attempted = format!("make node group {name}");
                     let made = cx.flow.retry(UNTIL_HEARD, &attempted, || calls::create(eks, &making)).await;
-                    inner.fates.tell(&wanted.name, made.as_ref().err().map(|fault| fault.kind));
+                    inner.fates.tell(&wanted.name, made.is_err());
                     made?;
                     lately.made(&name);
                     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::id_of;
 use super::nodes::{self, Uncordon};
 use crate::base::{Fault, FaultKind, ResourceId, label};
 use crate::engine::{Cx, Need, Resource, Seen, State};
@@ -98,7 +99,7 @@ impl Resource for NodeGroupsWatch {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let group = |group: &NodeGroup| Need::Ready(ResourceId::new(format!("node-group/{}", group.name)));
+        let group = |group: &NodeGroup| Need::Ready(id_of(&group.name));
         std::iter::once(Need::Inside(self.door.clone())).chain(self.groups.iter().map(group)).collect()
     }
 

@@ -182,6 +182,9 @@ class Cluster:
         def end():
             if update.status != "InProgress":
                 return
+            if self.world.scenario.get("eksUpdatesStay"):
+                self.world.timers.after(0.05, end)
+                return
             failure = self.world.scenario.get("eksUpdateFails")
             if failure:
                 update.status = "Failed"
