@@ -175,10 +175,10 @@ impl Calls {
     }
 
     /// Writes one part of the repository. Each part is whole in its call, and twice is once.
-    pub async fn write(&self, wanted: &Wanted, write: Write) -> Result<(), Fault> {
+    pub async fn write(&self, wanted: &Wanted, write: &Write) -> Result<(), Fault> {
         let name = &wanted.name;
-        match (write, &wanted.policy) {
-            (Write::Tags, _) => {
+        match write {
+            Write::Tags => {
                 let word = ImageTagMutability::from(wanted.tags.mutability.as_str());
                 let request = self.ecr.put_image_tag_mutability().repository_name(name);
                 let request = request
@@ -187,25 +187,25 @@ impl Calls {
                 let done = request.send().await.map(|_| ());
                 done.map_err(|error| fault(format!("say what may become of the tags of {name}"), &error))
             }
-            (Write::Scan, _) => {
+            Write::Scan => {
                 let request = self.ecr.put_image_scanning_configuration().repository_name(name);
                 let done = request.image_scanning_configuration(scanning(wanted)).send().await.map(|_| ());
                 done.map_err(|error| fault(format!("say whether {name} is scanned"), &error))
             }
-            (Write::Lifecycle, _) => {
+            Write::Lifecycle => {
                 let text = wanted.lifecycle.to_string();
                 let request =
                     self.ecr.put_lifecycle_policy().repository_name(name).lifecycle_policy_text(text);
                 let done = request.send().await.map(|_| ());
                 done.map_err(|error| fault(format!("write the lifecycle policy of {name}"), &error))
             }
-            (Write::Policy, Some(policy)) => {
+            Write::Policy(Some(policy)) => {
                 let text = policy.to_string();
                 let request = self.ecr.set_repository_policy().repository_name(name).policy_text(text);
                 let done = request.send().await.map(|_| ());
                 done.map_err(|error| fault(format!("write the policy of {name}"), &error))
             }
-            (Write::Policy, None) => {
+            Write::Policy(None) => {
                 match self.ecr.delete_repository_policy().repository_name(name).send().await {
                     Err(error) if !Refusal::of(&error).is_absent() => {
                         Err(fault(format!("remove the policy of {name}"), &error))

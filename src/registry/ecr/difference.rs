@@ -36,12 +36,13 @@ pub(super) struct Difference {
 }
 
 /// One part of a repository that is written by a call of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Write {
     Tags,
     Scan,
     Lifecycle,
-    Policy,
+    /// Who may do what; `None` takes what there is away.
+    Policy(Option<Value>),
 }
 
 /// What differs between a repository and what the profile wants of it.
@@ -64,26 +65,20 @@ pub(super) fn diff(wanted: &Wanted, live: &Live) -> Difference {
         let from = if from.as_ref() == Some(&to) { Some("other rules".to_string()) } else { from };
         note(Write::Lifecycle, "lifecycle", from, Some(to));
     }
-    let same = |one: &Value, other: &Value| policy::normal(one) == policy::normal(other);
-    let is_as_wanted = match (&wanted.policy, &live.policy) {
-        (Some(wanted), Some(live)) => same(wanted, live),
-        // Where the profile says nothing, what somebody else wrote is theirs.
-        (None, Some(live)) => !policy::is_ours(live),
-        (Some(_), None) => false,
-        (None, None) => true,
-    };
-    if !is_as_wanted {
+    let policy = policy::with_services(wanted.policy.as_ref(), live.policy.as_ref());
+    let normal = |policy: &Option<Value>| policy.as_ref().map(policy::normal);
+    if normal(&policy) != normal(&live.policy) {
         let from = live.policy.as_ref().map(policy::rights_in_words);
-        let to = wanted.policy.as_ref().map(policy::rights_in_words);
+        let to = policy.as_ref().map(policy::rights_in_words);
         let named = || {
             let of = |policy: &Option<Value>| policy.as_ref().map(policy::rights_by_name);
-            (of(&live.policy), of(&wanted.policy))
+            (of(&live.policy), of(&policy))
         };
         let both_ours = live.policy.as_ref().is_some_and(policy::is_ours);
         let (from, to) = if from == to && both_ours { named() } else { (from, to) };
         // Names may be the same where the rights are not.
         let from = if from == to { from.map(|_| "other rights".to_string()) } else { from };
-        note(Write::Policy, "policy", from, to);
+        note(Write::Policy(policy), "policy", from, to);
     }
     found
 }
@@ -111,6 +106,8 @@ pub(super) fn refused(wanted: &Wanted, live: &Encryption) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use serde_json::json;
 
     use super::*;
 
@@ -148,7 +145,7 @@ mod tests {
         let mut wanted = wanted();
         wanted.policy = rights("123456789012");
         let found = diff(&wanted, &live);
-        assert_eq!(found.writes, [Write::Tags, Write::Scan, Write::Lifecycle, Write::Policy]);
+        assert_eq!(found.writes, [Write::Tags, Write::Scan, Write::Lifecycle, Write::Policy(wanted.policy)]);
         let told: Vec<String> = found
             .fields
             .iter()
@@ -170,12 +167,31 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_of_somebody_else_stays_where_the_profile_says_nothing_of_it() {
+    fn a_policy_that_the_profile_says_nothing_of_goes_whoever_wrote_it() {
         let mut live = live();
-        live.policy = Some(serde_json::json!({"Statement": [{"Sid": "theirs", "Effect": "Allow"}]}));
-        assert_eq!(diff(&wanted(), &live).writes, []);
+        let opened = json!({"Sid": "open", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"});
+        live.policy = Some(json!({"Statement": [opened]}));
+        let found = diff(&wanted(), &live);
+        assert_eq!(found.writes, [Write::Policy(None)]);
+        assert_eq!(found.fields[0].from.as_deref(), Some("a statement of somebody else for anybody"));
         live.policy = rights("123456789012");
-        assert_eq!(diff(&wanted(), &live).writes, [Write::Policy]);
+        assert_eq!(diff(&wanted(), &live).writes, [Write::Policy(None)]);
+    }
+
+    #[test]
+    fn what_a_service_of_aws_wrote_is_no_difference_and_stays() {
+        let lambda =
+            json!({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "a"});
+        let mut live = live();
+        live.policy = Some(json!({"Version": "2008-10-17", "Statement": [lambda]}));
+        assert_eq!(diff(&wanted(), &live), Difference::default());
+        let mut wanted = wanted();
+        wanted.policy = rights("123456789012");
+        let written = diff(&wanted, &live).writes;
+        assert!(
+            matches!(&written[..], [Write::Policy(Some(policy))] if policy["Statement"][1] == lambda),
+            "{written:?}"
+        );
     }
 
     #[test]

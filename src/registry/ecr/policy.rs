@@ -30,11 +30,29 @@ pub(super) fn rights(pull: &BTreeSet<String>, push: &BTreeSet<String>) -> Option
     (!statements.is_empty()).then(|| json!({"Version": "2012-10-17", "Statement": statements}))
 }
 
-/// Whether berth wrote `policy`, every statement of it.
+/// `rights`, with the statements of `live` that let services of AWS in: those write them themselves, and stop working
+/// without. Lambda does, once a function is made of an image.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#configuration-images-permissions>
+pub(super) fn with_services(rights: Option<&Value>, live: Option<&Value>) -> Option<Value> {
+    let of = |policy: Option<&Value>| policy.map(|policy| listed(&policy["Statement"])).unwrap_or_default();
+    let kept = of(live).into_iter().filter(|statement| service(statement).is_some());
+    let statements: Vec<Value> = of(rights).into_iter().chain(kept).collect();
+    let version = &rights.or(live)?["Version"];
+    (!statements.is_empty()).then(|| json!({"Version": version, "Statement": statements}))
+}
+
+/// The services of AWS that `statement` lets in, and nobody else.
+fn service(statement: &Value) -> Option<String> {
+    let principal = statement["Principal"].as_object()?;
+    let services = principal.get("Service").filter(|_| principal.len() == 1)?;
+    let names: Vec<String> = listed(services).iter().filter_map(Value::as_str).map(str::to_string).collect();
+    (statement["Effect"] == "Allow" && !names.is_empty()).then(|| names.join(" and "))
+}
+
+/// Whether berth wrote `policy`, every statement of it but those of services.
 pub(super) fn is_ours(policy: &Value) -> bool {
-    let statements = policy["Statement"].as_array();
-    statements
-        .is_some_and(|all| all.iter().all(|one| one["Sid"].as_str().is_some_and(|sid| SIDS.contains(&sid))))
+    let is_of_berth = |one: &Value| one["Sid"].as_str().is_some_and(|sid| SIDS.contains(&sid));
+    listed(&policy["Statement"]).iter().all(|one| is_of_berth(one) || service(one).is_some())
 }
 
 /// `policy` in one form of the many that mean the same: IAM gives lists of one as the one, in any order, and
@@ -117,18 +135,29 @@ pub(super) fn lifecycle_in_words(lifecycle: &Value) -> String {
 pub(super) fn rights_in_words(policy: &Value) -> String {
     let of = |one: &Value| {
         let who = listed(&one["Principal"]["AWS"]).len();
-        match one["Sid"].as_str() {
-            Some(sid) if sid == SIDS[0] => format!("{who} may pull"),
-            Some(sid) if sid == SIDS[1] => format!("{who} may push"),
+        match (one["Sid"].as_str(), service(one)) {
+            (Some(sid), _) if sid == SIDS[0] => format!("{who} may pull"),
+            (Some(sid), _) if sid == SIDS[1] => format!("{who} may push"),
+            (_, Some(service)) => format!("that of {service}"),
+            _ if is_for_anybody(one) => "a statement of somebody else for anybody".to_string(),
             _ => "a statement of somebody else".to_string(),
         }
     };
     listed(&policy["Statement"]).iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether nobody is named whom it is for.
+fn is_for_anybody(statement: &Value) -> bool {
+    let principal = &statement["Principal"];
+    *principal == "*" || listed(&principal["AWS"]).iter().any(|one| one == "*")
+}
+
 /// The same with their names, for policies that differ in nothing else: `role/ci may push`.
 pub(super) fn rights_by_name(policy: &Value) -> String {
     let of = |one: &Value| {
+        if let Some(service) = service(one) {
+            return format!("that of {service}");
+        }
         let short = |arn: &str| arn.splitn(6, ':').nth(5).unwrap_or(arn).to_string();
         let principals = sorted(&one["Principal"]["AWS"], |principal| short(&account(principal)));
         let names: Vec<&str> =
@@ -156,6 +185,29 @@ mod tests {
         assert!(is_ours(&policy) && !is_ours(&json!({"Statement": [{"Effect": "Deny"}]})));
         assert_eq!(rights_in_words(&policy), "1 may pull, 1 may push");
         assert_eq!(rights(&set(&[]), &set(&[])), None);
+    }
+
+    #[test]
+    fn of_what_others_wrote_only_the_statements_of_services_are_kept() {
+        let lambda = json!({"Sid": "LambdaECRImageRetrievalPolicy", "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"}, "Action": PULL});
+        let anybody = json!({"Sid": "open", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"});
+        let both = json!({"Principal": {"Service": "lambda.amazonaws.com", "AWS": "*"}, "Effect": "Allow"});
+        let live = json!({"Statement": [lambda, anybody, both]});
+        let rights = rights(&set(&["a"]), &set(&[])).expect("a policy");
+        let whole = with_services(Some(&rights), Some(&live)).expect("a policy");
+        assert_eq!(whole["Statement"], json!([rights["Statement"][0], lambda]));
+        assert_eq!(rights_in_words(&whole), "1 may pull, that of lambda.amazonaws.com");
+        assert!(is_ours(&whole) && !is_ours(&live));
+        assert_eq!(
+            with_services(None, Some(&json!({"Statement": lambda}))).map(|one| one["Statement"].clone()),
+            Some(json!([lambda]))
+        );
+        assert_eq!(with_services(None, Some(&json!({"Statement": [anybody]}))), None);
+        assert_eq!(
+            rights_in_words(&json!({"Statement": anybody})),
+            "a statement of somebody else for anybody"
+        );
     }
 
     #[test]

@@ -198,7 +198,8 @@ fn repository(wanted: &Wanted, found: Option<&Repository>, adopt: bool) -> (Vec<
             if let Some(why) = refused(wanted, &one.encryption) {
                 return conflict(why);
             }
-            let adopted = change(ChangeKind::Adopt).because("somebody else made it");
+            let adopted = change(ChangeKind::Adopt)
+                .because("somebody else made it; its policies become those of the profile");
             (vec![adopted], Some(Task::Adopt(one.arn.clone())))
         }
         Some(Repository::Foreign(_)) => {

@@ -54,16 +54,16 @@ async fn work(calls: &Calls, inner: &Inner, task: Task) -> Result<(), Fault> {
             inner.made(&wanted.name);
             // One that was there may be somebody else's: the next look says whose.
             if is_made {
-                calls.write(&wanted, Write::Lifecycle).await?;
+                calls.write(&wanted, &Write::Lifecycle).await?;
             }
             if is_made && wanted.policy.is_some() {
-                calls.write(&wanted, Write::Policy).await?;
+                calls.write(&wanted, &Write::Policy(wanted.policy.clone())).await?;
             }
             Ok(())
         }
         Task::Adopt(arn) => calls.mark(&arn, &inner.marks).await,
         Task::Write(wanted, writes) => {
-            for write in writes {
+            for write in &writes {
                 calls.write(&wanted, write).await?;
             }
             Ok(())
