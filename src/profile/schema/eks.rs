@@ -23,7 +23,7 @@ pub struct EksCluster {
     /// Logs of the control plane that are kept in Amazon `CloudWatch`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logging: Vec<EksLog>,
-    /// The ARN of a KMS key that encrypts Secrets. Once set it cannot be taken back.
+    /// The ARN of a KMS key of the cluster's region that encrypts Secrets. Once set it cannot be taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets_key: Option<String>,
     /// How long AWS supports the version: extended support costs more.

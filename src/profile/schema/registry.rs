@@ -49,7 +49,8 @@ pub struct EcrRegistry {
     pub pull_through: Vec<EcrCache>,
 }
 
-/// A repository of Amazon ECR. Images without a tag go after 7 days.
+/// A repository of Amazon ECR. Images without a tag go after 7 days. Its policy lets in whom `tenants`, `pull` and
+/// `push` name, and services of AWS that wrote a statement of their own, as Lambda does; what others wrote goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct EcrRepository {
@@ -69,7 +70,7 @@ pub struct EcrRepository {
     /// Whether each image is looked through for known weaknesses when it is pushed.
     #[serde(default = "EcrRepository::scans_by_default")]
     pub scan_on_push: bool,
-    /// The ARN of a KMS key that encrypts the images, without which ECR does by itself. It cannot be changed.
+    /// The ARN of a KMS key of the same region that encrypts the images, without which ECR does by itself. It cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
     /// Tenants whose groups `admin` and `editor` may push and pull, and whose `viewer` may pull.

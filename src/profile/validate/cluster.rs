@@ -192,14 +192,26 @@ fn check_eks(check: &mut Check<'_>, fields: &EksCluster) {
             "take `nodeGroups` out, or `autoMode`",
         );
     }
-    if let Some(key) = &fields.secrets_key
-        && !(key.starts_with("arn:aws") && key.contains(":kms:"))
-    {
-        check.error(
-            &[eks[0], eks[1], Step::Key("secretsKey")],
-            format!("`{}` is no ARN of a KMS key", shorten(key)),
-            "write `arn:aws:kms:REGION:ACCOUNT:key/ID`",
-        );
+    if let Some(key) = &fields.secrets_key {
+        let path = [eks[0], eks[1], Step::Key("secretsKey")];
+        if key.starts_with("arn:aws") && key.contains(":kms:") {
+            check_arn_region(check, &path, key, &fields.region);
+        } else {
+            let message = format!("`{}` is no ARN of a KMS key", shorten(key));
+            check.error(&path, message, "write `arn:aws:kms:REGION:ACCOUNT:key/ID`");
+        }
+    }
+}
+
+/// A key or a secret has to be of the `region` of what it is for. A key may be of another account.
+/// Sources: <https://docs.aws.amazon.com/eks/latest/APIReference/API_Provider.html>,
+/// <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_EncryptionConfiguration.html>.
+pub(super) fn check_arn_region(check: &mut Check<'_>, path: &[Step<'_>], arn: &str, region: &str) {
+    let Some(of) = arn.split(':').nth(3).filter(|of| *of != region) else { return };
+    // A region that is none is told where it stands.
+    if why_no_aws_region(region).is_none() {
+        let message = format!("`{}` is of {}, and has to be of {region}", shorten(arn), shorten(of));
+        check.error(path, message, format!("write the ARN of one in {region}"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Amazon ECR takes.
 
 use super::Check;
-use super::cluster::why_no_aws_region;
+use super::cluster::{check_arn_region, why_no_aws_region};
 use crate::base::ProviderKind;
 use crate::profile::nearest::nearest;
 use crate::profile::schema::{Cluster, EcrCache, EcrRegistry, EcrRepository, EnvironmentFile};
@@ -38,6 +38,30 @@ pub(super) fn check(check: &mut Check<'_>, file: &EnvironmentFile, fields: &EcrR
         check_repository(check, file, repository, &path);
     }
     check_caches(check, fields);
+    let of_cluster = match &file.cluster {
+        Cluster::Eks(cluster) => Some(&cluster.region),
+        _ => None,
+    };
+    if let Some(region) = fields.region.as_ref().or(of_cluster) {
+        check_regions(check, fields, region);
+    }
+}
+
+/// That keys and secrets are of the region of the repositories.
+fn check_regions(check: &mut Check<'_>, fields: &EcrRegistry, region: &str) {
+    let at = |list, index, key| {
+        [Step::Key("registry"), Step::Key("ecr"), Step::Key(list), Step::Item(index), Step::Key(key)]
+    };
+    for (index, repository) in fields.repositories.iter().enumerate() {
+        if let Some(key) = repository.kms_key.as_deref().filter(|key| is_arn(key, "kms", "key/")) {
+            check_arn_region(check, &at("repositories", index, "kmsKey"), key, region);
+        }
+    }
+    for (index, cache) in fields.pull_through.iter().enumerate() {
+        if let Some(secret) = cache.secret.as_deref().filter(|secret| is_secret(secret)) {
+            check_arn_region(check, &at("pullThrough", index, "secret"), secret, region);
+        }
+    }
 }
 
 fn check_repository(
