@@ -1,11 +1,9 @@
-use std::time::Duration;
-
 use super::args::Part;
 use super::exit::Failure;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use crate::base::Secret;
-use crate::flow::Flow;
+use crate::flow::{Deadline, Flow};
 use crate::profile::Environment;
 use crate::{plan, registry};
 
@@ -14,7 +12,7 @@ use crate::{plan, registry};
 pub(super) fn read(
     environment: &Environment,
     only: &[Part],
-    limit: Duration,
+    deadline: Deadline,
     settings: &Settings,
 ) -> Result<Option<Secret<String>>, Failure> {
     let is_wanted =
@@ -25,7 +23,7 @@ pub(super) fn read(
     let config = registry::DockerConfig::new(settings.docker_config()?);
     let hosts = &environment.pull_secrets;
     let read = runtime::run(|signals| async move {
-        let flow = Flow::new(signals.cancel().clone()).within_limit(limit);
+        let flow = Flow::new(signals.cancel().clone()).until(deadline);
         reading(&signals, registry::pull_secret(&config, hosts, &settings.search_path, &flow)).await
     })?;
     Ok(Some(read?))

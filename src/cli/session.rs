@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,12 @@ use super::running::Running;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use super::signals::Signals;
-use super::{follow, kubernetes, logins, merge, sources};
+use super::{follow, kubernetes, logins, merge, prompt, sources};
 use crate::addons::Sources;
 use crate::base::{Clock, Fault, Layer, Note, RunId, SystemClock};
 use crate::clouds::aws;
 use crate::engine::{Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
-use crate::flow::{Cancel, Flow};
+use crate::flow::{Cancel, Deadline, Flow};
 use crate::k8s::Remains;
 use crate::os::{FileLock, files};
 use crate::plan::{self, About, Assembly};
@@ -31,6 +32,8 @@ use crate::ui::{Complaint, words};
 const LONG_LOOK: Duration = Duration::from_secs(2);
 /// How long letting go of the courtesy lock in the cluster may take.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a last look at what is left may take when the time of the run is over.
+const LAST_LOOK: Duration = Duration::from_mins(1);
 /// Where the journals are, in the folder of an environment.
 pub(super) const JOURNALS: &str = "journal";
 
@@ -82,7 +85,10 @@ pub(super) struct Session<'a> {
     typed: String,
     /// The flags that only `up` takes, as they were given, each with a space before it.
     limits: String,
+    /// How long the command may take.
     limit: Duration,
+    /// When it has to be at its end: all that it waits for ends then, but for a person.
+    deadline: Cell<Deadline>,
 }
 
 impl<'a> Session<'a> {
@@ -90,6 +96,8 @@ impl<'a> Session<'a> {
     /// cluster and no cloud, but for the question which Kubernetes somebody else's cluster runs.
     pub(super) fn open(asked: &Asked<'_>, settings: &'a Settings) -> Result<Self, Failure> {
         let Asked { target, scope, leave, purpose } = *asked;
+        let limit = scope.live.timeout.0;
+        let deadline = Deadline::after(limit);
         let chosen = match purpose {
             Purpose::Bring | Purpose::Plan => profiles::load_to_make(target, settings)?,
             Purpose::Look | Purpose::TakeAway { .. } => profiles::load(target, settings)?,
@@ -121,7 +129,7 @@ impl<'a> Session<'a> {
             registries: purpose == Purpose::TakeAway { registries: true },
             logins: match purpose {
                 Purpose::Bring | Purpose::Plan => {
-                    logins::read(&environment, &scope.only, scope.live.timeout.0, settings)?
+                    logins::read(&environment, &scope.only, deadline, settings)?
                 }
                 Purpose::Look | Purpose::TakeAway { .. } => None,
             },
@@ -130,14 +138,14 @@ impl<'a> Session<'a> {
         let sources = match purpose {
             Purpose::Bring | Purpose::Plan | Purpose::Look => {
                 kubernetes::settle(&mut environment)?;
-                sources::fetch(&environment, &scope.only, scope.live.timeout.0, settings)?
+                sources::fetch(&environment, &scope.only, deadline, settings)?
             }
             Purpose::TakeAway { .. } => Sources::absent(),
         };
         let mut assembly = plan::assemble(&environment, &plan_settings, &sources)
             .map_err(|fault| Failure::profile(&fault))?;
         keep_only(&mut assembly, &scope.only)?;
-        assembly.notes.extend(credentials_end(&environment, began, scope.live.timeout.0, settings)?);
+        assembly.notes.extend(credentials_end(&environment, began, limit, settings)?);
         if !scope.only.is_empty() {
             let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();
             let text = format!("{} and what it needs; nothing is pruned", words::list(&parts));
@@ -167,7 +175,8 @@ impl<'a> Session<'a> {
             local,
             typed: typed(target, &chosen.typed),
             limits: limits(scope, leave),
-            limit: scope.live.timeout.0,
+            limit,
+            deadline: Cell::new(deadline),
             environment,
         })
     }
@@ -196,9 +205,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A flow that ends at the limit and obeys the signals.
+    /// A flow that ends when the time of the run is over, and obeys the signals.
     pub(super) fn flow(&self, signals: &Signals) -> Flow {
-        Flow::new(signals.cancel().clone()).within_limit(self.limit)
+        Flow::new(signals.cancel().clone()).until(self.deadline.get())
+    }
+
+    /// Asks a person, as [`prompt::ask`] does. The time until the answer is none of the run's.
+    pub(super) async fn ask(&self, question: &str, signals: &Signals) -> Result<Option<String>, Failure> {
+        let asked = self.clock.now();
+        let answer = prompt::ask(question, self.settings, signals).await?;
+        let thought = Duration::try_from(self.clock.now().duration_since(asked)).unwrap_or_default();
+        self.deadline.set(self.deadline.get().later_by(thought));
+        Ok(answer)
     }
 
     /// Looks at every resource once, and is done with the cluster.
@@ -296,17 +314,21 @@ impl<'a> Session<'a> {
         clusters.any(|(_, removal)| removal == Removal::Kept)
     }
 
-    /// Everything of the environment that is still there after `down`, in words.
-    pub(super) async fn remains(&self) -> Result<Remains, Failure> {
-        let flow = Flow::new(Cancel::default()).within_limit(self.limit);
+    /// A flow for a last look at what is left: after a signal too, and when the time of the run is over.
+    pub(super) fn last_look(&self) -> Flow {
+        Flow::new(Cancel::default()).until(self.deadline.get().max(Deadline::after(LAST_LOOK)))
+    }
+
+    /// Everything of the environment that is still there, in words.
+    pub(super) async fn remains(&self, flow: &Flow) -> Result<Remains, Failure> {
         let in_the_graph = async {
             if self.cluster_stays() {
-                self.assembly.hub.remains(&flow).await
+                self.assembly.hub.remains(flow).await
             } else {
-                Ok(self.standing(&flow).await)
+                Ok(self.standing(flow).await)
             }
         };
-        let on_this_machine = providers::remains(&self.environment, &self.local, &flow);
+        let on_this_machine = providers::remains(&self.environment, &self.local, flow);
         let both = async { futures::try_join!(in_the_graph, on_this_machine) };
         let place = providers::place(&self.environment);
         let (mut remains, local) = Box::pin(both).await?;

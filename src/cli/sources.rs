@@ -5,7 +5,7 @@ use super::exit::Failure;
 use super::runtime::{self, reading};
 use super::settings::Settings;
 use crate::addons::{Catalog, Sources};
-use crate::flow::Flow;
+use crate::flow::{Deadline, Flow};
 use crate::profile::{AddonSpec, Environment};
 use crate::providers;
 
@@ -19,7 +19,7 @@ const LONG_FETCH: Duration = Duration::from_secs(2);
 pub(super) fn fetch(
     environment: &Environment,
     only: &[Part],
-    limit: Duration,
+    deadline: Deadline,
     settings: &Settings,
 ) -> Result<Sources, Failure> {
     let is_wanted = |spec: &&AddonSpec| {
@@ -38,7 +38,7 @@ pub(super) fn fetch(
     }
     let means = settings.means()?;
     runtime::run(|signals| async move {
-        let flow = Flow::new(signals.cancel().clone()).within_limit(limit);
+        let flow = Flow::new(signals.cancel().clone()).until(deadline);
         let patience = Flow::new(signals.cancel().clone());
         let work = catalog.fetch(&specs, &environment.addons, &platform, &means, &flow);
         let told = async {

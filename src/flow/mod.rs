@@ -6,6 +6,7 @@
 
 mod background;
 mod cancel;
+mod deadline;
 mod join;
 mod limit;
 mod retry;
@@ -21,6 +22,7 @@ use crate::base::{Fault, FaultKind};
 
 pub use background::Background;
 pub use cancel::{Cancel, Stage};
+pub use deadline::Deadline;
 pub use join::Tally;
 pub use limit::Limiter;
 pub use retry::Patience;
@@ -57,7 +59,7 @@ type Reporter = Arc<dyn Fn(Notice) + Send + Sync>;
 #[derive(Clone)]
 pub struct Flow {
     cancel: Cancel,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
     report: Reporter,
 }
 
@@ -70,8 +72,13 @@ impl Flow {
     /// The same flow with an end: after `limit`, waits and retries fail with a deadline fault.
     #[must_use]
     pub fn within_limit(&self, limit: Duration) -> Self {
-        let end = Instant::now() + limit;
-        Self { deadline: Some(self.deadline.map_or(end, |sooner| sooner.min(end))), ..self.clone() }
+        self.until(Deadline::after(limit))
+    }
+
+    /// The same flow with its end at `deadline`, or sooner where it has a sooner one.
+    #[must_use]
+    pub fn until(&self, deadline: Deadline) -> Self {
+        Self { deadline: Some(self.deadline.map_or(deadline, |own| own.min(deadline))), ..self.clone() }
     }
 
     /// The same flow whose notices go to `report`.
@@ -96,7 +103,7 @@ impl Flow {
             return Err(Fault::new(FaultKind::Cancelled, attempted, "stopped by a signal"));
         }
         match self.deadline {
-            Some(end) if Instant::now() >= end => Err(Self::too_late(attempted)),
+            Some(deadline) if deadline.is_over() => Err(Self::too_late(attempted)),
             _ => Ok(()),
         }
     }
@@ -105,7 +112,7 @@ impl Flow {
     pub async fn pause(&self, pause: Duration, attempted: &str) -> Result<(), Fault> {
         self.check(attempted)?;
         let wake = Instant::now() + pause;
-        let end = self.deadline.map_or(wake, |end| end.min(wake));
+        let end = self.deadline.map_or(wake, |deadline| deadline.end().min(wake));
         tokio::select! {
             () = tokio::time::sleep_until(end) => {}
             () = self.cancel.requested() => {}
@@ -113,19 +120,22 @@ impl Flow {
         self.check(attempted)
     }
 
-    /// Runs `work`, giving up on it after `limit` or at the flow's deadline, whichever is sooner.
+    /// Runs `work`, giving up on it after `limit` or at the flow's deadline, whichever is sooner. Once that deadline is
+    /// over, `work` is not begun.
     pub async fn within<T>(
         &self,
         limit: Duration,
         attempted: &str,
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        let end = Instant::now() + limit;
+        let own = Deadline::after(limit);
         match self.deadline {
-            Some(sooner) if sooner < end => {
-                tokio::time::timeout_at(sooner, work).await.unwrap_or_else(|_| Err(Self::too_late(attempted)))
-            }
-            _ => tokio::time::timeout_at(end, work).await.unwrap_or_else(|_| {
+            // Polling it once would begin it.
+            Some(deadline) if deadline.is_over() => Err(Self::too_late(attempted)),
+            Some(sooner) if sooner < own => tokio::time::timeout_at(sooner.end(), work)
+                .await
+                .unwrap_or_else(|_| Err(Self::too_late(attempted))),
+            _ => tokio::time::timeout_at(own.end(), work).await.unwrap_or_else(|_| {
                 Err(Fault::new(
                     FaultKind::Transient,
                     attempted,
@@ -138,5 +148,27 @@ impl Flow {
     fn too_late(attempted: &str) -> Fault {
         Fault::new(FaultKind::Deadline, attempted, "the time given with `--timeout` is over")
             .hint("run the same command again: it goes on where this one stopped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soonest_end_counts() {
+        let (soon, late) = (Deadline::after(Duration::from_secs(1)), Deadline::after(Duration::from_mins(1)));
+        let flow = Flow::new(Cancel::default());
+        assert_eq!(flow.until(soon).until(late).deadline, Some(soon));
+        assert_eq!(flow.until(late).until(soon).deadline, Some(soon));
+        assert_eq!(flow.until(soon).within_limit(Duration::from_mins(1)).deadline, Some(soon));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_once_the_time_is_over() {
+        let flow = Flow::new(Cancel::default()).within_limit(Duration::ZERO);
+        let work = async { Ok("it was begun") };
+        let late = flow.within(Duration::from_mins(1), "work", work).await.expect_err("the time is over");
+        assert_eq!(late.kind, FaultKind::Deadline);
     }
 }

@@ -56,6 +56,8 @@ fn expect(said: &str, words: &[&str]) {
 fn a_login_that_does_not_come_to_an_end_ends_with_the_time_that_was_given() {
     // It takes calls and answers none.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    silent.set_nonblocking(true).expect("it is ours");
+    let asked = || std::iter::from_fn(|| silent.accept().ok()).count();
     let address = format!("http://{}", silent.local_addr().expect("it is bound"));
     let berth = Berth::new()
         .with_variable("AWS_ENDPOINT_URL", &address)
@@ -63,9 +65,11 @@ fn a_login_that_does_not_come_to_an_end_ends_with_the_time_that_was_given() {
         .with_variable("AWS_SECRET_ACCESS_KEY", "a-secret-key-that-nobody-looks-at-000001")
         .with_variable("AWS_EC2_METADATA_DISABLED", "true");
     berth.profile("dev", &EksProfile::new(GENERAL).text());
-    for command in [["plan", "dev"].as_slice(), &["up", "dev", "--yes"]] {
+    for command in [["plan", "dev"].as_slice(), &["up", "dev", "--yes"], &["down", "dev", "--yes"]] {
         let said = told(berth.run(&[command, &["--timeout", "2s"]].concat()), 7);
         expect(&said, &["cannot log in to AWS in eu-central-1", "the time given with `--timeout` is over"]);
+        // Looking took all of the time: there is none of its own for the rest of the run.
+        assert!(asked() <= 1, "{command:?} asked again");
     }
 }
 

@@ -4,8 +4,7 @@ use super::super::args::{Down, Leave};
 use super::super::claim::claim;
 use super::super::exit::{Exit, Failure};
 use super::super::merge;
-use super::super::prompt;
-use super::super::runtime;
+use super::super::runtime::{self, reading};
 use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
@@ -53,13 +52,15 @@ pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure
 async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Result<Exit, Failure> {
     let settings = session.settings;
     let survey = session.survey(signals).await?;
-    if session.cluster_stays() {
+    let in_time = session.flow(signals).check(&format!("remove {}", session.about.environment));
+    if session.cluster_stays() || in_time.is_err() {
         // What lies in it has to be taken out one by one, and can only be when it can be asked.
         unknown(&survey)?;
     }
+    in_time?;
     let goes = going(session, &survey);
     if !goes.is_empty() {
-        announce(session, &goes, &contents(session).await?)?;
+        announce(session, &goes, &contents(session, signals).await?)?;
         confirm(session, arguments, signals).await?;
         claim(session, &survey, signals).await?;
     }
@@ -114,11 +115,12 @@ fn going<'s>(session: &Session<'_>, survey: &'s Survey) -> Vec<(String, &'s str)
 
 /// What goes out of a cluster that stays, by name: namespaces with all in them, and what lies in none of
 /// those. Nothing where the whole cluster goes.
-async fn contents(session: &Session<'_>) -> Result<Contents, Failure> {
+async fn contents(session: &Session<'_>, signals: &Signals) -> Result<Contents, Failure> {
     if !session.cluster_stays() || session.settings.json() {
         return Ok(Contents::default());
     }
-    let remains = session.remains().await?;
+    let flow = session.flow(signals);
+    let remains = reading(signals, session.remains(&flow)).await??;
     let titles: Vec<String> = remains
         .left
         .into_iter()
@@ -189,7 +191,7 @@ async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> 
             format!("`{} --yes`", session.again("down")),
         ));
     }
-    let answer = prompt::ask(&format!("Type `{name}` to remove it:"), session.settings, signals).await?;
+    let answer = session.ask(&format!("Type `{name}` to remove it:"), signals).await?;
     let why = match answer {
         Some(answer) if answer == *name => return Ok(()),
         Some(_) => format!("the answer was not `{name}`"),
@@ -207,7 +209,7 @@ async fn inventory(session: &Session<'_>, outcome: &Outcome) -> Result<Inventory
             inventory.kept.push((words::resource(id), "it was there before berth".to_string()));
         }
     }
-    let remains = session.remains().await?;
+    let remains = session.remains(&session.last_look()).await?;
     inventory.left = remains.left;
     inventory.kept.extend(remains.kept);
     Ok(inventory)

@@ -11,6 +11,7 @@ use super::super::sources;
 use super::super::yaml;
 use super::{print, print_json};
 use crate::base::Note;
+use crate::flow::Deadline;
 use crate::k8s::{Object, finish};
 use crate::os::files;
 use crate::plan;
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &Render, settings: &Settings) -> Result<Exit, Failu
     let loaded = profiles::load(&arguments.target, settings)?;
     let environment = &loaded.environment;
     profiles::tell_assumed(environment, settings);
-    let sources = sources::fetch(environment, &[], sources::PATIENCE, settings)?;
+    let sources = sources::fetch(environment, &[], Deadline::after(sources::PATIENCE), settings)?;
     let rendering = plan::render(environment, &sources, None).map_err(|fault| Failure::profile(&fault))?;
     let notes = rendering.notes;
     let objects = rendering

@@ -1,7 +1,6 @@
 use super::super::args::Up;
 use super::super::claim::claim;
 use super::super::exit::{Exit, Failure};
-use super::super::prompt;
 use super::super::runtime;
 use super::super::saved::SavedPlan;
 use super::super::session::{Asked, Purpose, Session};
@@ -146,7 +145,7 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         ));
     }
     let question = format!("{things} now would be lost. Go on? [y/N]");
-    let answer = prompt::ask(&question, session.settings, signals).await?;
+    let answer = session.ask(&question, signals).await?;
     let why = match answer.map(|answer| answer.to_lowercase()).as_deref() {
         Some("y" | "yes") => return Ok(()),
         Some(_) => "the answer was not `y`",

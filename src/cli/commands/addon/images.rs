@@ -7,6 +7,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::profiles;
 use crate::cli::settings::Settings;
 use crate::cli::sources;
+use crate::flow::Deadline;
 use crate::plan;
 use crate::ui::addons::{Image, Images, SCHEMA_VERSION, User};
 
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: &AddonImages, settings: &Settings) -> Result<Exit, 
 fn of_environment(target: &Target, settings: &Settings) -> Result<Images, Failure> {
     let chosen = profiles::load(target, settings)?;
     profiles::tell_assumed(&chosen.environment, settings);
-    let sources = sources::fetch(&chosen.environment, &[], sources::PATIENCE, settings)?;
+    let sources = sources::fetch(&chosen.environment, &[], Deadline::after(sources::PATIENCE), settings)?;
     let (_, rendered) =
         plan::render_addons(&chosen.environment, &sources).map_err(|fault| Failure::profile(&fault))?;
     let mut images: BTreeMap<String, Image> = BTreeMap::new();
