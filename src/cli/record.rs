@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::exit::Exit;
 use super::session::Session;
 use crate::base::Fault;
+use crate::engine::Direction;
 use crate::os::files;
 use crate::plan::About;
 
@@ -22,8 +23,8 @@ pub(super) struct Record {
     pub(super) about: About,
     /// The profile's path or name, as it can be typed again from any folder.
     pub(super) profile: String,
-    /// `up` or `down`.
-    pub(super) command: String,
+    /// What it was.
+    pub(super) command: Direction,
     /// The exit code; `None` while it runs, or after it was killed.
     pub(super) exit_code: Option<u8>,
     /// When it began.
@@ -31,12 +32,12 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A run of `command` that has just begun.
-    pub(super) fn begun(session: &Session<'_>, command: &str) -> Self {
+    /// A run that has just begun.
+    pub(super) fn begun(session: &Session<'_>, command: Direction) -> Self {
         Self {
             about: session.about.clone(),
             profile: session.profile.clone(),
-            command: command.to_string(),
+            command,
             exit_code: None,
             began: session.began,
         }
@@ -66,12 +67,12 @@ impl Record {
 
     /// How the environment is, as far as the last run knows.
     pub(super) fn state(&self) -> &'static str {
-        match (self.command.as_str(), self.exit_code) {
+        match (self.command, self.exit_code) {
             (_, None) => "interrupted",
-            ("up", Some(0)) => "up",
-            ("up", Some(_)) => "partly up",
-            (_, Some(0)) => "down",
-            (_, Some(_)) => "partly down",
+            (Direction::Up, Some(0)) => "up",
+            (Direction::Up, Some(_)) => "partly up",
+            (Direction::Down, Some(0)) => "down",
+            (Direction::Down, Some(_)) => "partly down",
         }
     }
 }
@@ -95,7 +96,7 @@ mod tests {
                 version: "0.1.0".to_string(),
             },
             profile: "/profiles/lab.yaml".to_string(),
-            command: "up".to_string(),
+            command: Direction::Up,
             exit_code: Some(6),
             began: Timestamp::UNIX_EPOCH,
         };

@@ -18,7 +18,7 @@ use super::{follow, kubernetes, logins, merge, prompt, sources};
 use crate::addons::Sources;
 use crate::base::{Clock, Fault, Layer, Note, RunId, SystemClock};
 use crate::clouds::aws;
-use crate::engine::{Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
+use crate::engine::{Direction, Events, Journal, Listener, Look, Outcome, Removal, State, Survey};
 use crate::flow::{Cancel, Deadline, Flow};
 use crate::k8s::Remains;
 use crate::os::{FileLock, files};
@@ -262,10 +262,15 @@ impl<'a> Session<'a> {
         Ok(Events::new(Arc::clone(&self.clock), listeners))
     }
 
-    /// The command that goes on where this run stopped.
-    pub(super) fn again(&self, command: &str) -> String {
-        let limits = if command == "up" { self.limits.as_str() } else { "" };
-        format!("berth {command} {}{limits}", self.typed)
+    /// `command` as it is typed for this environment.
+    pub(super) fn typed(&self, command: &str) -> String {
+        format!("berth {command} {}", self.typed)
+    }
+
+    /// The command that goes on where a run stopped: `up` means the same again.
+    pub(super) fn again(&self, direction: Direction) -> String {
+        let limits = if direction == Direction::Up { self.limits.as_str() } else { "" };
+        format!("berth {direction} {}{limits}", self.typed)
     }
 
     /// The folders of all environments on the same provider of which runs on this machine are known.

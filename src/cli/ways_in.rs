@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::session::Session;
 use crate::containers::EngineKind;
-use crate::engine::Outcome;
+use crate::engine::{Direction, Outcome};
 use crate::plan;
 use crate::profile::ClusterSpec;
 use crate::registry::ecr;
@@ -29,10 +29,10 @@ impl Session<'_> {
             line(format!("{} {host}/NAME:TAG", engine.push()), "an image for its pods");
         }
         if let Some(host) = outcome.outputs.text(ecr::HOST) {
-            line(self.again("registry login"), &format!("lets docker push to {host}"));
+            line(self.typed("registry login"), &format!("lets docker push to {host}"));
         }
-        line(self.again("status"), "how it is");
-        line(self.again("down"), "take it away");
+        line(self.typed("status"), "how it is");
+        line(self.again(Direction::Down), "take it away");
         // What a platform is for comes last: there it is seen.
         lines.extend(self.ways_in(outcome));
         lines

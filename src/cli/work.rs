@@ -11,7 +11,7 @@ use super::session::Session;
 use super::signals::Signals;
 use crate::base::{Change, ChangeKind, Fault, FaultKind};
 use crate::engine::{
-    EventKind, Events, Graph, Look, Observed, Outcome, Removal, Run, SCHEMA_VERSION, State, Survey,
+    Direction, EventKind, Events, Graph, Look, Observed, Outcome, Removal, Run, SCHEMA_VERSION, State, Survey,
 };
 use crate::ui::{Complaint, words};
 
@@ -21,20 +21,22 @@ const GRACE: Duration = Duration::from_mins(1);
 /// Runs `act` on the session's graph, with journal, progress and record, and says how it ended.
 pub(super) async fn work(
     session: &Session<'_>,
-    command: &str,
+    direction: Direction,
     survey: &Survey,
     signals: &Signals,
     act: impl AsyncFnOnce(&Graph, &Run) -> Outcome,
 ) -> Result<Worked, Failure> {
     let running = Running::default();
     // Where nothing has to be done there is nothing to follow.
-    let progress =
-        if command == "up" && survey.is_clean() { Progress::Quiet } else { session.settings.progress };
+    let progress = match direction {
+        Direction::Up if survey.is_clean() => Progress::Quiet,
+        _ => session.settings.progress,
+    };
     let events = session.events(&running, progress)?;
     let before = Record::read(&session.folder)?;
-    let record = Record::begun(session, command);
+    let record = Record::begun(session, direction);
     record.write(&session.folder)?;
-    begin(&events, session, command, survey);
+    begin(&events, session, direction, survey);
     let run = Run {
         flow: session.flow(signals),
         clock: Arc::clone(&session.clock),
@@ -53,9 +55,9 @@ pub(super) async fn work(
         }
     };
     let ended = Exit::of_outcome(&outcome, signals.stopped_by());
-    let unkept = match command {
-        "up" => session.keep_kubeconfig(&outcome).err(),
-        _ => None,
+    let unkept = match direction {
+        Direction::Up => session.keep_kubeconfig(&outcome).err(),
+        Direction::Down => None,
     };
     let exit = if unkept.is_some() { ended.unkept(outcome.changed) } else { ended };
     let recorded = match before {
@@ -65,7 +67,7 @@ pub(super) async fn work(
         _ => record.ended(exit).write(&session.folder),
     };
     let mut unkept: Vec<Fault> = unkept.into_iter().chain(recorded.err()).collect();
-    if command == "down" && exit == Exit::Done {
+    if direction == Direction::Down && exit == Exit::Done {
         // Nothing is to be known of what is gone.
         unkept.clear();
     }
@@ -77,11 +79,10 @@ pub(super) async fn work(
         not_ready: outcome.not_ready.len(),
         not_started: outcome.not_started.len(),
     });
-    let again = session.again(command);
     Ok(Worked {
         outcome,
         exit,
-        unkept: unkept.iter().map(|fault| unwritten(fault, command, &again)).collect(),
+        unkept: unkept.iter().map(|fault| unwritten(fault, direction, session)).collect(),
     })
 }
 
@@ -105,34 +106,38 @@ impl Worked {
     }
 }
 
-/// That something could not be written down; `again` is `command` as it is typed.
-fn unwritten(fault: &Fault, command: &str, again: &str) -> Complaint {
+/// That something could not be written down.
+fn unwritten(fault: &Fault, direction: Direction, session: &Session<'_>) -> Complaint {
     let first = match (&fault.hint, fault.kind) {
         (_, FaultKind::Quota) => "make room on that disk",
         (Some(hint), _) => hint,
         (None, _) => "see to that path",
     };
-    let then = if command == "up" { " again: what stands stays as it is" } else { "" };
+    let again = session.again(direction);
+    let then = match direction {
+        Direction::Up => " again: what stands stays as it is",
+        Direction::Down => "",
+    };
     Complaint { next: Some(format!("{first}, then `{again}`{then}")), ..Complaint::of(fault) }
 }
 
-fn begin(events: &Events, session: &Session<'_>, command: &str, survey: &Survey) {
+fn begin(events: &Events, session: &Session<'_>, direction: Direction, survey: &Survey) {
     events.send(EventKind::RunStarted {
         schema: SCHEMA_VERSION,
         run: session.run.clone(),
-        command: command.to_string(),
+        command: direction.to_string(),
         environment: session.about.environment.clone(),
         version: env!("CARGO_PKG_VERSION"),
         notes: survey.notes.clone(),
     });
     for seen in &survey.resources {
-        let changes = match command {
+        let changes = match direction {
+            Direction::Up => seen.changes.clone(),
             // What the profile wants is nothing to a command that takes away.
-            "down" if goes(session, seen) => {
+            Direction::Down if goes(session, seen) => {
                 vec![Change::new(ChangeKind::Delete, words::resource(&seen.id))]
             }
-            "down" => Vec::new(),
-            _ => seen.changes.clone(),
+            Direction::Down => Vec::new(),
         };
         events.send(EventKind::Planned { resource: seen.id.clone(), changes, notes: seen.notes.clone() });
     }

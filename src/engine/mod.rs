@@ -21,6 +21,6 @@ pub use graph::{Graph, Need, Removal};
 pub use journal::Journal;
 pub use past::{PastRun, past_runs};
 pub use resource::{Cx, Output, Outputs, Resource, Seen, State, Step};
-pub use run::{Outcome, Run, converge, converge_seen, remove};
+pub use run::{Direction, Outcome, Run, converge, converge_seen, remove};
 pub use survey::{Look, Observed, Survey, survey};
 pub use telling::Telling;

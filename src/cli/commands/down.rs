@@ -10,7 +10,7 @@ use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::super::work::{goes, work};
 use super::{print, unknown};
-use crate::engine::{Look, Outcome, Removal, State, Survey, remove};
+use crate::engine::{Direction, Look, Outcome, Removal, State, Survey, remove};
 use crate::flow::{Cancel, Flow};
 use crate::ui::inventory::Inventory;
 use crate::ui::report::Report;
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Down, settings: &Settings) -> Result<Exit, Failure
         return Err(Failure::refused(
             format!("{} is protected", session.about.environment),
             format!("`protected: true` in `{}`", session.profile),
-            format!("set it to `false` there, then `{}`", session.again("down")),
+            format!("set it to `false` there, then `{}`", session.again(Direction::Down)),
         ));
     }
     let lock = session.lock("down")?;
@@ -64,10 +64,12 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
         confirm(session, arguments, signals).await?;
         claim(session, &survey, signals).await?;
     }
-    let worked =
-        work(session, "down", &survey, signals, async |graph, run| remove(graph, &survey, run).await).await?;
+    let worked = work(session, Direction::Down, &survey, signals, async |graph, run| {
+        remove(graph, &survey, run).await
+    })
+    .await?;
     let outcome = &worked.outcome;
-    let resume = session.again("down");
+    let resume = session.again(Direction::Down);
     let report = Report {
         about: &session.about,
         outcome,
@@ -188,7 +190,7 @@ async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> 
         return Err(Failure::refused(
             format!("{name} would be removed, and nobody is here to be asked"),
             "standard input is no terminal",
-            format!("`{} --yes`", session.again("down")),
+            format!("`{} --yes`", session.again(Direction::Down)),
         ));
     }
     let answer = session.ask(&format!("Type `{name}` to remove it:"), signals).await?;
@@ -197,7 +199,7 @@ async fn confirm(session: &Session<'_>, arguments: &Down, signals: &Signals) -> 
         Some(_) => format!("the answer was not `{name}`"),
         None => "there was no answer".to_string(),
     };
-    let again = format!("`{}` asks again", session.again("down"));
+    let again = format!("`{}` asks again", session.again(Direction::Down));
     Err(Failure::refused("not confirmed, nothing was removed", why, again))
 }
 

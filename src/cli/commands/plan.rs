@@ -4,7 +4,7 @@ use super::super::saved::SavedPlan;
 use super::super::session::{Asked, JOURNALS, Purpose, Session};
 use super::super::settings::Settings;
 use super::{print, print_json, unknown};
-use crate::engine::{Look, Survey, past_runs};
+use crate::engine::{Direction, Look, Survey, past_runs};
 use crate::plan::{Plan, hindrance};
 use crate::providers::{self, Estimate};
 use crate::ui;
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<Exit, Fa
             return Err(Failure::refused(
                 "the plan is not kept: it is not whole",
                 hindrance(&survey, other),
-                format!("`{}` brings it there; then plan again", session.again("up")),
+                format!("`{}` brings it there; then plan again", session.again(Direction::Up)),
             ));
         }
         SavedPlan::new(arguments, plan).write(path)?;

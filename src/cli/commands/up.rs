@@ -9,7 +9,7 @@ use super::super::signals::Signals;
 use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
 use crate::base::ChangeKind;
-use crate::engine::{Outcome, Survey, converge, converge_seen};
+use crate::engine::{Direction, Outcome, Survey, converge, converge_seen};
 use crate::plan::Plan;
 use crate::providers;
 use crate::ui::report::Report;
@@ -58,7 +58,7 @@ async fn raise(
         let plan = show(session, &survey)?;
         // What stays in the way of all of it is said at once.
         free(&plan, session)?;
-        let started = work(session, "up", &survey, signals, async |graph, run| {
+        let started = work(session, Direction::Up, &survey, signals, async |graph, run| {
             converge_seen(graph, &survey, run).await
         });
         let started = started.await?;
@@ -79,7 +79,7 @@ async fn raise(
     if !survey.is_clean() {
         claim(session, &survey, signals).await?;
     }
-    let mut worked = work(session, "up", &survey, signals, async |graph, run| {
+    let mut worked = work(session, Direction::Up, &survey, signals, async |graph, run| {
         if survey.is_clean() { nothing_to_do(&survey) } else { converge(graph, run).await }
     })
     .await?;
@@ -141,7 +141,7 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         return Err(Failure::refused(
             format!("{things} now would be lost, and nobody is here to be asked"),
             "standard input is no terminal",
-            format!("`{} --yes`, once you have looked at the plan", session.again("up")),
+            format!("`{} --yes`, once you have looked at the plan", session.again(Direction::Up)),
         ));
     }
     let question = format!("{things} now would be lost. Go on? [y/N]");
@@ -151,14 +151,14 @@ async fn allow(plan: &Plan, yes: bool, session: &Session<'_>, signals: &Signals)
         Some(_) => "the answer was not `y`",
         None => "there was no answer",
     };
-    let again = format!("`{}` asks again", session.again("up"));
+    let again = format!("`{}` asks again", session.again(Direction::Up));
     Err(Failure::refused("not confirmed, nothing was changed", why, again))
 }
 
 /// The command again, without an `--adopt` that found nothing that it could take over.
 fn again(plan: &Plan, session: &Session<'_>) -> String {
     let mut changes = plan.resources.iter().flat_map(|planned| &planned.changes);
-    let again = session.again("up");
+    let again = session.again(Direction::Up);
     if changes.any(|change| change.kind == ChangeKind::Adopt) { again } else { again.replace(" --adopt", "") }
 }
 
@@ -209,8 +209,8 @@ fn has_flag(conflict: &str) -> bool {
 /// The last words: what stands, how to reach it, how long it took.
 fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let settings = session.settings;
-    let resume = session.again("up");
-    let away = providers::stands_in_cloud(&session.environment).then(|| session.again("down"));
+    let resume = session.again(Direction::Up);
+    let away = providers::stands_in_cloud(&session.environment).then(|| session.again(Direction::Down));
     let not_rehearsed: Vec<_> =
         session.left_out().into_iter().filter(|note| note.topic == "not rehearsed").collect();
     let reach = session.reach(outcome);

@@ -6,7 +6,7 @@ use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::{print, print_json, unknown};
 use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
-use crate::engine::{Look, State, Survey};
+use crate::engine::{Direction, Look, State, Survey};
 use crate::k8s;
 use crate::os::files;
 use crate::plan;
@@ -66,7 +66,7 @@ async fn verify(
     // What is found out is kept beside the records: where there are none, nothing shall stay behind.
     let records = survey.look_of(&ResourceId::new("records"));
     let remember = records == Some(&Look::Seen(State::Ready));
-    let again = session.again(PURPOSE);
+    let again = session.typed(PURPOSE);
     let habits = Habits { remember, keep: arguments.keep, again: &again };
     let flow = session.flow(signals);
     let found = examine(&session.assembly.hub, &subject, &purpose, habits, &flow).await;
@@ -83,7 +83,7 @@ fn ended(session: &Session<'_>, fault: &Fault, signals: &Signals) -> Failure {
             let left = fault.hint.as_deref().unwrap_or("the canary is removed");
             let complaint = Complaint::new(what)
                 .because(format!("stopped by a signal; {left}"))
-                .next(format!("`{}`", session.again(PURPOSE)));
+                .next(format!("`{}`", session.typed(PURPOSE)));
             Failure::new(exit, complaint)
         }
         _ => Failure::from(fault.clone()),
@@ -97,7 +97,7 @@ fn stands(session: &Session<'_>, survey: &Survey) -> Result<(), Failure> {
     }
     unknown(survey)?;
     let cluster = survey.resources.iter().find(|seen| seen.id.as_str().starts_with("cluster/"));
-    let up = session.again("up");
+    let up = session.again(Direction::Up);
     let (why, next) = match cluster.map(|seen| (&seen.look, seen.changes.first())) {
         // What `up` would not do either is said with what does it.
         Some((Look::Seen(_), Some(Change { kind: ChangeKind::Conflict, reason: Some(why), .. }))) => {
