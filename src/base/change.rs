@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::conflict::{Guard, Remedy};
+
 /// One difference between the profile and the live world, as shown by `plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -13,12 +15,15 @@ pub struct Change {
     /// Why, where it is not plain: `no longer in the profile`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What solves it, for a conflict of which that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Remedy>,
 }
 
 impl Change {
     /// A change of `kind` on `subject`.
     pub fn new(kind: ChangeKind, subject: impl Into<String>) -> Self {
-        Self { kind, subject: subject.into(), fields: Vec::new(), reason: None }
+        Self { kind, subject: subject.into(), fields: Vec::new(), reason: None, remedy: None }
     }
 
     /// The same change with its reason.
@@ -26,6 +31,19 @@ impl Change {
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self
+    }
+
+    /// The guard that keeps it from happening, where its flag would let it happen.
+    pub fn guard(&self) -> Option<Guard> {
+        self.remedy.as_ref()?.guard
+    }
+
+    /// Why, and what solves it, where there is anything to say.
+    pub fn told(&self) -> Option<String> {
+        match (&self.reason, &self.remedy) {
+            (Some(reason), Some(remedy)) => Some(format!("{reason}; {remedy}")),
+            (reason, _) => reason.clone(),
+        }
     }
 
     /// The same change with the fields that differ.

@@ -133,9 +133,9 @@ impl<'a> Work<'a> {
                 (State::Broken(reason), None) => return Err(broken(&attempted, &reason, &seen.changes)),
                 (State::Ready | State::Absent, None) => {
                     let conflict = seen.changes.iter().find(|change| change.kind == ChangeKind::Conflict);
-                    return Err(match conflict.and_then(|change| Some((change, change.reason.as_ref()?))) {
-                        Some((change, why)) => {
-                            Fault::new(FaultKind::Conflict, attempted, format!("{}: {why}", change.subject))
+                    return Err(match conflict.and_then(|change| Some((change, change.told()?))) {
+                        Some((change, told)) => {
+                            Fault::new(FaultKind::Conflict, attempted, format!("{}: {told}", change.subject))
                         }
                         None => Fault::new(FaultKind::Bug, attempted, "it differs and offers no step"),
                     });

@@ -10,7 +10,7 @@ use super::reasons::Reason;
 use super::removal::{Count, due};
 use super::set::Leaving;
 use super::told::keeps_secrets;
-use crate::base::{Change, ChangeKind, FieldChange, Note, label};
+use crate::base::{Change, ChangeKind, Conflict, FieldChange, Guard, Note, label};
 
 /// How wanted objects and live ones differ, and what would make them agree.
 #[derive(Debug, Default)]
@@ -66,9 +66,8 @@ pub(super) fn compare_one(
                 .push(change(ChangeKind::Adopt).because("somebody else made it, `--adopt` takes it over"));
             found.apply.push(Arc::clone(wanted));
         } else {
-            found.changes.push(
-                change(ChangeKind::Conflict).because("somebody else made it; take it over with `--adopt`"),
-            );
+            let conflict = Conflict::new("somebody else made it", "take it over with `--adopt`");
+            found.changes.push(conflict.guarded(Guard::Adopt).of(wanted.title()));
         }
         return;
     };
@@ -77,11 +76,9 @@ pub(super) fn compare_one(
         return;
     }
     if live.applied.is_none() && !settings.adopt {
-        found
-            .changes
-            .push(change(ChangeKind::Conflict).because(
-                "it carries berth's labels, but berth did not make it; take it over with `--adopt`",
-            ));
+        let why = "it carries berth's labels, but berth did not make it";
+        let conflict = Conflict::new(why, "take it over with `--adopt`").guarded(Guard::Adopt);
+        found.changes.push(conflict.of(wanted.title()));
         return;
     }
     let mut fields = differing_fields(&wanted.body, &live.body);
@@ -101,11 +98,8 @@ pub(super) fn compare_one(
         found.standing.push(Arc::clone(live));
         return;
     }
-    if let Some((manager, path)) = foreign_holder(live, &fields).filter(|_| !settings.force_conflicts) {
-        let why = format!(
-            "`{manager}` applies `{path}`; let it go there, or take it over with `--force-conflicts`"
-        );
-        found.changes.push(change(ChangeKind::Conflict).fields(fields).because(why));
+    if let Some(conflict) = held_by_another(live, &fields).filter(|_| !settings.force_conflicts) {
+        found.changes.push(conflict.of(wanted.title()).fields(fields));
     } else {
         let kind = if live.applied.is_none() { ChangeKind::Adopt } else { ChangeKind::Update };
         found.changes.push(change(kind).fields(fields));
@@ -114,9 +108,9 @@ pub(super) fn compare_one(
 }
 
 /// The manager, and the path, that applies one of `fields` besides berth.
-fn foreign_holder(live: &Live, fields: &[FieldChange]) -> Option<(String, String)> {
+fn held_by_another(live: &Live, fields: &[FieldChange]) -> Option<Conflict> {
     let mut wanted = fields.iter().filter(|field| field.to.is_some());
-    wanted.find_map(|field| Some((live.other_applier(&field.path)?.to_string(), field.path.clone())))
+    wanted.find_map(|field| live.held_by_another(&field.path))
 }
 
 /// Live objects of a set that are wanted no more, and what decides about them.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::client::MANAGER;
 use super::compare::holds;
 use super::object::Kind;
-use crate::base::{Owner, label};
+use crate::base::{Conflict, Guard, Owner, label};
 
 /// An object as it stands in the cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,11 +109,12 @@ impl Live {
             .collect()
     }
 
-    /// The manager besides berth that applies the field at `path`, such as `metadata.labels.team`. Who only
-    /// edited it is none.
-    pub fn other_applier(&self, path: &str) -> Option<&str> {
-        let mut others = self.others.iter();
-        others.find(|(_, fields)| holds(fields, path, &self.body)).map(|(manager, _)| manager.as_str())
+    /// That a manager besides berth applies the field at `path`, such as `metadata.labels.team`. Who only edited it is
+    /// none.
+    pub fn held_by_another(&self, path: &str) -> Option<Conflict> {
+        let (manager, _) = self.others.iter().find(|(_, fields)| holds(fields, path, &self.body))?;
+        let remedy = "let it go there, or take it over with `--force-conflicts`";
+        Some(Conflict::new(format!("`{manager}` applies `{path}`"), remedy).guarded(Guard::ForceConflicts))
     }
 
     /// Whether berth made it for `owner`: it carries the mark *and* berth applied it. People copy

@@ -276,7 +276,7 @@ impl SetResource {
         let conflict = {
             let conflicts: Vec<String> = found
                 .conflicts()
-                .map(|change| format!("{}: {}", change.subject, change.reason.as_deref().unwrap_or_default()))
+                .map(|change| format!("{}: {}", change.subject, change.told().unwrap_or_default()))
                 .collect();
             (!conflicts.is_empty()).then(|| conflicts.join("; "))
         };

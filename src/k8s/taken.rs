@@ -7,7 +7,7 @@ use super::assess::Assessment;
 use super::hub::Hub;
 use super::kinds::known_kind;
 use super::object::{Kind, Object};
-use crate::base::{Change, ChangeKind, Fault};
+use crate::base::{Conflict, Fault};
 use crate::flow::Flow;
 
 /// Up to this many objects of a kind are looked up one by one before the first apply; more than
@@ -92,10 +92,10 @@ fn refuse(found: &mut Assessment, object: &Arc<Object>, theirs: &str) {
     let (title, kind) = (object.title(), &object.kind.kind);
     found.apply.retain(|candidate| !Arc::ptr_eq(candidate, object));
     if let Some(change) = found.changes.iter_mut().find(|change| change.subject == title) {
-        let why = format!(
-            "{kind} {theirs} is the default already, and somebody else made it; take the default off one of \
-             them: in the addon's options or on the other class"
+        let conflict = Conflict::new(
+            format!("{kind} {theirs} is the default already, and somebody else made it"),
+            "take the default off one of them: in the addon's options or on the other class",
         );
-        *change = Change { kind: ChangeKind::Conflict, reason: Some(why), ..change.clone() };
+        *change = conflict.of(title).fields(std::mem::take(&mut change.fields));
     }
 }

@@ -8,7 +8,7 @@ use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::super::work::{nothing_to_do, work};
 use super::{print, unknown};
-use crate::base::ChangeKind;
+use crate::base::{Change, ChangeKind, Guard};
 use crate::engine::{Direction, Outcome, Survey, converge, converge_seen};
 use crate::plan::Plan;
 use crate::providers;
@@ -16,16 +16,18 @@ use crate::ui::report::Report;
 use crate::ui::{self, words};
 use crate::verify::NETWORK_POLICY;
 
-/// Flags that clear the way, each with what it does, and what can be done instead.
-const FLAGS: [(&str, &str, &str); 3] = [
-    ("--adopt", "takes over what somebody else made", "remove what is in the way"),
-    ("--force-conflicts", "takes over fields that another program applies", "remove what is in the way"),
+/// The guards of `up`, each with what its flag does, and what can be done instead.
+const GUARDS: [(Guard, &str, &str); 3] = [
+    (Guard::Adopt, "takes over what somebody else made", IN_THE_WAY),
+    (Guard::ForceConflicts, "takes over fields that another program applies", IN_THE_WAY),
     (
-        "--recreate",
+        Guard::Recreate,
         "makes the cluster anew, and all that is in it is lost",
         "take the change of the profile back",
     ),
 ];
+/// What can always be done.
+const IN_THE_WAY: &str = "remove what is in the way";
 
 /// `berth up [ENV|PLAN]`
 pub(super) fn run(mut arguments: Up, settings: &Settings) -> Result<Exit, Failure> {
@@ -107,16 +109,8 @@ fn show(session: &Session<'_>, survey: &Survey) -> Result<Plan, Failure> {
 
 /// Refuses when something is in the way that a run does not clear.
 fn free(plan: &Plan, session: &Session<'_>) -> Result<(), Failure> {
-    let conflicts: Vec<String> = plan
-        .resources
-        .iter()
-        .flat_map(|planned| &planned.changes)
-        .filter(|change| change.kind == ChangeKind::Conflict)
-        .map(|change| match &change.reason {
-            Some(reason) => format!("{}: {reason}", change.subject),
-            None => change.subject.clone(),
-        })
-        .collect();
+    let changes = plan.resources.iter().flat_map(|planned| &planned.changes);
+    let conflicts: Vec<&Change> = changes.filter(|change| change.kind == ChangeKind::Conflict).collect();
     if let Some(first) = conflicts.first() {
         let more = conflicts.len() - 1;
         let others = if more == 0 { String::new() } else { format!("; and {}", words::count(more, "other")) };
@@ -162,19 +156,18 @@ fn again(plan: &Plan, session: &Session<'_>) -> String {
     if changes.any(|change| change.kind == ChangeKind::Adopt) { again } else { again.replace(" --adopt", "") }
 }
 
-/// What to do about `conflicts`, each with its reason, whose last part says how it can be solved; `again` is
-/// the command with the flags that were given.
-fn remedy(conflicts: &[String], again: &str) -> String {
-    let asked = FLAGS.iter().filter(|(flag, ..)| conflicts.iter().any(|conflict| helps(flag, conflict)));
+/// What to do about `conflicts`; `again` is the command with the flags that were given.
+fn remedy(conflicts: &[&Change], again: &str) -> String {
+    let keeps = |guard: Guard| conflicts.iter().any(|conflict| conflict.guard() == Some(guard));
+    let asked = GUARDS.iter().filter(|(guard, ..)| keeps(*guard));
     let mut ways: Vec<String> =
-        asked.map(|(flag, effect, other)| format!("`{again} {flag}` {effect}, or {other}")).collect();
-    for conflict in conflicts.iter().filter(|conflict| !has_flag(conflict)) {
-        let way = way_out(conflict).unwrap_or("remove what is in the way");
-        let way = match way.split_once("; or rehearse") {
-            // A rehearsal takes the place of the run.
-            Some((own, rehearsal)) => format!("{own}, then `{again}`; or rehearse{rehearsal}"),
-            None => format!("{way}, then `{again}`"),
-        };
+        asked.map(|(guard, effect, other)| format!("`{again} {guard}` {effect}, or {other}")).collect();
+    for conflict in conflicts.iter().filter(|conflict| conflict.guard().is_none()) {
+        let text = conflict.remedy.as_ref().map_or(IN_THE_WAY, |remedy| &remedy.text);
+        // What is done instead takes the place of the run.
+        let instead = conflict.remedy.as_ref().and_then(|remedy| remedy.instead.as_ref());
+        let instead = instead.map(|instead| format!("; or {instead}")).unwrap_or_default();
+        let way = format!("{text}, then `{again}`{instead}");
         if !ways.contains(&way) {
             ways.push(way);
         }
@@ -182,28 +175,13 @@ fn remedy(conflicts: &[String], again: &str) -> String {
     ways.join("; ")
 }
 
-/// What `conflict` says without how it can be solved, where that is told as what to do next.
-fn found(conflict: &str) -> &str {
-    match way_out(conflict) {
-        Some(way) if !has_flag(conflict) => conflict[..conflict.len() - way.len()].trim_end_matches("; "),
-        _ => conflict,
-    }
-}
-
-/// What `conflict` says of how it can be solved: its last part, with what can be done instead of it.
-fn way_out(conflict: &str) -> Option<&str> {
-    let mut parts = conflict.rmatch_indices("; ").map(|(at, sign)| &conflict[at + sign.len()..]);
-    parts.find(|part| !part.starts_with("or "))
-}
-
-/// Whether `flag` solves `conflict`, which says so.
-fn helps(flag: &str, conflict: &str) -> bool {
-    conflict.contains(&format!("`{flag}`"))
-}
-
-/// Whether there is a flag that solves `conflict`.
-fn has_flag(conflict: &str) -> bool {
-    FLAGS.iter().any(|(flag, ..)| helps(flag, conflict))
+/// What is in the way, and why. How it is solved is told as what to do next, where that does not say less.
+fn found(conflict: &Change) -> String {
+    let why = match conflict.guard() {
+        Some(_) => conflict.told(),
+        None => conflict.reason.clone(),
+    };
+    why.map_or_else(|| conflict.subject.clone(), |why| format!("{}: {why}", conflict.subject))
 }
 
 /// The last words: what stands, how to reach it, how long it took.
@@ -242,50 +220,43 @@ fn report(session: &Session<'_>, outcome: &Outcome) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Conflict, Remedy};
 
-    #[test]
-    fn a_flag_is_named_only_where_it_helps_and_never_twice() {
-        let told = |conflicts: &[&str], again: &str| {
-            let conflicts: Vec<String> = conflicts.iter().map(|text| (*text).to_string()).collect();
-            remedy(&conflicts, again)
-        };
-        let taken = "Service n/web: somebody else made it; take it over with `--adopt`";
-        assert_eq!(
-            told(&[taken, taken], "berth up mi"),
-            "`berth up mi --adopt` takes over what somebody else made, or remove what is in the way"
-        );
-        let second = "IngressClass ours: IngressClass theirs is the default already, and somebody else made it; \
-                      take the default off one of them";
-        assert_eq!(
-            told(&[second], "berth up mi --adopt"),
-            "take the default off one of them, then `berth up mi --adopt`"
-        );
-        let node = "Node a: a node of this name is there that berth did not make";
-        assert_eq!(told(&[node], "berth up mi"), "remove what is in the way, then `berth up mi`");
+    fn taken() -> Change {
+        let remedy = "take it over with `--adopt`, or choose another `name`";
+        Conflict::new("somebody else made it", remedy).guarded(Guard::Adopt).of("Service n/web")
     }
 
     #[test]
-    fn what_can_be_done_instead_is_told_behind_the_remedy() {
-        let told = |reason: &str| remedy(&[format!("GPUs: {reason}")], "berth up lab");
+    fn a_flag_is_named_only_where_it_helps_and_never_twice() {
         assert_eq!(
-            told("there is no runtime; install it; or rehearse: `berth up lab --rehearse`"),
-            "install it, then `berth up lab`; or rehearse: `berth up lab --rehearse`"
+            remedy(&[&taken(), &taken()], "berth up mi"),
+            "`berth up mi --adopt` takes over what somebody else made, or remove what is in the way"
         );
+        let second = Conflict::new("theirs is the default", "take it off").of("IngressClass ours");
+        assert_eq!(remedy(&[&second], "berth up mi --adopt"), "take it off, then `berth up mi --adopt`");
+        let node = Change::new(ChangeKind::Conflict, "Node a").because("berth did not make it");
+        assert_eq!(remedy(&[&node], "berth up mi"), "remove what is in the way, then `berth up mi`");
+    }
+
+    #[test]
+    fn what_can_be_done_instead_of_the_run_is_told_behind_it() {
+        let install = Remedy::from("install it").or("rehearse: `berth up lab --rehearse`");
+        let gpus = Conflict::new("there is no runtime", install).of("GPUs");
         assert_eq!(
-            told("it is not on the network; connect it; or remove it"),
-            "connect it; or remove it, then `berth up lab`"
+            remedy(&[&gpus], "berth up lab"),
+            "install it, then `berth up lab`; or rehearse: `berth up lab --rehearse`"
         );
     }
 
     #[test]
     fn how_it_can_be_solved_is_told_once() {
-        let quota = "quota of VPCs: the account has 5 of 5; have it raised: `aws service-quotas …`";
-        assert_eq!(found(quota), "quota of VPCs: the account has 5 of 5");
-        let instead = "store: it is not on the network; connect it; or remove it";
-        assert_eq!(found(instead), "store: it is not on the network");
+        let quota = Conflict::new("the account has 5 of 5", "have it raised").of("quota of VPCs");
+        assert_eq!(found(&quota), "quota of VPCs: the account has 5 of 5");
         // What to do next says less there than the conflict itself.
-        let taken = "EKS cluster dev: it is there; take it over with `--adopt`, or choose another `name`";
-        assert_eq!(found(taken), taken);
-        assert_eq!(found("Namespace shop: made by somebody else"), "Namespace shop: made by somebody else");
+        assert_eq!(
+            found(&taken()),
+            "Service n/web: somebody else made it; take it over with `--adopt`, or choose another `name`"
+        );
     }
 }

@@ -5,7 +5,7 @@ use super::super::session::{Asked, Purpose, Session, looking};
 use super::super::settings::Settings;
 use super::super::signals::Signals;
 use super::{print, print_json, unknown};
-use crate::base::{Change, ChangeKind, Fault, FaultKind, ResourceId};
+use crate::base::{ChangeKind, Fault, FaultKind, Guard, ResourceId};
 use crate::engine::{Direction, Look, State, Survey};
 use crate::k8s;
 use crate::os::files;
@@ -100,13 +100,13 @@ fn stands(session: &Session<'_>, survey: &Survey) -> Result<(), Failure> {
     let up = session.again(Direction::Up);
     let (why, next) = match cluster.map(|seen| (&seen.look, seen.changes.first())) {
         // What `up` would not do either is said with what does it.
-        Some((Look::Seen(_), Some(Change { kind: ChangeKind::Conflict, reason: Some(why), .. }))) => {
-            let next = if why.contains("`--recreate`") {
+        Some((Look::Seen(_), Some(change))) if change.kind == ChangeKind::Conflict => {
+            let next = if change.guard() == Some(Guard::Recreate) {
                 format!("`{up} --recreate` makes it anew, and all that is in it is lost")
             } else {
                 format!("`{up}` says what to do about it")
             };
-            (format!("its cluster: {why}"), next)
+            (format!("its cluster: {}", change.told().unwrap_or_default()), next)
         }
         Some((Look::Seen(State::Broken(why) | State::Progressing(why)), _)) => {
             (format!("its cluster: {why}"), format!("`{up}` brings it there"))

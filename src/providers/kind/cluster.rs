@@ -14,7 +14,7 @@ use super::program::Kind;
 use super::restart::Unpaused;
 use super::step::{self, Adopt, Make, Start};
 use super::verdict::{Sight, Verdict, ended, judge};
-use crate::base::{Change, ChangeKind, ClusterAccess, Fault, Note, ResourceId};
+use crate::base::{Change, ChangeKind, ClusterAccess, Conflict, Fault, Guard, Note, ResourceId};
 use crate::containers::{Container, Engine};
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::{Flow, Silence};
@@ -103,7 +103,7 @@ impl ClusterResource {
             }
             Verdict::Foreign { adoptable: true, .. } if inner.hub.settings().adopt => {
                 match self.misfit(&sight) {
-                    Some(why) => self.not_adopted(&why),
+                    Some(misfit) => self.not_adopted(misfit),
                     None => self.to_adopt(&engine, &cx.flow).await?,
                 }
             }
@@ -158,28 +158,33 @@ impl ClusterResource {
         if self.inner.leave.recreate {
             return self.to_make(state, ChangeKind::Replace, Some(why.to_string()));
         }
-        let reason = format!("{why}, and only a new cluster can have that; make it anew with `--recreate`");
+        let why = format!("{why}, and only a new cluster can have that");
+        let conflict = Conflict::new(why, "make it anew with `--recreate`").guarded(Guard::Recreate);
         let mut seen = Seen::new(state);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen.changes = vec![conflict.of(self.subject())];
         seen
     }
 
     fn in_the_way(&self, whose: &str, adoptable: bool, id: Option<&str>) -> Seen {
-        let way = match id {
+        let why = format!("a kind cluster of this name is there, and {whose}");
+        let conflict = match id {
             _ if adoptable => {
-                "take it over with `--adopt`, or give the environment another `name`".to_string()
+                let remedy = "take it over with `--adopt`, or give the environment another `name`";
+                Conflict::new(why, remedy).guarded(Guard::Adopt)
             }
             // Without an `id` of its own a profile gets one of its path, and has another when it is moved.
-            Some(id) => format!(
-                "if it is this environment, whose profile lay elsewhere, write `id: {id}` at the top of the profile, \
-                 else give one of the two another `name`"
+            Some(id) => Conflict::new(
+                why,
+                format!(
+                    "if it is this environment, whose profile lay elsewhere, write `id: {id}` at the top of the \
+                     profile, else give one of the two another `name`"
+                ),
             ),
-            None => "give one of the two environments another `name`".to_string(),
+            None => Conflict::new(why, "give one of the two environments another `name`"),
         };
-        let reason = format!("a kind cluster of this name is there, and {whose}; {way}");
         // Nothing of ours is there: there is nothing to be looked at in it, and nothing to take away.
         let mut seen = Seen::new(State::Absent);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen.changes = vec![conflict.of(self.subject())];
         if !self.inner.leave.makes {
             // Who makes nothing shall not think that there is none.
             let stays = format!("{}: {whose}; it is left as it is", self.subject());
@@ -190,25 +195,26 @@ impl ClusterResource {
 
     /// Why a cluster that somebody else made cannot be the one of the profile: none of its nodes would ever come or
     /// go.
-    fn misfit(&self, sight: &Sight) -> Option<String> {
+    fn misfit(&self, sight: &Sight) -> Option<Conflict> {
         let nodes: Vec<&Container> = sight.containers.iter().filter(|one| one.is_kind_node()).collect();
         let (there, declared) = (Roles::of(&nodes), Roles::wanted(&self.inner.config));
         (there != declared).then(|| {
-            format!(
-                "it has {}, and the profile says {}; write `controlPlanes: {}` under `cluster.kind`, and `nodeGroups` \
-                 of {} in all",
-                there.words(),
-                declared.words(),
-                there.control_planes,
-                if there.workers == 1 { "1 node".to_string() } else { format!("{} nodes", there.workers) }
+            let nodes =
+                if there.workers == 1 { "1 node".to_string() } else { format!("{} nodes", there.workers) };
+            Conflict::new(
+                format!("it has {}, and the profile says {}", there.words(), declared.words()),
+                format!(
+                    "write `controlPlanes: {}` under `cluster.kind`, and `nodeGroups` of {nodes} in all",
+                    there.control_planes
+                ),
             )
         })
     }
 
     /// A cluster that is left as it is, though it was asked to be taken over.
-    fn not_adopted(&self, why: &str) -> Seen {
+    fn not_adopted(&self, misfit: Conflict) -> Seen {
         let mut seen = Seen::new(State::Absent);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(why)];
+        seen.changes = vec![misfit.of(self.subject())];
         seen
     }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::config::Config;
-use crate::base::{Change, ChangeKind, FieldChange, label};
+use crate::base::{Change, ChangeKind, Conflict, FieldChange, label};
 use crate::k8s::{Live, Object};
 use crate::profile::Taint;
 use crate::providers::nodes::{taint_text, taints, taints_of};
@@ -80,9 +80,8 @@ pub(super) fn diff(wanted: &[NodeWanted], live: &[Live], force_conflicts: bool) 
         if fields.is_empty() {
             continue;
         }
-        if let Some(why) = held_by_others(live, &fields).filter(|_| !force_conflicts) {
-            let conflict = Change::new(ChangeKind::Conflict, live.title());
-            found.changes.push(conflict.fields(fields).because(why));
+        if let Some(conflict) = held_by_another(live, &fields).filter(|_| !force_conflicts) {
+            found.changes.push(conflict.of(live.title()).fields(fields));
             continue;
         }
         found.nodes.push(change);
@@ -103,14 +102,8 @@ pub(super) fn diff(wanted: &[NodeWanted], live: &[Live], force_conflicts: bool) 
 }
 
 /// Why one of `fields` is not berth's to change: another program applies it.
-fn held_by_others(live: &Live, fields: &[FieldChange]) -> Option<String> {
-    fields.iter().find_map(|field| {
-        let path = format!("metadata.{}", field.path);
-        let manager = live.other_applier(&path)?;
-        Some(format!(
-            "`{manager}` applies `{path}`; let it go there, or take it over with `--force-conflicts`"
-        ))
-    })
+fn held_by_another(live: &Live, fields: &[FieldChange]) -> Option<Conflict> {
+    fields.iter().find_map(|field| live.held_by_another(&format!("metadata.{}", field.path)))
 }
 
 fn diff_node(node: &NodeWanted, live: &Live) -> (Vec<FieldChange>, NodeChange) {
@@ -329,7 +322,7 @@ pub(super) mod tests {
         );
         let why = "`theirs` applies `metadata.labels.berth.dev/node-group`; let it go there, or take it over with \
                    `--force-conflicts`";
-        assert_eq!((changes[1].reason.as_deref(), nodes.len()), (Some(why), 0));
+        assert_eq!((changes[1].told().as_deref(), nodes.len()), (Some(why), 0));
         let forced = diff(&wanted, &there, true);
         assert!(
             forced.nodes.len() == 2 && forced.changes.iter().all(|change| change.kind == ChangeKind::Update)

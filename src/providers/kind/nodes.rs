@@ -47,7 +47,7 @@ impl NodeGroups {
         let Difference { changes, nodes } = diff(&self.wanted, &live, force_conflicts);
         let conflict = changes.iter().find(|change| change.kind == ChangeKind::Conflict);
         if let Some(change) = conflict {
-            let why = change.reason.as_deref().unwrap_or_default();
+            let why = change.told().unwrap_or_default();
             let state = State::Broken(format!("{}: {why}", change.subject));
             return Ok(Seen { changes, ..Seen::new(state) });
         }

@@ -178,7 +178,7 @@ impl Inner {
             sight = gpus::look(engine, self.config.owner(), Some(image)).await?;
         }
         if let Some(found) = gpu_finding(&sight, wanted).filter(|found| found.level == Level::Fail) {
-            return Err(Fault::new(FaultKind::Invalid, attempted, found.found).hint(found.remedy));
+            return Err(Fault::new(FaultKind::Invalid, attempted, found.found).hint(found.remedy.to_string()));
         }
         let shares = match &sight {
             GpuSight::Given { gpus, held } => {

@@ -78,7 +78,7 @@ impl NodeGroups {
     fn state(&self, live: &[Arc<Live>], found: &Difference) -> State {
         let conflict = found.changes.iter().find(|change| change.kind == ChangeKind::Conflict);
         if let Some(change) = conflict {
-            let reason = change.reason.as_deref().unwrap_or_default();
+            let reason = change.told().unwrap_or_default();
             return State::Broken(format!("{}: {reason}", change.subject));
         }
         let wanted: usize = self.groups.iter().map(|group| group.nodes.len()).sum();

@@ -5,7 +5,7 @@ use aws_sdk_ecr::types::{PullThroughCacheRule, RctAppliedFor, RepositoryCreation
 use super::calls::Calls;
 use super::policy;
 use super::wanted::Cache;
-use crate::base::{Change, ChangeKind, Fault, Owner};
+use crate::base::{Change, ChangeKind, Conflict, Fault, Owner};
 use crate::clouds::aws::{Refusal, fault};
 
 /// The pull-through caches of the account, as far as they concern an environment.
@@ -60,10 +60,11 @@ impl Caches {
         }
         if !self.ours.contains(&wanted.prefix) {
             let why = format!(
-                "somebody else made it, and it pulls from {} otherwise than the profile says; choose another `prefix`",
+                "somebody else made it, and it pulls from {} otherwise than the profile says",
                 live.upstream
             );
-            return Some(Todo { change: Change::new(ChangeKind::Conflict, title).because(why), act: None });
+            let conflict = Conflict::new(why, "choose another `prefix`");
+            return Some(Todo { change: conflict.of(title), act: None });
         }
         let (kind, act, why) = if live.upstream == wanted.upstream && wanted.secret.is_some() {
             (ChangeKind::Update, Act::Login, "another secret with the login".to_string())

@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::policy;
 use super::wanted::{Tags, Wanted};
-use crate::base::FieldChange;
+use crate::base::{Conflict, FieldChange};
 
 /// A repository as it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) struct Difference {
     /// What is to be written for that.
     pub writes: Vec<Write>,
     /// What differs and can never be changed, with what to do.
-    pub refused: Option<String>,
+    pub refused: Option<Conflict>,
 }
 
 /// One part of a repository that is written by a call of its own.
@@ -84,7 +84,7 @@ pub(super) fn diff(wanted: &Wanted, live: &Live) -> Difference {
 }
 
 /// Why a repository that is encrypted like this can never be as `wanted`, with what to do.
-pub(super) fn refused(wanted: &Wanted, live: &Encryption) -> Option<String> {
+pub(super) fn refused(wanted: &Wanted, live: &Encryption) -> Option<Conflict> {
     let (is, wants, write) = match (live, &wanted.key) {
         (Encryption::Own, None) => return None,
         (Encryption::Key(live), Some(wanted)) if live == wanted => return None,
@@ -98,8 +98,9 @@ pub(super) fn refused(wanted: &Wanted, live: &Encryption) -> Option<String> {
             (format!("with `{live}`"), format!("`{wanted}`"), format!("write `kmsKey: {live}`"))
         }
     };
-    Some(format!(
-        "it is encrypted {is}, the profile wants {wants}, and ECR never changes that; {write}, or choose another name"
+    Some(Conflict::new(
+        format!("it is encrypted {is}, the profile wants {wants}, and ECR never changes that"),
+        format!("{write}, or choose another name"),
     ))
 }
 
@@ -209,7 +210,7 @@ mod tests {
     fn another_encryption_is_refused_with_what_to_do() {
         let mut live = live();
         live.encryption = Encryption::Key("arn:aws:kms:eu-central-1:123456789012:key/1".to_string());
-        let refused = diff(&wanted(), &live).refused.expect("refused");
+        let refused = diff(&wanted(), &live).refused.expect("refused").to_string();
         assert!(refused.contains("write `kmsKey: arn:aws:kms:eu-central-1:123456789012:key/1`"), "{refused}");
         let mut wanted = wanted();
         wanted.key = Some("arn:aws:kms:eu-central-1:123456789012:key/1".to_string());

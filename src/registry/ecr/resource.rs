@@ -11,7 +11,7 @@ use super::difference::{diff, refused};
 use super::look::{self, AT_ONCE, Found, Repository};
 use super::step::{EcrStep, Task};
 use super::wanted::{All, Wanted, marks, wanted};
-use crate::base::{Change, ChangeKind, Fault, Note, Owner, ResourceId};
+use crate::base::{Change, ChangeKind, Conflict, Fault, Guard, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
 use crate::engine::{Cx, Need, Output, Resource, Seen, State};
 use crate::flow::Tally;
@@ -190,24 +190,26 @@ impl EcrResource {
 
 /// The changes that bring one repository to what is `wanted`, and how.
 fn repository(wanted: &Wanted, found: Option<&Repository>, adopt: bool) -> (Vec<Change>, Option<Task>) {
-    let change = |kind| Change::new(kind, format!("repository {}", wanted.name));
-    let conflict = |why: String| (vec![change(ChangeKind::Conflict).because(why)], None);
+    let title = || format!("repository {}", wanted.name);
+    let change = |kind| Change::new(kind, title());
     match found {
         None => (vec![change(ChangeKind::Create)], Some(Task::Create(wanted.clone()))),
         Some(Repository::Foreign(one)) if adopt => {
-            if let Some(why) = refused(wanted, &one.encryption) {
-                return conflict(why);
+            if let Some(conflict) = refused(wanted, &one.encryption) {
+                return (vec![conflict.of(title())], None);
             }
             let adopted = change(ChangeKind::Adopt)
                 .because("somebody else made it; its policies become those of the profile");
             (vec![adopted], Some(Task::Adopt(one.arn.clone())))
         }
         Some(Repository::Foreign(_)) => {
-            conflict("somebody else made it; take it over with `--adopt`, or choose another name".to_string())
+            let remedy = "take it over with `--adopt`, or choose another name";
+            let conflict = Conflict::new("somebody else made it", remedy).guarded(Guard::Adopt);
+            (vec![conflict.of(title())], None)
         }
         Some(Repository::Ours(live)) => {
             let difference = diff(wanted, live);
-            let refused = difference.refused.map(|why| change(ChangeKind::Conflict).because(why));
+            let refused = difference.refused.map(|conflict| conflict.of(title()));
             if difference.fields.is_empty() {
                 return (refused.into_iter().collect(), None);
             }

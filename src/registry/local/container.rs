@@ -15,7 +15,7 @@ use super::port::{self, Holder, Port};
 use super::store::{Role, Store, host, stores};
 use super::users::{Lab, nodes};
 use super::verdict::{Differs, Verdict, judge};
-use crate::base::{Change, ChangeKind, Fault, FieldChange, Note, ResourceId};
+use crate::base::{Change, ChangeKind, Conflict, Fault, FieldChange, Note, ResourceId};
 use crate::containers::{Container, Engine, EngineSearch};
 use crate::engine::{Cx, Need, Resource, Seen, State};
 use crate::flow::Silence;
@@ -156,11 +156,13 @@ impl LocalRegistry {
                     return Ok(());
                 }
                 Port::Taken(by) => {
-                    let why = format!(
-                        "port {number} of this machine is taken by {by}, which does not answer like a registry: \
-                         end it, or choose another `registry.local.port`"
+                    let conflict = Conflict::new(
+                        format!(
+                            "port {number} of this machine is taken by {by}, which does not answer like a registry"
+                        ),
+                        "end it, or choose another `registry.local.port`",
                     );
-                    findings.changes.push(Change::new(ChangeKind::Conflict, store.title()).because(why));
+                    findings.changes.push(conflict.of(store.title()));
                     findings.in_the_way = true;
                     return Ok(());
                 }
@@ -206,12 +208,14 @@ impl Findings {
             Role::Own(_) => "choose another `registry.local.port`, or ",
             Role::Cache(_) => "",
         };
-        let why = format!(
-            "there is a container `{name}` that berth did not make: {other}give it another name, which loses nothing \
-             (`{} rename {name} NAME`)",
-            engine.kind()
+        let conflict = Conflict::new(
+            format!("there is a container `{name}` that berth did not make"),
+            format!(
+                "{other}give it another name, which loses nothing (`{} rename {name} NAME`)",
+                engine.kind()
+            ),
         );
-        self.changes.push(Change::new(ChangeKind::Conflict, store.title()).because(why));
+        self.changes.push(conflict.of(store.title()));
         self.in_the_way = true;
     }
 
@@ -255,7 +259,7 @@ impl Findings {
         let all = registry.stores.len();
         let reasons = || {
             let conflicts = self.changes.iter().filter(|change| change.kind == ChangeKind::Conflict);
-            conflicts.filter_map(|change| change.reason.clone()).collect::<Vec<_>>().join("; ")
+            conflicts.filter_map(Change::told).collect::<Vec<_>>().join("; ")
         };
         let state = if self.in_the_way {
             if self.there > 0 { State::Broken(reasons()) } else { State::Absent }

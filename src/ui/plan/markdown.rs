@@ -71,7 +71,7 @@ pub fn markdown(plan: &Plan) -> String {
 }
 
 fn details(change: &Change) -> String {
-    let mut parts: Vec<String> = change.reason.iter().map(|reason| cell(reason)).collect();
+    let mut parts: Vec<String> = change.told().iter().map(|told| cell(told)).collect();
     parts.extend(change.fields.iter().map(|field| {
         let value = |value: &Option<String>| {
             value.as_ref().map_or_else(|| "unset".to_string(), |value| format!("`{}`", code(value)))

@@ -189,7 +189,7 @@ fn rows(changes: &[(Option<&str>, &Change)], paint: Paint, columns: usize) -> Ve
                 Some(label) => format!("{label}: {}", change.subject),
                 None => change.subject.clone(),
             };
-            lines.extend(row(kind, &subject, change.reason.as_deref(), paint, columns));
+            lines.extend(row(kind, &subject, change.told().as_deref(), paint, columns));
             lines.extend(fields(change, paint, columns));
         }
         if shown < same.len() {

@@ -43,13 +43,15 @@ pub(super) async fn checks(local: &Local, labs: &[Wanted], flow: &Flow) -> Vec<C
         let found = preflight::check_profile(local, lab, &sight, flow).await;
         checks.extend(found.into_iter().map(|finding| {
             let what = format!("{} of {}", finding.what, lab.cluster);
-            Check::wrong(what, Level::Warn, finding.found, finding.remedy)
+            Check::wrong(what, Level::Warn, finding.found, finding.remedy.to_string())
         }));
         let Some(gpus) = &lab.gpus else { continue };
         let what = format!("GPUs for {}", gpus.owner.environment);
         checks.extend(match check_gpus(local, gpus, lab.kubernetes, &sight.kind).await {
             Some(Ok(found)) => Some(Check::ok(what, found)),
-            Some(Err(finding)) => Some(Check::wrong(what, Level::Warn, finding.found, finding.remedy)),
+            Some(Err(finding)) => {
+                Some(Check::wrong(what, Level::Warn, finding.found, finding.remedy.to_string()))
+            }
             None => None,
         });
     }
@@ -78,7 +80,7 @@ fn warning(finding: Finding) -> Check {
         preflight::Level::Fail => format!("{}; a lab on kind needs it", finding.found),
         preflight::Level::Warn => finding.found,
     };
-    Check::wrong(finding.what, Level::Warn, found, finding.remedy)
+    Check::wrong(finding.what, Level::Warn, found, finding.remedy.to_string())
 }
 
 /// What there is to say of a machine that has everything.
@@ -135,7 +137,7 @@ mod tests {
             level,
             what: what.to_string(),
             found: "bad".to_string(),
-            remedy: "do".to_string(),
+            remedy: "do".into(),
         };
         let good = vec![Check::ok("kind", "0.33.0"), Check::ok("cgroups", "version 2")];
         let findings =

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::wanted::Rights;
-use crate::base::{Change, ChangeKind, FieldChange, Note, Owner, label};
+use crate::base::{Change, ChangeKind, Conflict, FieldChange, Guard, Note, Owner, label};
 
 /// Tag of the entry of somebody who ran berth and whom the profile does not name.
 pub(super) const CALLER: &str = "berth.dev/caller";
@@ -72,12 +72,13 @@ pub(super) fn diff(
             // Who may do already what they should is no conflict, whoever let them.
             Some(entry) if entry.admin >= rights.admin && entry.groups.is_superset(&rights.groups) => {}
             Some(entry) => {
-                let reason = format!(
-                    "somebody else made its access entry, in {}; take it over with `--adopt`, or remove it with {}",
-                    if entry.groups.is_empty() { "no group".to_string() } else { listed(&entry.groups) },
-                    cluster.removal(arn)
-                );
-                found.changes.push(Change::new(ChangeKind::Conflict, subject(arn)).because(reason));
+                let groups =
+                    if entry.groups.is_empty() { "no group".to_string() } else { listed(&entry.groups) };
+                let why = format!("somebody else made its access entry, in {groups}");
+                let remedy =
+                    format!("take it over with `--adopt`, or remove it with {}", cluster.removal(arn));
+                let conflict = Conflict::new(why, remedy).guarded(Guard::Adopt);
+                found.changes.push(conflict.of(subject(arn)));
             }
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use super::calls::{self, Described, Shape, Status, Versions};
 use super::difference::diff;
 use super::wanted::{VPC_CNI, Wanted, wanted};
-use crate::base::{Change, ChangeKind, Fault, Note, Owner, ResourceId, label};
+use crate::base::{Change, ChangeKind, Conflict, Fault, Guard, Note, Owner, ResourceId, label};
 use crate::clouds::aws::Session;
 use crate::engine::{Cx, Need, Resource, Seen, State, Step};
 use crate::k8s::{Hub, Live as LiveObject, known_kind};
@@ -233,14 +233,15 @@ impl AddonResource {
             return Seen::new(State::Ready).to_change(vec![change], self.step(act));
         }
         let Inner { session, cluster, .. } = &*self.inner;
-        let reason = format!(
-            "somebody else made it; take it over with `--adopt`, or remove it with `aws eks delete-addon --region {} \
-             --cluster-name {cluster} --addon-name {}`",
+        let remedy = format!(
+            "take it over with `--adopt`, or remove it with `aws eks delete-addon --region {} --cluster-name {cluster} \
+             --addon-name {}`",
             session.region(),
             self.wanted.name
         );
+        let conflict = Conflict::new("somebody else made it", remedy).guarded(Guard::Adopt);
         let mut seen = Seen::new(State::Absent);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen.changes = vec![conflict.of(self.subject())];
         seen
     }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::live::Live;
 use super::wanted::{LOGS, Wanted, listed, minor};
-use crate::base::FieldChange;
+use crate::base::{Conflict, FieldChange};
 
 /// One kind of change that EKS makes at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) struct Difference {
     /// What changes them, in order, one at a time.
     pub updates: Vec<Update>,
     /// What cannot be changed, each with what to do.
-    pub refused: Vec<String>,
+    pub refused: Vec<Conflict>,
 }
 
 /// How `live` differs from what is `wanted`, in `subnets` where they are known.
@@ -73,12 +73,13 @@ pub(super) fn diff(wanted: &Wanted, live: &Live, subnets: Option<&BTreeSet<Strin
         && !subnets.is_empty()
         && live.subnets.is_disjoint(subnets)
     {
-        found.refused.push(format!(
-            "it lives in the subnets {}, the profile has {}, and a cluster cannot move; write `network: {{subnets: [{}]}}`, \
-             or give the environment another `name`",
-            listed(&live.subnets),
-            listed(subnets),
-            listed(&live.subnets)
+        let has = listed(&live.subnets);
+        found.refused.push(Conflict::new(
+            format!(
+                "it lives in the subnets {has}, the profile has {}, and a cluster cannot move",
+                listed(subnets)
+            ),
+            format!("write `network: {{subnets: [{has}]}}`, or give the environment another `name`"),
         ));
     }
     diff_version(wanted, live, &mut found);
@@ -106,12 +107,13 @@ fn diff_key(wanted: &Wanted, live: &Live, found: &mut Difference) {
         (Some(key), None) => {
             found.change("secretsKey", None::<String>, Some(key.clone()), Update::SecretsKey(key.clone()));
         }
-        (Some(key), Some(has)) => found.refused.push(format!(
-            "its Secrets are encrypted with `{has}`, which cannot become `{key}`; write `secretsKey: {has}`, or give \
-             the environment another `name`"
+        (Some(key), Some(has)) => found.refused.push(Conflict::new(
+            format!("its Secrets are encrypted with `{has}`, which cannot become `{key}`"),
+            format!("write `secretsKey: {has}`, or give the environment another `name`"),
         )),
-        (None, Some(has)) => found.refused.push(format!(
-            "its Secrets are encrypted with `{has}`, which cannot be taken back; write `secretsKey: {has}`"
+        (None, Some(has)) => found.refused.push(Conflict::new(
+            format!("its Secrets are encrypted with `{has}`, which cannot be taken back"),
+            format!("write `secretsKey: {has}`"),
         )),
         (None, None) => {}
     }
@@ -124,16 +126,17 @@ fn diff_version(wanted: &Wanted, live: &Live, found: &mut Difference) {
     }
     let (from, to) = (minor(live.version), minor(wanted.version));
     if live.version > wanted.version {
-        found.refused.push(format!(
-            "it runs Kubernetes {from}, which cannot become {to}; write `version: \"{from}\"`, or make a second \
-             environment"
+        found.refused.push(Conflict::new(
+            format!("it runs Kubernetes {from}, which cannot become {to}"),
+            format!("write `version: \"{from}\"`, or make a second environment"),
         ));
     } else if wants > has + 1 {
-        found.refused.push(format!(
-            "it runs Kubernetes {from}, and EKS upgrades one minor at a time: {to} is {} upgrades away; write \
-             `version: \"{}\"` first",
-            wants - has,
-            minor((live.version.0, has + 1))
+        found.refused.push(Conflict::new(
+            format!(
+                "it runs Kubernetes {from}, and EKS upgrades one minor at a time: {to} is {} upgrades away",
+                wants - has
+            ),
+            format!("write `version: \"{}\"` first", minor((live.version.0, has + 1))),
         ));
     } else {
         found.change("version", Some(from), Some(to), Update::Version(wanted.version));
@@ -241,7 +244,7 @@ mod tests {
         let refused = |wanted: Wanted, live: Live| {
             let found = diff(&wanted, &live, Some(&set(&["subnet-a"])));
             assert!(found.updates.is_empty(), "{found:?}");
-            found.refused.join("\n")
+            found.refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         let skipped = refused(wanted(), Live { version: (1, 34), ..live() });
         assert!(skipped.contains("write `version: \"1.35\"`"), "{skipped}");

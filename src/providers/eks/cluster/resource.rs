@@ -13,7 +13,7 @@ use super::difference::{Update, diff};
 use super::live::{Live, Status};
 use super::step::{Alter, Make, OTHERS_CHANGE, Unmake};
 use super::wanted::{Wanted, listed, minor};
-use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
+use crate::base::{Change, ChangeKind, Conflict, Fault, FaultKind, Guard, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
 use crate::engine::{Cx, Need, Output, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
@@ -121,9 +121,9 @@ impl ClusterResource {
             match self.check_version(cx).await {
                 // It stands all the same, with all that is in it.
                 Err(fault) if fault.kind == FaultKind::Invalid => {
-                    let way = fault.hint.unwrap_or_default();
                     seen.step = None;
-                    return Ok(self.refused(seen, &[format!("{}; {way}", fault.reason)]));
+                    let conflict = Conflict::new(fault.reason, fault.hint.unwrap_or_default());
+                    return Ok(self.refused(seen, vec![conflict]));
                 }
                 checked => seen.outputs.extend(&checked?),
             }
@@ -208,34 +208,35 @@ impl ClusterResource {
     fn foreign(&self, live: &Live, whose: &str, cx: &Cx) -> Seen {
         if self.inner.adopt && live.status == Status::Active {
             let found = diff(&self.inner.wanted, live, known_subnets(&cx.outputs).as_ref());
-            if let Some(why) = self.elsewhere(live, cx) {
-                return self.refused(Seen::new(State::Absent), &[why]);
+            if let Some(conflict) = self.elsewhere(live, cx) {
+                return self.refused(Seen::new(State::Absent), vec![conflict]);
             }
             if found.refused.is_empty() {
                 let change = Change::new(ChangeKind::Adopt, self.subject()).fields(found.fields);
                 return reached(Seen::new(State::Ready), live)
                     .to_change(vec![change], Alter { inner: Arc::clone(&self.inner), update: Update::Tags });
             }
-            return self.refused(Seen::new(State::Absent), &found.refused);
+            return self.refused(Seen::new(State::Absent), found.refused);
         }
-        let reason = format!(
-            "an EKS cluster of this name is there, and {whose}; take it over with `--adopt`, or give the environment \
-             another `name`"
+        let conflict = Conflict::new(
+            format!("an EKS cluster of this name is there, and {whose}"),
+            "take it over with `--adopt`, or give the environment another `name`",
         );
         // Nothing of ours is there: there is nothing to be taken away.
-        let mut seen = Seen::new(State::Absent);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
-        seen
+        self.refused(Seen::new(State::Absent), vec![conflict.guarded(Guard::Adopt)])
     }
 
     /// That a cluster of somebody else stands in a network that cannot be the one that is still to be made for it.
-    fn elsewhere(&self, live: &Live, cx: &Cx) -> Option<String> {
+    fn elsewhere(&self, live: &Live, cx: &Cx) -> Option<Conflict> {
         let subnets = listed(&live.subnets);
         let is_made = known_subnets(&cx.outputs).is_some();
         (!is_made && live.subnets.is_disjoint(&self.inner.wanted.subnets)).then(|| {
-            format!(
-                "it lives in the subnets {subnets}, and a cluster cannot move to a network of its own; write `network: \
-                 {{subnets: [{subnets}]}}` under `cluster.eks`, or give the environment another `name`"
+            Conflict::new(
+                format!("it lives in the subnets {subnets}, and a cluster cannot move to a network of its own"),
+                format!(
+                    "write `network: {{subnets: [{subnets}]}}` under `cluster.eks`, or give the environment another \
+                     `name`"
+                ),
             )
         })
     }
@@ -272,7 +273,7 @@ impl ClusterResource {
             seen.notes.push(Note::new("warning", text));
         }
         if !found.refused.is_empty() {
-            return self.refused(seen, &found.refused);
+            return self.refused(seen, found.refused);
         }
         let Some(update) = found.updates.into_iter().next() else { return seen };
         let change = Change::new(ChangeKind::Update, self.subject()).fields(found.fields);
@@ -327,9 +328,8 @@ impl ClusterResource {
         notes.into_iter().map(|text| Note::new("warning", text)).collect()
     }
 
-    fn refused(&self, mut seen: Seen, why: &[String]) -> Seen {
-        let conflict = |why: &String| Change::new(ChangeKind::Conflict, self.subject()).because(why);
-        seen.changes = why.iter().map(conflict).collect();
+    fn refused(&self, mut seen: Seen, conflicts: Vec<Conflict>) -> Seen {
+        seen.changes = conflicts.into_iter().map(|conflict| conflict.of(self.subject())).collect();
         seen
     }
 

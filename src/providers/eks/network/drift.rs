@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::base::{Change, ChangeKind, Fault};
+use crate::base::{Change, ChangeKind, Conflict, Fault};
 use crate::clouds::aws::{Aws, Element, Params, Service};
 use crate::flow::Flow;
 use crate::providers::eks::stack::title;
@@ -166,16 +166,18 @@ impl Table {
 /// What of the routes and associations of the template is not in the `tables`. Pure.
 fn judge(told: &Told<'_>, tables: &BTreeMap<String, Table>) -> Drift {
     let (mut gone, mut conflicts) = (BTreeMap::new(), Vec::new());
-    let mut conflict = |subject: String, reason: String| {
-        conflicts.push(Change::new(ChangeKind::Conflict, subject).because(reason));
+    let mut conflict = |subject: String, why: String, remedy: String| {
+        conflicts.push(Conflict::new(why, remedy).of(subject));
     };
     let (template, is_fresh) = (told.template.resources(), told.is_fresh);
     for (id, resource) in template {
         let (kind, properties) = (resource["Type"].as_str().unwrap_or_default(), &resource["Properties"]);
         if kind == TABLE && !tables.contains_key(id) && !is_fresh {
-            let reason = "it was deleted, and the subnets that went by it have no way out; `berth down` and `berth up` \
-                          make the network anew";
-            conflict(title(kind, id), reason.to_string());
+            conflict(
+                title(kind, id),
+                "it was deleted, and the subnets that went by it have no way out".to_string(),
+                "`berth down` and `berth up` make the network anew".to_string(),
+            );
         }
         let Some(table) = referred(&properties["RouteTableId"]).and_then(|table| tables.get(table)) else {
             continue;
@@ -187,13 +189,11 @@ fn judge(told: &Told<'_>, tables: &BTreeMap<String, Table>) -> Drift {
             match elsewhere {
                 Some((other, association)) => conflict(
                     title(kind, id),
+                    format!("{subnet} goes by {} instead of {}", other.id, table.id),
                     format!(
-                        "{subnet} goes by {} instead of {to}; put it back with `aws ec2 \
-                         replace-route-table-association --region {} --association-id {association} \
-                         --route-table-id {to}`",
-                        other.id,
-                        told.region,
-                        to = table.id
+                        "put it back with `aws ec2 replace-route-table-association --region {} --association-id \
+                         {association} --route-table-id {}`",
+                        told.region, table.id
                     ),
                 ),
                 None => {
@@ -213,10 +213,11 @@ fn judge(told: &Told<'_>, tables: &BTreeMap<String, Table>) -> Drift {
                     }
                     None => conflict(
                         title(kind, id),
+                        format!("{} leads to {to}, which is not attached any more", table.id),
                         format!(
-                            "{} leads to {to}, which is not attached any more; attach it with `aws ec2 \
-                             attach-internet-gateway --region {} --internet-gateway-id {to} --vpc-id {}`",
-                            table.id, told.region, told.vpc
+                            "attach it with `aws ec2 attach-internet-gateway --region {} --internet-gateway-id {to} \
+                             --vpc-id {}`",
+                            told.region, told.vpc
                         ),
                     ),
                 },
@@ -257,7 +258,7 @@ mod tests {
             Told { stack, region: "eu-central-1", vpc: "vpc-1", template, outputs: &outputs, is_fresh };
         let tables = tables.iter().map(|(id, table)| ((*id).to_string(), table.clone())).collect();
         let found = judge(&told, &tables);
-        let reasons = found.conflicts.into_iter().filter_map(|conflict| conflict.reason).collect();
+        let reasons = found.conflicts.iter().filter_map(Change::told).collect();
         (found.gone.into_keys().collect(), reasons)
     }
 

@@ -4,7 +4,7 @@ use super::resource::{NetworkResource, Stranger};
 use super::room;
 use super::step::Act;
 use super::wanted::{Standing, addresses};
-use crate::base::{Change, ChangeKind, Fault, FaultKind, FieldChange, Note};
+use crate::base::{Change, ChangeKind, Conflict, Fault, FaultKind, FieldChange, Guard, Note};
 use crate::clouds::aws::Aws;
 use crate::engine::{Seen, State};
 use crate::flow::Flow;
@@ -256,15 +256,16 @@ impl Look<'_> {
             seen.outputs = self.published(&made).await?;
             return Ok(seen);
         }
-        let way = if stranger.adoptable {
-            "take it over with `--adopt`, or give the environment another `name`"
+        let why = format!("a stack of this name is there, and {}", stranger.whose);
+        let conflict = if stranger.adoptable {
+            let remedy = "take it over with `--adopt`, or give the environment another `name`";
+            Conflict::new(why, remedy).guarded(Guard::Adopt)
         } else {
-            "give the environment another `name`"
+            Conflict::new(why, "give the environment another `name`")
         };
-        let reason = format!("a stack of this name is there, and {}; {way}", stranger.whose);
         // Nothing of ours is there: there is nothing to take away.
         let mut seen = Seen::new(State::Absent);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen.changes = vec![conflict.of(self.subject())];
         if !inner.leave.makes {
             let stays = format!("{}: {}; it is left as it is", self.subject(), stranger.whose);
             seen.notes.push(Note::new("kept", stays));
@@ -290,14 +291,16 @@ impl Look<'_> {
             (was, is) => (was, is),
         };
         let named = |cidr: Option<String>| cidr.unwrap_or_else(|| "subnets of somebody else".to_string());
-        let reason = format!(
-            "it stands in {}, and the profile says {}: a cluster never changes its network; put \
-             `cluster.eks.network` back, or make an environment of another `name` beside it",
-            named(was),
-            named(is)
+        let conflict = Conflict::new(
+            format!(
+                "it stands in {}, and the profile says {}: a cluster never changes its network",
+                named(was),
+                named(is)
+            ),
+            "put `cluster.eks.network` back, or make an environment of another `name` beside it",
         );
         let mut seen = Seen::new(State::Ready);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, self.subject()).because(reason)];
+        seen.changes = vec![conflict.of(self.subject())];
         Some(seen)
     }
 

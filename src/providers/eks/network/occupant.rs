@@ -1,5 +1,5 @@
 use super::resource::Inner;
-use crate::base::{Change, ChangeKind, Fault, label};
+use crate::base::{Conflict, Fault, label};
 use crate::clouds::aws::{Aws, Refusal};
 use crate::engine::{Seen, State};
 use crate::flow::Flow;
@@ -49,27 +49,28 @@ impl Inner {
     pub(super) fn lost(&self, subject: String, reason: &str) -> Seen {
         let name = &self.environment.name;
         let why = format!(
-            "{reason}; the cluster `{name}` stands in it, and CloudFormation only lets such a stack be deleted; {}",
-            self.way_out("both, and all that is in the cluster")
+            "{reason}; the cluster `{name}` stands in it, and CloudFormation only lets such a stack be deleted"
         );
-        let mut seen = Seen::new(State::Broken(why.clone()));
-        seen.changes = vec![Change::new(ChangeKind::Conflict, subject).because(why)];
-        seen
+        let remedy = format!("`berth down {name}` removes both, and all that is in the cluster");
+        broken(subject, Conflict::new(why, remedy))
     }
 
     /// No stack at all, under a cluster that stands.
     pub(super) fn left_behind(&self, subject: String) -> Seen {
+        let name = &self.environment.name;
         let why = format!(
-            "it is gone, and the cluster `{}` stands in the network that it had made: a cluster never changes its network; {}",
-            self.environment.name,
-            self.way_out("the cluster, and all that is in it, and names what is left of the network")
+            "it is gone, and the cluster `{name}` stands in the network that it had made: a cluster never changes its \
+             network"
         );
-        let mut seen = Seen::new(State::Broken(why.clone()));
-        seen.changes = vec![Change::new(ChangeKind::Conflict, subject).because(why)];
-        seen
+        let remedy = format!(
+            "`berth down {name}` removes the cluster, and all that is in it, and names what is left of the network"
+        );
+        broken(subject, Conflict::new(why, remedy))
     }
+}
 
-    fn way_out(&self, what: &str) -> String {
-        format!("`berth down {}` removes {what}", self.environment.name)
-    }
+fn broken(subject: String, conflict: Conflict) -> Seen {
+    let mut seen = Seen::new(State::Broken(conflict.to_string()));
+    seen.changes = vec![conflict.of(subject)];
+    seen
 }

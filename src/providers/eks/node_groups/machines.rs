@@ -154,44 +154,44 @@ impl Machines {
 
     /// The kind of image for machines of `group`, or why there is none.
     /// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html>, `amiType`.
-    pub fn ami_type(&self, group: &NodeGroup, names: &[String]) -> Result<&'static str, String> {
+    pub fn ami_type(&self, group: &NodeGroup, names: &[String]) -> Result<&'static str, Fault> {
+        const SECOND: &str = "make a second node group";
+        let refused = |why: String, hint: &str| Err(cannot_make(group, why).hint(hint));
         let machines: Vec<&Machine> = names.iter().filter_map(|name| self.known.get(name)).collect();
         let Some(first) = machines.first() else {
-            return Err(format!("nothing is known of {}", names.join(", ")));
+            return Err(cannot_make(group, format!("nothing is known of {}", names.join(", "))));
         };
         for other in &machines[1..] {
             if other.architecture != first.architecture {
-                return Err(format!(
-                    "`{}` is {} and `{}` is {}, and one image has to fit all machines of a group; make a second node \
-                     group",
+                let why = format!(
+                    "`{}` is {} and `{}` is {}, and one image has to fit all machines of a group",
                     first.name, first.architecture, other.name, other.architecture
-                ));
+                );
+                return refused(why, SECOND);
             }
             if other.gpus != first.gpus || other.has_neuron != first.has_neuron {
-                return Err(format!(
-                    "`{}` has {} GPUs and `{}` has {}, and pods have to fit every machine of a group; make a second \
-                     node group",
+                let why = format!(
+                    "`{}` has {} GPUs and `{}` has {}, and pods have to fit every machine of a group",
                     first.name, first.gpus, other.name, other.gpus
-                ));
+                );
+                return refused(why, SECOND);
             }
         }
         if let Some(maker) = &first.other_gpus {
-            return Err(format!(
-                "`{}` has GPUs of {maker}, for which EKS has no image; use a type with GPUs of NVIDIA",
-                first.name
-            ));
+            let why = format!("`{}` has GPUs of {maker}, for which EKS has no image", first.name);
+            return refused(why, "use a type with GPUs of NVIDIA");
         }
         if group.resources.gpus != first.gpus {
-            return Err(format!(
-                "`{}` has {} GPUs, the profile says {}; write `resources: {{nvidia.com/gpu: {}}}`",
-                first.name, first.gpus, group.resources.gpus, first.gpus
-            ));
+            let why = format!(
+                "`{}` has {} GPUs, the profile says {}",
+                first.name, first.gpus, group.resources.gpus
+            );
+            return refused(why, &format!("write `resources: {{nvidia.com/gpu: {}}}`", first.gpus));
         }
         if group.resources.architecture != first.architecture {
-            return Err(format!(
-                "`{}` is {}, the profile says {}; write `resources: {{architecture: {}}}`",
-                first.name, first.architecture, group.resources.architecture, first.architecture
-            ));
+            let (is, says) = (&first.architecture, &group.resources.architecture);
+            let why = format!("`{}` is {is}, the profile says {says}", first.name);
+            return refused(why, &format!("write `resources: {{architecture: {is}}}`"));
         }
         Ok(match (first.architecture.as_str(), first.gpus > 0, first.has_neuron) {
             ("arm64", true, _) => "AL2023_ARM_64_NVIDIA",
@@ -201,6 +201,11 @@ impl Machines {
             (_, false, false) => "AL2023_x86_64_STANDARD",
         })
     }
+}
+
+/// That no machines can be made for `group`.
+pub(super) fn cannot_make(group: &NodeGroup, why: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Invalid, format!("make node group {}", group.name), why)
 }
 
 #[cfg(test)]
@@ -219,7 +224,7 @@ mod tests {
         }
     }
 
-    fn ami_type(machines: &[Machine], gpus: u32) -> Result<&'static str, String> {
+    fn ami_type(machines: &[Machine], gpus: u32) -> Result<&'static str, Fault> {
         let names: Vec<String> = machines.iter().map(|machine| machine.name.clone()).collect();
         let known = machines.iter().map(|machine| (machine.name.clone(), machine.clone())).collect();
         let mut group = sample_group("general", 1, 1, gpus);
@@ -238,13 +243,15 @@ mod tests {
     #[test]
     fn machines_that_do_not_go_together_are_refused_with_what_to_do() {
         let mixed = ami_type(&[machine("m7i.large", "amd64", 0), machine("m7g.large", "arm64", 0)], 0);
-        assert!(mixed.is_err_and(|why| why.contains("make a second node group")));
+        assert!(mixed.is_err_and(|fault| fault.hint.as_deref() == Some("make a second node group")));
         let gpus = ami_type(&[machine("g6.xlarge", "amd64", 1), machine("m7i.large", "amd64", 0)], 1);
-        assert!(gpus.is_err_and(|why| why.contains("`g6.xlarge` has 1 GPUs and `m7i.large` has 0")));
+        let words = "`g6.xlarge` has 1 GPUs and `m7i.large` has 0";
+        assert!(gpus.is_err_and(|fault| fault.reason.contains(words)));
         let amd = Machine { other_gpus: Some("AMD".to_string()), ..machine("g4ad.xlarge", "amd64", 0) };
-        assert!(ami_type(&[amd], 0).is_err_and(|why| why.contains("GPUs of AMD")));
+        assert!(ami_type(&[amd], 0).is_err_and(|fault| fault.reason.contains("GPUs of AMD")));
         let unsaid = ami_type(&[machine("g6.xlarge", "amd64", 1)], 0);
-        assert!(unsaid.is_err_and(|why| why.contains("write `resources: {nvidia.com/gpu: 1}`")));
+        let write = "write `resources: {nvidia.com/gpu: 1}`";
+        assert!(unsaid.is_err_and(|fault| fault.hint.as_deref() == Some(write)));
     }
 
     #[test]

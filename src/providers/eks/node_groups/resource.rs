@@ -11,12 +11,12 @@ use super::difference::{Update, Verdict, is_named_after, judge};
 use super::fates::Fates;
 use super::id_of;
 use super::live::{Live, Status};
-use super::machines::Catalogue;
+use super::machines::{Catalogue, cannot_make};
 use super::quota;
 use super::releases::Releases;
 use super::step::{Act, Claim, GroupStep};
 use super::wanted::Wanted;
-use crate::base::{Change, ChangeKind, Fault, FaultKind, Note, Owner, ResourceId};
+use crate::base::{Change, ChangeKind, Conflict, Fault, FaultKind, Guard, Note, Owner, ResourceId};
 use crate::clouds::aws::Session;
 use crate::engine::{Cx, Need, Outputs, Resource, Seen, State};
 use crate::flow::Flow;
@@ -205,10 +205,12 @@ impl NodeGroupResource {
         if !taken || !lives.is_empty() {
             return None;
         }
-        let reason = "a node group of this name is there, and berth did not make it; take it over with `--adopt`, or \
-                      give the one of the profile another `name`";
+        let conflict = Conflict::new(
+            "a node group of this name is there, and berth did not make it",
+            "take it over with `--adopt`, or give the one of the profile another `name`",
+        );
         let mut seen = Seen::new(State::Absent);
-        seen.changes = vec![Change::new(ChangeKind::Conflict, Self::subject(&wanted.name)).because(reason)];
+        seen.changes = vec![conflict.guarded(Guard::Adopt).of(Self::subject(&wanted.name))];
         Some(seen)
     }
 
@@ -216,20 +218,14 @@ impl NodeGroupResource {
     async fn to_make(&self, wanted: &Wanted, name: String, others: &[Live], cx: &Cx) -> Result<Seen, Fault> {
         let aws = self.inner.session.open(&cx.flow).await?;
         let machines = self.inner.catalogue.machines(&wanted.machines, &aws, &cx.flow).await?;
-        let refused = |why: String| {
-            let (why, hint) = why.rsplit_once("; ").map_or((why.as_str(), ""), |(why, hint)| (why, hint));
-            Fault::new(FaultKind::Invalid, format!("make node group {}", self.group.name), why).hint(hint)
-        };
-        let ami_type = machines.ami_type(&self.group, &wanted.machines).map_err(refused)?;
+        let ami_type = machines.ami_type(&self.group, &wanted.machines)?;
         let subnets = wanted.subnets(machines);
         if !wanted.can_be_had(machines) {
             let zones: Vec<&str> = wanted.zones.iter().map(String::as_str).collect();
             let zones =
                 if zones.is_empty() { "the zones of the network".to_string() } else { zones.join(", ") };
-            return Err(refused(format!(
-                "{} are not to be had in {zones}; choose another machine type, or other `zones`",
-                wanted.machines.join(" and ")
-            )));
+            let why = format!("{} are not to be had in {zones}", wanted.machines.join(" and "));
+            return Err(cannot_make(&self.group, why).hint("choose another machine type, or other `zones`"));
         }
         let note = self.quota(wanted, machines.vcpus(&wanted.machines), cx).await?;
         let change = Change::new(ChangeKind::Create, Self::subject(&name)).because(wanted.outline());

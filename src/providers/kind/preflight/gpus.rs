@@ -1,6 +1,6 @@
 use super::sight::gpu_sight;
 use super::{Finding, KindSight, Level};
-use crate::base::Owner;
+use crate::base::{Owner, Remedy};
 use crate::profile::Environment;
 use crate::profile::schema::KindCluster;
 use crate::providers::Local;
@@ -93,7 +93,7 @@ pub(in crate::providers::kind) fn finding(sight: &GpuSight, wanted: &WantedGpus)
             level: Level::Fail,
             what: wanted.subject(),
             found,
-            remedy: format!("{remedy}; or {rehearse}"),
+            remedy: Remedy::from(remedy).or(&rehearse),
         })
     };
     match sight {
@@ -126,7 +126,7 @@ pub(in crate::providers::kind) fn finding(sight: &GpuSight, wanted: &WantedGpus)
             level: Level::Warn,
             what: wanted.subject(),
             found: "whether containers get any is seen once Docker has the node image".to_string(),
-            remedy: "`up` gets it and looks before it makes anything".to_string(),
+            remedy: "`up` gets it and looks before it makes anything".into(),
         }),
         GpuSight::Given { gpus, held } => {
             let (asked, free) = (wanted.number() as usize, gpus::free(gpus, held).len());
@@ -209,8 +209,9 @@ mod tests {
         for (sight, typed) in sights {
             let found = finding(&sight, &wanted(1, 1)).expect("there are none");
             assert_eq!(found.level, Level::Fail);
-            assert!(found.remedy.contains(typed), "{sight:?}: {found:?}");
-            assert!(found.remedy.ends_with("or rehearse: `berth up lab --rehearse`"), "{found:?}");
+            assert!(found.remedy.text.contains(typed), "{sight:?}: {found:?}");
+            let told = found.remedy.to_string();
+            assert!(told.ends_with("; or rehearse: `berth up lab --rehearse`"), "{told}");
         }
     }
 

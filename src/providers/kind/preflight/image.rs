@@ -64,7 +64,7 @@ async fn ask(engine: &Engine, image: &str, flow: &Flow) -> Option<ImageSight> {
 /// What `sight` means for a cluster as `wanted`.
 pub(super) fn finding(sight: &ImageSight, wanted: &Wanted) -> Option<Finding> {
     let fail = |what: String, found: String, remedy: String| {
-        Some(Finding { level: Level::Fail, what, found, remedy })
+        Some(Finding { level: Level::Fail, what, found, remedy: remedy.into() })
     };
     let (major, minor) = wanted.kubernetes;
     match (sight, &wanted.image) {

@@ -1,6 +1,6 @@
 use super::sight::{EngineSight, Holder, KindSight, Obstacle, Sight};
 use super::{Finding, Level, Wanted, gpu_finding, image};
-use crate::base::Fault;
+use crate::base::{Fault, Remedy};
 use crate::containers::EngineKind;
 
 const GIBIBYTE: u64 = 1 << 30;
@@ -65,11 +65,11 @@ pub(super) fn profile_findings(sight: &Sight, wanted: &Wanted) -> Vec<Finding> {
     ports.chain(image::finding(&sight.image, wanted)).collect()
 }
 
-fn fail(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+fn fail(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<Remedy>) -> Finding {
     Finding { level: Level::Fail, what: what.into(), found: found.into(), remedy: remedy.into() }
 }
 
-fn warn(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+fn warn(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<Remedy>) -> Finding {
     Finding { level: Level::Warn, ..fail(what, found, remedy) }
 }
 
@@ -184,9 +184,9 @@ fn network_findings(engine: &EngineSight, sight: &Sight, wanted: &Wanted, findin
             let found = format!("{} network `{network}` has {taken}", engine.kind);
             // Nodes are on that one, and would not reach each other; the others they never see.
             if *network == wanted.network {
-                findings.push(fail(&what, found, &remedy));
+                findings.push(fail(&what, found, remedy.as_str()));
             } else {
-                findings.push(warn(&what, format!("{found}, which pods cannot reach"), &remedy));
+                findings.push(warn(&what, format!("{found}, which pods cannot reach"), remedy.as_str()));
             }
         }
         for route in sight.machine.routes.iter().filter(|route| route.range.overlaps(range)) {
@@ -194,7 +194,7 @@ fn network_findings(engine: &EngineSight, sight: &Sight, wanted: &Wanted, findin
                 "{} goes through `{}`, and pods cannot reach what lies there",
                 route.range, route.device
             );
-            findings.push(warn(&what, found, &remedy));
+            findings.push(warn(&what, found, remedy.as_str()));
         }
     }
     for (network, range) in engine.networks.iter().filter(|(network, _)| *network == wanted.network) {

@@ -21,7 +21,7 @@ pub use routes::Route;
 pub use sight::{EngineSight, Holder, KindSight, Obstacle, Sight, sight};
 pub use wanted::{Wanted, WantedImage, WantedPort, network};
 
-use crate::base::{Change, ChangeKind, Note};
+use crate::base::{Change, Conflict, Note, Remedy};
 use crate::flow::Flow;
 use crate::providers::Local;
 
@@ -44,7 +44,7 @@ pub struct Finding {
     /// What was found.
     pub found: String,
     /// What to type or change.
-    pub remedy: String,
+    pub remedy: Remedy,
 }
 
 /// Looks at this machine and judges it, all at once. Asks no cluster and takes less than a second on a
@@ -61,10 +61,10 @@ pub async fn check_profile(local: &Local, wanted: &Wanted, seen: &Sight, flow: &
 
 /// What `findings` add to a plan: conflicts of what would fail, and notes of the rest.
 pub fn told(findings: &[Finding]) -> (Vec<Change>, Vec<Note>) {
-    let failing = findings.iter().filter(|finding| finding.level == Level::Fail).map(|finding| {
-        Change::new(ChangeKind::Conflict, &finding.what)
-            .because(format!("{}; {}", finding.found, finding.remedy))
-    });
+    let failing = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Fail)
+        .map(|finding| Conflict::new(&finding.found, finding.remedy.clone()).of(&finding.what));
     let warning = findings.iter().filter(|finding| finding.level == Level::Warn).map(|finding| {
         Note::new("warning", format!("{}: {}; {}", finding.what, finding.found, finding.remedy))
     });

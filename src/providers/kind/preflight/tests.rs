@@ -52,7 +52,7 @@ fn good() -> Sight {
 fn told(sight: &Sight, wanted: &Wanted) -> Vec<String> {
     let level = |finding: &Finding| if finding.level == Level::Fail { "fail" } else { "warn" };
     let findings = judge(sight, wanted);
-    assert!(findings.iter().all(|finding| !finding.remedy.is_empty()));
+    assert!(findings.iter().all(|finding| !finding.remedy.text.is_empty()));
     findings.iter().map(|finding| format!("{} {}: {}", level(finding), finding.what, finding.found)).collect()
 }
 
@@ -74,7 +74,7 @@ fn an_engine_that_cannot_be_worked_with_comes_with_its_own_remedy() {
     let findings = judge(&Sight { engine: Err(fault), ..good() }, &usual());
     assert_eq!((findings.len(), findings[0].level), (1, Level::Fail));
     assert_eq!(findings[0].found, "permission denied while trying to connect");
-    assert_eq!(findings[0].remedy, "log in anew");
+    assert_eq!(findings[0].remedy.text, "log in anew");
 }
 
 #[test]
@@ -207,9 +207,9 @@ fn a_node_image_of_another_kubernetes_is_refused_with_what_to_write() {
     let findings = of("v1.36.3", (1, 36), (1, 35));
     assert_eq!((findings[0].level, findings[0].what.as_str()), (Level::Fail, "node image own:v1"));
     assert_eq!(findings[0].found, "it has Kubernetes v1.36.3, and the profile says 1.35");
-    assert!(findings[0].remedy.starts_with("write `version: \"1.36\"` under"), "{findings:?}");
+    assert!(findings[0].remedy.text.starts_with("write `version: \"1.36\"` under"), "{findings:?}");
     // No profile can say that.
-    assert_eq!(of("v1.20.0", (1, 20), (1, 36))[0].remedy, "name an image of Kubernetes 1.36");
+    assert_eq!(of("v1.20.0", (1, 20), (1, 36))[0].remedy.text, "name an image of Kubernetes 1.36");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn a_kubernetes_without_an_image_for_this_kind_is_refused_before_anything_is_mad
     assert_eq!(findings[0].level, Level::Fail);
     assert_eq!(findings[0].what, "node image for Kubernetes 1.33");
     assert_eq!(
-        (findings[0].found.as_str(), findings[0].remedy.as_str()),
+        (findings[0].found.as_str(), findings[0].remedy.text.as_str()),
         ("berth knows others", "declare one")
     );
     // A kind that has to be replaced anyway brings other images.
@@ -239,7 +239,7 @@ fn short_limits_of_inotify_come_with_the_line_that_raises_them() {
         findings[0].found,
         "max_user_instances is 128, kind wants 512: nodes may end with `too many open files`"
     );
-    assert_eq!(findings[0].remedy, "`sudo sysctl fs.inotify.max_user_instances=512`");
+    assert_eq!(findings[0].remedy.text, "`sudo sysctl fs.inotify.max_user_instances=512`");
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn an_engine_that_has_no_proxy_where_its_user_has_one_is_told() {
 fn a_folder_to_mount_that_is_not_there_is_not_left_to_the_engine() {
     let findings = judge(&Sight { missing_mounts: vec!["/home/ann/data".into()], ..good() }, &usual());
     assert_eq!((findings[0].level, findings[0].what.as_str()), (Level::Fail, "mount /home/ann/data"));
-    assert_eq!(findings[0].remedy, "`mkdir -p /home/ann/data`");
+    assert_eq!(findings[0].remedy.text, "`mkdir -p /home/ann/data`");
 }
 
 #[test]
