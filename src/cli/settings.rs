@@ -127,6 +127,8 @@ pub(super) struct Settings {
     pub(super) user: String,
     /// This machine's name, for locks.
     pub(super) host: String,
+    /// berth's own program.
+    pub(super) program: Option<PathBuf>,
     /// What kubectl says about itself to a program that it asks for credentials.
     pub(super) exec_info: Option<String>,
     home: Option<PathBuf>,
@@ -140,7 +142,6 @@ pub(super) struct Settings {
     proxies: Proxies,
     aws_profile: Option<String>,
     aws_credentials_end: Option<Timestamp>,
-    program: Option<PathBuf>,
 }
 
 impl Settings {

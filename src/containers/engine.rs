@@ -17,7 +17,7 @@ use crate::os::{Finished, Program, find_on_path};
 /// An engine that does not answer a question within this time hangs.
 const ANSWER: Duration = Duration::from_secs(20);
 /// What an engine does may take this long: to run a container, with the image pulled first.
-const WORK: Duration = Duration::from_mins(10);
+pub(super) const WORK: Duration = Duration::from_mins(10);
 
 /// The container engines that kind can use, by the name of their command line program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -398,7 +398,12 @@ impl Engine {
     }
 
     /// Runs `program` to its end, which has to come within `limit`.
-    async fn finish(&self, attempted: &str, program: Program, limit: Duration) -> Result<Finished, Fault> {
+    pub(super) async fn finish(
+        &self,
+        attempted: &str,
+        program: Program,
+        limit: Duration,
+    ) -> Result<Finished, Fault> {
         let limit = self.patience.unwrap_or(limit);
         let attempted = format!("{attempted} with {}", self.kind);
         // Whoever has to stop drops this; here is the limit alone.

@@ -12,6 +12,7 @@ mod images;
 mod info;
 mod inspect;
 mod kind;
+mod login;
 #[cfg(test)]
 mod played;
 mod publishers;

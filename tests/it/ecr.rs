@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::support::{Berth, FakeAws, Finished};
+use super::support::{Berth, FakeAws, Finished, run};
 
 const HELPER: &str = env!("CARGO_BIN_EXE_docker-credential-berth");
 const REGION: &str = "eu-central-1";
@@ -354,12 +354,53 @@ fn docker_gets_the_password_from_the_helper_and_nowhere_is_it_kept() {
     assert!(password.len() > 16 && !login.said().contains(password), "{}", login.said());
     let printed = scene.berth.run(&["registry", "login", "dev", "--print-password"]).expect(0);
     assert!(printed.stdout.trim().len() > 16 && !printed.stderr.contains(printed.stdout.trim()));
-    assert!(printed.stderr.contains(&format!("--password-stdin {HOST}")), "{}", printed.stderr);
+    assert!(printed.stderr.contains(HOST), "{}", printed.stderr);
 
     let nobody = [("AWS_EC2_METADATA_DISABLED".to_string(), "true".to_string())];
     let (said, succeeded) = Scene::ask(&nobody, HOST);
     assert!(!succeeded && said.contains("no AWS credentials were found"), "{said}");
     assert!(!said.contains('\n'), "docker shows one line: {said}");
+    scene.end();
+}
+
+/// An engine that keeps what it was called with, and what it was given; where it finds `refused`, it says so and fails.
+const ENGINE: &str = "#!/bin/sh
+here=${0%/*}
+printf '%s' \"$*\" >\"$here/called\"
+cat >\"$here/given\"
+[ ! -f \"$here/refused\" ] || { cat \"$here/refused\" >&2; exit 1; }
+";
+
+#[test]
+fn an_engine_is_given_the_password_as_its_standard_input_and_not_as_an_argument() {
+    const LOGIN: [&str; 4] = ["registry", "login", "dev", "--password-stdin"];
+    let Scene { aws, berth } = Scene::new();
+    let bin = berth.home().join("bin");
+    fs::create_dir(&bin).expect("the home is ours");
+    let mut nowhere = berth.command(&LOGIN);
+    nowhere.env("PATH", &bin);
+    let missing = run(nowhere).expect(1);
+    assert!(missing.stderr.contains("`--print-password`"), "{}", missing.said());
+
+    let scene = Scene { aws, berth: berth.with_path_first(&bin) };
+    let program = bin.join("docker");
+    fs::write(&program, ENGINE).expect("the folder is ours");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    let kept = |name: &str| fs::read_to_string(bin.join(name)).expect("the engine was called");
+    let login = scene.berth.run(&LOGIN).expect(0);
+    assert_eq!(kept("called"), format!("login --username AWS --password-stdin {HOST}"));
+    let password = kept("given");
+    assert!(password.len() > 16 && !login.said().contains(&password), "{}", login.said());
+    assert!(login.stdout.contains(&format!("docker push {HOST}/NAME:TAG")), "{}", login.said());
+    assert!(!scene.berth.home().join(".docker/config.json").exists(), "the engine keeps it, not berth");
+
+    let json = scene.berth.run(&[&LOGIN[..], &["--output", "json"]].concat()).expect(0);
+    let told: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(told, json!({"registry": HOST, "username": "AWS", "engine": "docker"}));
+
+    fs::write(bin.join("refused"), "Error saving credentials: the key ring is locked\n").expect("ours");
+    let refused = scene.berth.run(&LOGIN).expect(1);
+    assert!(refused.stderr.contains("the key ring is locked"), "{}", refused.said());
     scene.end();
 }
 

@@ -31,8 +31,12 @@ pub(in crate::cli) struct RegistryList {
 pub(in crate::cli) struct RegistryLogin {
     #[command(flatten)]
     pub(in crate::cli) target: Target,
-    /// Print the password of Amazon ECR instead and change nothing, for engines without credential helpers: `berth
-    /// registry login ENV --print-password | docker login --username AWS --password-stdin HOST`
+    /// Log your engine in to Amazon ECR for 12 hours instead, where it cannot ask a credential helper: runs `docker login
+    /// --username AWS --password-stdin HOST`, or that of podman or nerdctl, with the password as its standard input
+    #[arg(long, conflicts_with = "print_password")]
+    pub(in crate::cli) password_stdin: bool,
+    /// Print the password of Amazon ECR instead and change nothing, for other programs: `berth registry login ENV
+    /// --print-password | helm registry login --username AWS --password-stdin HOST`
     #[arg(long)]
     pub(in crate::cli) print_password: bool,
 }

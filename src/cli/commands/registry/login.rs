@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -17,19 +17,22 @@ use crate::registry::{DockerConfig, Entry, credentials::HELPER, ecr, local};
 /// `berth registry login [ENV]`
 pub(super) fn run(arguments: &RegistryLogin, settings: &Settings) -> Result<Exit, Failure> {
     let (environment, place) = chosen(&arguments.target, "log in to the registry", settings)?;
+    let flags =
+        [(arguments.password_stdin, "--password-stdin"), (arguments.print_password, "--print-password")];
+    let flag = flags.into_iter().find_map(|(is_given, flag)| is_given.then_some(flag));
     match place {
-        Place::Local(_) if arguments.print_password => Err(Failure::usage(
-            format!(
-                "`berth registry login {}`: the registry of this machine has no password",
-                environment.name
-            ),
-            "leave `--print-password` out",
-        )),
-        Place::Local(port) => to_local(port, settings),
-        Place::Ecr(_, session) if arguments.print_password => {
-            let typed = arguments.target.environment.as_deref().unwrap_or(&environment.name);
-            print_password(&session, typed, settings)
-        }
+        Place::Local(port) => match flag {
+            None => to_local(port, settings),
+            Some(flag) => Err(Failure::usage(
+                format!(
+                    "`berth registry login {}`: the registry of this machine has no password",
+                    environment.name
+                ),
+                format!("leave `{flag}` out"),
+            )),
+        },
+        Place::Ecr(_, session) if arguments.password_stdin => log_engine_in(&session, settings),
+        Place::Ecr(_, session) if arguments.print_password => print_password(&session, settings),
         Place::Ecr(_, session) => {
             let (host, _) = password(&session)?;
             name_helper(&host, settings)?;
@@ -59,14 +62,35 @@ fn to_local(port: u16, settings: &Settings) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Prints the password of ECR for the environment that was `typed`, and how an engine takes it.
-fn print_password(session: &Session, typed: &str, settings: &Settings) -> Result<Exit, Failure> {
+/// Lets the engine of this machine keep a password of ECR.
+fn log_engine_in(session: &Session, settings: &Settings) -> Result<Exit, Failure> {
+    let engine = settings.local(None)?.engine.find().map_err(|fault| {
+        fault.hint("install Docker or Podman; `--print-password` prints the password for other programs")
+    })?;
+    let (host, password) = password(session)?;
+    let kind = engine.kind();
+    let logged_in = runtime::run(|signals| {
+        let (engine, host, password) = (&engine, &host, &password);
+        async move { reading(&signals, engine.log_in(host, ecr::USER, password)).await }
+    })?;
+    logged_in?;
+    if settings.json() {
+        let value = json!({"registry": host, "username": ecr::USER, "engine": kind.program()});
+        print_json(settings, &value)?;
+        return Ok(Exit::Done);
+    }
+    let said =
+        format!("{kind} is logged in to {host} for 12 hours, and keeps the password as it keeps others");
+    settings.printer.talk(&said);
+    tell_push(kind.program(), &host, settings)?;
+    Ok(Exit::Done)
+}
+
+/// Prints the password of ECR, and for whom it is.
+fn print_password(session: &Session, settings: &Settings) -> Result<Exit, Failure> {
     let (host, password) = password(session)?;
     let user = ecr::USER;
-    settings.printer.talk(&format!(
-        "the password of {user} for {host}, of use for 12 hours; an engine takes it by `berth registry login {typed} \
-         --print-password | docker login --username {user} --password-stdin {host}`"
-    ));
+    settings.printer.talk(&format!("the password of {user} for {host}, of use for 12 hours"));
     if settings.json() {
         let value = json!({"registry": host, "username": user, "password": password.reveal()});
         print_json(settings, &value)?;
@@ -106,8 +130,7 @@ fn name_helper(host: &str, settings: &Settings) -> Result<(), Failure> {
         return print_json(settings, &value);
     }
     settings.printer.talk(&said);
-    settings.printer.talk("push an image, and pods can name it as it was pushed:");
-    print(settings, &format!("docker tag IMAGE {host}/NAME:TAG\ndocker push {host}/NAME:TAG"))?;
+    tell_push("docker", host, settings)?;
     if !matches!(entry, Entry::Other(_)) {
         settings.printer.talk(&format!(
             "`down` leaves that line: delete \"{host}\" below `credHelpers` in `{path}` to take it back"
@@ -116,13 +139,19 @@ fn name_helper(host: &str, settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says how `engine` pushes to `host`.
+fn tell_push(engine: &str, host: &str, settings: &Settings) -> Result<(), Failure> {
+    settings.printer.talk("push an image, and pods can name it as it was pushed:");
+    print(settings, &format!("{engine} tag IMAGE {host}/NAME:TAG\n{engine} push {host}/NAME:TAG"))
+}
+
 /// The helper program, which engines have to find by its name.
 fn helper(settings: &Settings) -> Result<PathBuf, Fault> {
     let name = format!("docker-credential-{HELPER}");
     if let Some(path) = find_on_path(&name, &settings.search_path) {
         return Ok(path);
     }
-    let own = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.to_path_buf()));
+    let own = settings.program.as_deref().and_then(Path::parent);
     let beside = own.filter(|folder| folder.join(&name).is_file());
     let hint = match &beside {
         Some(folder) => format!("put its folder on PATH: `export PATH=\"$PATH:{}\"`", folder.display()),
