@@ -27,7 +27,7 @@ pub(super) enum Exit {
     Refused,
     /// Stopped by Ctrl-C.
     Interrupted,
-    /// Stopped by SIGTERM.
+    /// Stopped by SIGTERM, or since its terminal was closed.
     Terminated,
 }
 

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -6,11 +7,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::exit::Exit;
 use crate::base::{Fault, FaultKind};
 use crate::flow::{Background, Cancel, Flow};
+use crate::os::files;
 
 /// How long running changes may go on after the first signal before they are cut off.
 const GRACE: Duration = Duration::from_mins(1);
 
-/// Ctrl-C, SIGTERM and SIGHUP in two stages: the first lets running changes finish, the second stops now.
+/// Ctrl-C, SIGTERM and SIGHUP (a terminal that was closed) in two stages: the first lets running changes finish, the second stops now.
 #[derive(Clone)]
 pub(super) struct Signals {
     cancel: Cancel,
@@ -59,7 +61,8 @@ impl Signals {
 struct Streams {
     interrupt: Signal,
     terminate: Signal,
-    hang_up: Signal,
+    /// None where a run is to outlive its terminal.
+    hang_up: Option<Signal>,
 }
 
 impl Streams {
@@ -67,7 +70,7 @@ impl Streams {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: (!outlives_its_terminal()).then(|| signal(SignalKind::hangup())).transpose()?,
         })
     }
 
@@ -75,7 +78,24 @@ impl Streams {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
-            _ = self.hang_up.recv() => Exit::Terminated,
+            _ = hung_up(self.hang_up.as_mut()) => Exit::Terminated,
         }
     }
+}
+
+async fn hung_up(signal: Option<&mut Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether berth was started so that SIGHUP does not reach it, as `nohup` does. Only Linux tells.
+/// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>, `SigIgn`.
+fn outlives_its_terminal() -> bool {
+    let status = files::read_if_there(Path::new("/proc/self/status")).ok().flatten().unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or_default();
+    // The first bit is that of signal 1.
+    mask & 1 == 1
 }

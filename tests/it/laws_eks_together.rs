@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustix::process::Signal;
 
 use super::laws_eks_kills::{SPEED, small};
-use super::support::eks::{Moment, down_on, eventually_so, one_line, run_on, start_on, up_on};
+use super::support::eks::{Moment, OWNER, down_on, eventually_so, one_line, run_on, start_on, up_on};
 use super::support::{EksProfile, EksStage, Finished, Running};
 
 /// What a small environment is that nobody disturbed; it is gone again.
@@ -131,4 +131,44 @@ fn stopped_while_the_control_plane_is_on_its_way_up_goes_on_from_another_machine
     run_on(&elsewhere, "plan", &["--detailed-exitcode"]).expect(2);
     down_on(&elsewhere).expect(0);
     stage.expect_left(&[]);
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_a_run_in_good_order() {
+    let stage = EksStage::at_speed(SPEED, &small());
+    stage.up().expect(0);
+    stage.declare(&relabelled());
+    let before = stage.last();
+    let hold = stage.hold_of("UpdateNodegroupConfig", Moment::After);
+    let running = stage.start("up");
+    hold.wait();
+    let lease = format!("berth-{OWNER}");
+    let holder = || {
+        let asked = ["--namespace", "berth-system", "get", "lease", &lease, "--output"];
+        stage.kubectl(&[&asked[..], &["jsonpath={.spec.holderIdentity}"]].concat()).expect(0).stdout
+    };
+    assert_ne!(holder(), "");
+    running.signal(Signal::HUP);
+    hold.release();
+    let stopped = running.finish().expect(143);
+    let said = one_line(&stopped.stderr);
+    let end =
+        ["finishing what runs in node group general", "not started node groups", "to go on `berth up dev`"];
+    for words in end {
+        assert!(said.contains(words), "`{words}` is not in: {}", stopped.said());
+    }
+    assert_eq!(holder(), "", "the next run would wait for it");
+    assert_eq!(stage.changes(before), ["UpdateNodegroupConfig"]);
+    stage.up().expect(0);
+    assert_eq!(stage.changes(before), ["UpdateNodegroupConfig"]);
+
+    // Whoever starts it with nohup wants it to go on.
+    stage.declare(&small());
+    let lasting = stage.another_machine().with_prefix(vec!["nohup".to_string()]);
+    let hold = stage.hold_of("UpdateNodegroupConfig", Moment::Before);
+    let running = start_on(&lasting, "up", &[]);
+    hold.wait();
+    running.signal(Signal::HUP);
+    hold.release();
+    running.finish().expect(0);
 }
