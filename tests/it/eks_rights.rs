@@ -13,34 +13,24 @@ use berth::clouds::aws::rights::{Condition, Part, STATEMENTS, Statement, documen
 use serde_json::{Value, json};
 
 /// Rights that no run here fails for want of, each with its reason.
-const BESIDE: [(&str, &str); 6] = [
-    (
-        "autoscaling:DescribeScalingActivities",
-        "a wait tells with it why machines do not come, and goes on without",
-    ),
-    ("iam:GetRolePolicy", HANDLER),
-    ("iam:UntagRole", HANDLER),
-    ("iam:UpdateAssumeRolePolicy", HANDLER),
-    ("iam:UpdateRole", HANDLER),
-    (
-        "logs:ListTagsForResource",
-        "only where a stack that was just made is not shown yet; without it its log group counts as somebody else's",
-    ),
-];
-/// <https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schemas.html>
-const HANDLER: &str = "the schema of AWS::IAM::Role lists it among the rights of its handlers, and no change of a profile makes \
-                       the stand-in ask for it: AWS does not say when its own handler does";
+const BESIDE: [(&str, &str); 1] = [(
+    "iam:GetRolePolicy",
+    "the schema of AWS::IAM::Role lists it among the rights to make and to read one; AWS does not say when it asks for it, and \
+     the stand-in never does",
+)];
 
 /// By whom rights are denied one after the other.
-const DENIED: [&[&str]; 8] = [
+const DENIED: [&[&str]; 10] = [
     network::MADE,
     network::CHANGED,
     network::REMOVED,
     network::SPARED,
+    network::LOGS,
     cluster::MADE,
     cluster::CHANGED,
     cluster::REMOVED,
     cluster::SPARED,
+    cluster::WAITED,
 ];
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::lacking::{Lacking, changing};
 use super::network;
+use crate::support::eks::eventually_so;
 use crate::support::{EksProfile, EksStage};
 
 const UP: [&str; 3] = ["up", "dev", "--yes"];
@@ -60,6 +61,9 @@ pub const REMOVED: &[&str] = &["ec2:DescribeInstances", "eks:DeleteCluster", "ek
 /// What a change goes without: it says what it could not ask for.
 pub const SPARED: &[&str] = &["eks:ListInsights", "ssm:GetParameters"];
 
+/// What a wait goes without: it cannot tell why no machine comes.
+pub const WAITED: &[&str] = &["autoscaling:DescribeScalingActivities"];
+
 /// What it takes for network and registry, which is denied elsewhere.
 const GROUND: &[&[&str]] = &[network::MADE, network::CHANGED, network::REMOVED];
 
@@ -76,6 +80,23 @@ fn whoever_may_make_no_cluster_is_told_right_by_right_until_one_stands_and_is_go
     caller.until_done(&["down", "dev", "--yes"]);
     caller.expect_named(REMOVED);
     stage.expect_left(&[]);
+}
+
+#[test]
+fn a_wait_goes_on_without_the_right_to_ask_why_no_machine_comes() {
+    let stage = EksStage::at_speed(SPEED, &EksProfile::new("{name: general, machine: m7i.large, nodes: 1}"));
+    let caller = Lacking::all(&stage, None);
+    stage.aws.scenario(&json!({
+        "deny": WAITED,
+        "typeWithoutCapacity": {"m7i.large": ["*"]},
+        // AWS gives up a group without machines: not before this is over.
+        "durations": {"eks.nodegroup.fail": 1_000_000},
+    }));
+    let running = stage.start("up");
+    eventually_so("it asks why", || stage.calls(0).iter().any(|call| call == "DescribeScalingActivities"));
+    stage.aws.scenario(&json!({"typeWithoutCapacity": {"m7i.large": []}}));
+    running.finish().expect(0);
+    caller.expect_spared(WAITED);
 }
 
 #[test]

@@ -57,23 +57,28 @@ impl<'a> Lacking<'a> {
         self
     }
 
-    /// Runs `command` until it lacks nothing any more. Each run that does ends with the exit code of refused rights, and names
-    /// some that it lacks with the statements of the policy that give them: these are given before the next.
+    /// Runs `command` until it lacks nothing any more and comes to its end.
     #[track_caller]
     pub fn until_done(&mut self, command: &[&str]) {
+        self.until(command, 0);
+    }
+
+    /// Runs `command` until it lacks nothing any more and ends with `code`. Each run that does ends with the exit code of refused
+    /// rights, and names some that it lacks with the statements of the policy that give them: these are given before the next.
+    #[track_caller]
+    pub fn until(&mut self, command: &[&str], code: i32) -> Finished {
         loop {
             self.aws.scenario(&json!({"deny": self.lacked}));
             // An end for what would never come to one: a run that lacks a right waits for nothing.
             let limit: &[&str] = if TAKE_TIME.contains(&command[0]) { &["--timeout", "5m"] } else { &[] };
             let ended = self.berth.run(&[command, limit].concat());
-            if ended.code == Some(0) {
-                return;
+            if ended.code == Some(code) {
+                return ended;
             }
             let mut told = self.told(&ended);
             if let Some(never) = self.never.filter(|never| told.len() == 1 && told.contains(*never)) {
                 assert!(self.lacked.contains(never));
-                assert_eq!(ended.code, Some(4), "{}", ended.said());
-                return;
+                return ended.expect(4);
             }
             told.retain(|action| Some(action.as_str()) != self.never && self.lacked.contains(action));
             assert!(ended.code == Some(4) && !told.is_empty(), "{}", ended.said());
@@ -129,7 +134,7 @@ impl<'a> Lacking<'a> {
             let mut of_action = STATEMENTS.iter().filter(|one| one.actions.contains(&action)).peekable();
             of_action.peek().is_some() && of_action.all(|one| one.conditions.contains(&Condition::ByStacks))
         };
-        let (calls, _) = self.aws.calls(0);
+        let (calls, _) = self.aws.calls(self.since);
         let text = |call: &Value, key: &str| call[key].as_str().unwrap_or_default().to_string();
         let past: Vec<_> = calls
             .iter()

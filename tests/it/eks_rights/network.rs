@@ -92,6 +92,7 @@ pub const CHANGED: &[&str] = &[
     "cloudformation:ContinueUpdateRollback",
     "cloudformation:UpdateTerminationProtection",
     "ec2:CreateLaunchTemplateVersion",
+    "ec2:DeleteTags",
     "ec2:ModifyVpcEndpoint",
     "ec2:ReplaceRoute",
     "ecr:DeleteRepositoryPolicy",
@@ -99,6 +100,10 @@ pub const CHANGED: &[&str] = &[
     "ecr:PutImageTagMutability",
     "ecr:UpdatePullThroughCacheRule",
     "iam:DetachRolePolicy",
+    "iam:UntagRole",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateRole",
+    "logs:UntagResource",
 ];
 /// What it takes besides to remove them, and what clusters leave.
 pub const REMOVED: &[&str] = &[
@@ -137,6 +142,9 @@ pub const REMOVED: &[&str] = &[
     "iam:ListRolePolicies",
     "logs:DeleteLogGroup",
 ];
+
+/// What it takes to see whose logs stand where the control plane is to write its own.
+pub const LOGS: &[&str] = &["logs:ListTagsForResource"];
 
 /// What is gone without: it is said of what could not be asked for.
 pub const SPARED: &[&str] = &["servicequotas:GetServiceQuota"];
@@ -209,12 +217,42 @@ fn changes_of_network_and_registry_name_the_rights_that_they_lack() {
         .with("protected: true");
     declare(&changed);
     caller.until_done(&UP);
+    change_by_hand(&stage);
     // Nodes that EKS makes, nothing pulled through, and one gateway.
     let auto = EksProfile::new("").with_cluster("logging: [audit], autoMode: true, network: {nat: single}");
     declare(&auto);
     caller.until_done(&UP);
     caller.expect_named(CHANGED);
     stage.expect_no_violations();
+}
+
+/// Changes what a profile never does: what a role says of itself, who may take it, and what carries tags.
+fn change_by_hand(stage: &EksStage) {
+    stage.aws.scenario(&json!({"deny": [NEVER]}));
+    let mut template = stack(stage, &["get-template"])["TemplateBody"].take();
+    let resources = &mut template["Resources"];
+    for logical in ["ClusterRole", "LogGroup", "Vpc"] {
+        let tags = resources[logical]["Properties"]["Tags"].as_array_mut().expect("the mark of the owner");
+        tags.push(json!({"Key": "by", "Value": "hand"}));
+    }
+    let role = &mut resources["ClusterRole"]["Properties"];
+    role["Description"] = json!("changed by hand");
+    role["AssumeRolePolicyDocument"]["Statement"][0]["Sid"] = json!("ByHand");
+    let body = template.to_string();
+    stack(stage, &["update-stack", "--capabilities", "CAPABILITY_NAMED_IAM", "--template-body", &body]);
+    let status = || stack(stage, &["describe-stacks"])["Stacks"][0]["StackStatus"].take();
+    eventually_so("it is changed by hand", || status() == "UPDATE_COMPLETE");
+}
+
+#[test]
+fn whose_logs_stand_in_the_way_is_not_guessed() {
+    let stage = EksStage::at_speed(SPEED, &profile());
+    stage.cli(&["logs", "create-log-group", "--log-group-name", "/aws/eks/dev/cluster"]);
+    let mut caller = Lacking::all(&stage, None).but(&[MADE]);
+    let refused = caller.until(&UP, 8);
+    assert!(refused.stderr.contains("aws logs delete-log-group"), "{}", refused.said());
+    caller.expect_named(LOGS);
+    assert_eq!(stage.changes(0), ["CreateLogGroup"]);
 }
 
 #[test]

@@ -174,6 +174,7 @@ pub const STATEMENTS: [Statement; 30] = [
             "ec2:DeleteRoute",
             "ec2:DeleteRouteTable",
             "ec2:DeleteSubnet",
+            "ec2:DeleteTags",
             "ec2:DeleteVpc",
             "ec2:DetachInternetGateway",
             "ec2:DisassociateRouteTable",
@@ -220,7 +221,12 @@ pub const STATEMENTS: [Statement; 30] = [
     Statement {
         sid: "LogGroupByTheStack",
         part: Change,
-        actions: &["logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:TagResource"],
+        actions: &[
+            "logs:CreateLogGroup",
+            "logs:PutRetentionPolicy",
+            "logs:TagResource",
+            "logs:UntagResource",
+        ],
         resources: LOG_GROUPS,
         conditions: &[ByStacks],
     },

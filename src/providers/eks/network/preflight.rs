@@ -1,7 +1,7 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::base::{Change, ChangeKind, Fault, Note, label};
+use crate::base::{Change, Conflict, Fault, Note, label};
 use crate::clouds::aws::{Aws, Element, Params, Service};
 use crate::flow::Flow;
 use crate::providers::eks::template::{Blueprint, NetworkPlan};
@@ -32,37 +32,45 @@ pub async fn check(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Find
     let (network, logs) =
         futures::join!(network(blueprint, aws, flow), logs_in_the_way(blueprint, aws, flow));
     let mut findings = network?;
-    findings.conflicts.extend(logs);
+    findings.conflicts.extend(logs?);
     Ok(findings)
 }
 
 /// A log group of the name that EKS gives it: one that berth did not make keeps logs that somebody may want.
-async fn logs_in_the_way(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Option<Change> {
-    blueprint.log_days?;
+async fn logs_in_the_way(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Option<Change>, Fault> {
+    if blueprint.log_days.is_none() {
+        return Ok(None);
+    }
     let name = blueprint.names.log_group();
     let input = json!({"logGroupNamePrefix": name});
     // Where it may not be asked, the stack itself will tell.
-    let answer = aws.json(Service::Logs).call(flow, "DescribeLogGroups", &input).await.ok()?;
-    let groups = answer["logGroups"].as_array()?;
-    let group = groups.iter().find(|group| group["logGroupName"] == name.as_str())?;
-    if is_ours(group["arn"].as_str()?, blueprint, aws, flow).await {
-        return None;
+    let Ok(answer) = aws.json(Service::Logs).call(flow, "DescribeLogGroups", &input).await else {
+        return Ok(None);
+    };
+    let mut groups = answer["logGroups"].as_array().into_iter().flatten();
+    let group = groups.find(|group| group["logGroupName"] == name.as_str());
+    let Some(arn) = group.and_then(|group| group["arn"].as_str()) else { return Ok(None) };
+    if is_ours(arn, blueprint, aws, flow).await? {
+        return Ok(None);
     }
-    let reason = format!(
-        "it is there already, of an earlier cluster of this name; `aws logs delete-log-group --region {} \
-         --log-group-name {name}` removes it with the logs in it",
+    let remedy = format!(
+        "`aws logs delete-log-group --region {} --log-group-name {name}` removes it with the logs in it",
         aws.region()
     );
-    Some(Change::new(ChangeKind::Conflict, format!("log group {name}")).because(reason))
+    let conflict = Conflict::new("it is there already, of an earlier cluster of this name", remedy);
+    Ok(Some(conflict.of(format!("log group {name}"))))
 }
 
 /// Whether the log group carries the mark: then it is a part of a stack of ours that is on its way, and that reads do
 /// not show yet.
-async fn is_ours(arn: &str, blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> bool {
+async fn is_ours(arn: &str, blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<bool, Fault> {
     let input = json!({"resourceArn": arn.trim_end_matches(":*")});
-    let answer = aws.json(Service::Logs).call(flow, "ListTagsForResource", &input).await;
+    let asked = aws.json(Service::Logs).call(flow, "ListTagsForResource", &input).await;
+    let answer = asked.map_err(|refusal| {
+        refusal.fault(format!("see whose log group {} is", blueprint.names.log_group()))
+    })?;
     let owner = blueprint.tags.get(label::OWNER).map(String::as_str);
-    answer.is_ok_and(|answer| owner.is_some() && answer["tags"][label::OWNER].as_str() == owner)
+    Ok(owner.is_some() && answer["tags"][label::OWNER].as_str() == owner)
 }
 
 async fn network(blueprint: &Blueprint, aws: &Aws, flow: &Flow) -> Result<Findings, Fault> {
@@ -106,15 +114,16 @@ impl Room {
     fn conflict(&self, quota: Quota, region: &str) -> Option<Change> {
         let Quota { service, code, what } = quota;
         let limit = self.limit.filter(|limit| self.used + self.needed > *limit)?;
-        let reason = format!(
-            "the account has {} of {limit} in {region}, and {} more are needed; have it raised: `aws \
-             service-quotas request-service-quota-increase --region {region} --service-code {service} --quota-code \
-             {code} --desired-value {}`",
-            self.used,
-            self.needed,
+        let why = format!(
+            "the account has {} of {limit} in {region}, and {} more are needed",
+            self.used, self.needed
+        );
+        let remedy = format!(
+            "have it raised: `aws service-quotas request-service-quota-increase --region {region} --service-code \
+             {service} --quota-code {code} --desired-value {}`",
             self.used + self.needed
         );
-        Some(Change::new(ChangeKind::Conflict, format!("quota of {what}")).because(reason))
+        Some(Conflict::new(why, remedy).of(format!("quota of {what}")))
     }
 }
 

@@ -46,6 +46,8 @@ class Types(unittest.TestCase):
                 self.assertLessEqual(set(rights.BASE[name][0].split()) | given, allowed["create"])
                 self.assertLessEqual(set(rights.BASE[name][1].split()), allowed["delete"])
                 self.assertLessEqual(changed, allowed["update"])
+                if kinds.KINDS[name].tagged and "Tags" in kinds.KINDS[name].properties:
+                    self.assertIn(rights.untagging(name), allowed["update"])
 
     def test_the_template_of_these_tests_passes_cfn_lint(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -58,6 +58,10 @@ def _tagging(kind):
     return {"AWS::IAM::Role": "iam:TagRole", "AWS::Logs::LogGroup": "logs:TagResource"}.get(kind, "ec2:CreateTags")
 
 
+def untagging(kind):
+    return {"AWS::IAM::Role": "iam:UntagRole", "AWS::Logs::LogGroup": "logs:UntagResource"}.get(kind, "ec2:DeleteTags")
+
+
 def to_create(kind, properties, tagged):
     found = BASE[kind][0].split()
     for name in properties:
@@ -65,11 +69,11 @@ def to_create(kind, properties, tagged):
     return found + ([_tagging(kind)] if tagged else [])
 
 
-def to_change(kind, changed, tagged):
+def to_change(kind, changed, tagged, untagged):
     found = []
     for name in changed:
         found += CHANGED.get((kind, name), "").split()
-    return found + ([_tagging(kind)] if tagged else [])
+    return found + ([_tagging(kind)] if tagged else []) + ([untagging(kind)] if untagged else [])
 
 
 def to_delete(kind, properties):

@@ -252,7 +252,8 @@ class Stack:
             return
         try:
             kind.check(properties)
-            self.allowed(rights.to_change(resource.type, changed, retagged or "Tags" in changed))
+            untagged = _keys(resource.tags, resource.properties) - _keys(self.tags, properties) if kind.tagged else set()
+            self.allowed(rights.to_change(resource.type, changed, retagged or "Tags" in changed, untagged))
             kind.update(cx, resource.properties, properties)
         except AwsError as error:
             self._failed(resource, "UPDATE_FAILED", self.failure(resource, error))
@@ -448,3 +449,8 @@ class Stack:
         kinds.KINDS[resource.type].gone(self.context(resource))
         self.mark(resource, "DELETE_COMPLETE")
         self.walk.finish(resource.logical, True)
+
+
+def _keys(tags, properties):
+    """The keys of all tags of a resource: those of its stack, and its own."""
+    return tags.keys() | {tag["Key"] for tag in (properties or {}).get("Tags", [])}
