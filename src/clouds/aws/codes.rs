@@ -31,6 +31,18 @@ const MISSING_RIGHT: [&str; 9] = [
     "UnauthorizedException",
 ];
 
+/// Codes that say that what was asked about is not there, whatever the words.
+pub(super) const ABSENT: [&str; 8] = [
+    "LifecyclePolicyNotFoundException",
+    "LoadBalancerNotFound",
+    "NoSuchEntity",
+    "PullThroughCacheRuleNotFoundException",
+    "RepositoryNotFoundException",
+    "RepositoryPolicyNotFoundException",
+    "ResourceNotFoundException",
+    "TargetGroupNotFound",
+];
+
 /// Codes that ask for fewer calls, as the SDKs take them (aws-runtime, `THROTTLING_ERRORS`).
 const THROTTLED: [&str; 12] = [
     "BandwidthLimitExceeded",

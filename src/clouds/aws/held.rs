@@ -8,7 +8,6 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use super::refusal::innermost;
-
 use crate::base::{Clock, SystemClock};
 
 /// So long before their end credentials are asked for anew. The SDKs do it ten seconds before.

@@ -123,7 +123,9 @@ impl Wire {
             .await;
         sent.map_err(|fault| {
             let refusal = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            refusal.filter(|refusal| refusal.kind == fault.kind).unwrap_or_else(|| unanswered(call, &fault))
+            // Otherwise the flow itself ended the call: a deadline, a signal, no answer.
+            let refusal = refusal.filter(|refusal| refusal.kind == fault.kind);
+            refusal.unwrap_or_else(|| unanswered(call, fault.kind, fault.reason))
         })
     }
 
@@ -139,7 +141,7 @@ impl Wire {
         let response = match self.connector.call(request).await {
             Ok(response) => response,
             Err(error) => {
-                return Ok(Err(lost(call, &format!("AWS cannot be reached: {}", innermost(&error)))));
+                return Ok(Err(lost(call, format!("AWS cannot be reached: {}", innermost(&error)))));
             }
         };
         let header = |name: &str| response.headers().get(name).map(str::to_string);
@@ -154,7 +156,7 @@ impl Wire {
             Ok(body) => {
                 Ok(Answer { body: String::from_utf8_lossy(&body.into_bytes()).into_owned(), ..answer })
             }
-            Err(error) => Err(lost(call, &format!("the answer broke off: {}", innermost(&error)))),
+            Err(error) => Err(lost(call, format!("the answer broke off: {}", innermost(&error)))),
         })
     }
 }
@@ -195,18 +197,10 @@ fn signed(
     Ok(request)
 }
 
-fn lost(call: &Call<'_>, message: &str) -> Refusal {
-    Refusal {
-        kind: FaultKind::Transient,
-        code: None,
-        message: message.to_string(),
-        request_id: None,
-        action: Some(call.action.clone()),
-        skew: None,
-    }
+fn lost(call: &Call<'_>, message: String) -> Refusal {
+    unanswered(call, FaultKind::Transient, message)
 }
 
-/// The refusal where the flow itself ended the call: a deadline, a signal, no answer.
-fn unanswered(call: &Call<'_>, fault: &Fault) -> Refusal {
-    Refusal { kind: fault.kind, ..lost(call, &fault.reason) }
+fn unanswered(call: &Call<'_>, kind: FaultKind, message: String) -> Refusal {
+    Refusal { action: Some(call.action.clone()), ..Refusal::unanswered(kind, message) }
 }

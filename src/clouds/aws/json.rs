@@ -3,7 +3,6 @@ use serde_json::Value;
 use super::http::{Answer, Call, Wire};
 use super::refusal::Refusal;
 use super::service::Service;
-use crate::base::FaultKind;
 use crate::flow::Flow;
 
 /// A client for a service that speaks the AWS JSON protocol, version 1.1.
@@ -64,14 +63,8 @@ fn read(answer: &Answer, action: &str) -> Result<Value, Refusal> {
         text => serde_json::from_str(text),
     };
     if (200..300).contains(&answer.status) {
-        return body.map_err(|error| Refusal {
-            kind: FaultKind::Transient,
-            code: None,
-            message: format!("the answer cannot be read: {error}"),
-            request_id: answer.request_id.clone(),
-            action: Some(action.to_string()),
-            skew: None,
-        });
+        let (id, action) = (answer.request_id.clone(), Some(action.to_string()));
+        return body.map_err(|error| Refusal::unreadable(&error.to_string(), id, action));
     }
     let body = body.unwrap_or_default();
     let code = body["__type"].as_str().or(body["code"].as_str()).or(answer.error_type.as_deref());
@@ -85,6 +78,7 @@ fn read(answer: &Answer, action: &str) -> Result<Value, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::FaultKind;
 
     #[test]
     fn the_code_of_a_refusal_is_read_without_its_namespace() {

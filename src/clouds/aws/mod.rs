@@ -4,6 +4,7 @@
 mod client;
 mod codes;
 mod element;
+mod encoding;
 mod held;
 mod http;
 mod identity;

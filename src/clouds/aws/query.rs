@@ -1,8 +1,8 @@
 use super::element::Element;
+use super::encoding::encoded;
 use super::http::{Answer, Call, Wire};
 use super::refusal::Refusal;
 use super::service::Service;
-use crate::base::FaultKind;
 use crate::flow::Flow;
 
 /// The parameters of a call by [`Query`], in the notation of the services: `Filter.1.Name`.
@@ -44,11 +44,10 @@ impl Params {
     fn encoded(&self, operation: &str, version: &str) -> String {
         let first = [("Action", operation), ("Version", version)];
         let rest = self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let encode = |text: &str| super::token::encoded(text);
         let pairs: Vec<String> = first
             .into_iter()
             .chain(rest)
-            .map(|(key, value)| format!("{}={}", encode(key), encode(value)))
+            .map(|(key, value)| format!("{}={}", encoded(key), encoded(value)))
             .collect();
         pairs.join("&")
     }
@@ -113,14 +112,8 @@ impl Query {
 fn read(answer: &Answer, action: &str) -> Result<Element, Refusal> {
     let root = Element::parse(&answer.body);
     if (200..300).contains(&answer.status) {
-        return root.map_err(|error| Refusal {
-            kind: FaultKind::Transient,
-            code: None,
-            message: format!("the answer cannot be read: {error}"),
-            request_id: answer.request_id.clone(),
-            action: Some(action.to_string()),
-            skew: None,
-        });
+        let (id, action) = (answer.request_id.clone(), Some(action.to_string()));
+        return root.map_err(|error| Refusal::unreadable(&error, id, action));
     }
     // EC2 writes Response/Errors/Error and RequestID, the others ErrorResponse/Error and RequestId.
     let root = root.unwrap_or_default();
@@ -138,6 +131,7 @@ fn read(answer: &Answer, action: &str) -> Result<Element, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::FaultKind;
 
     #[test]
     fn parameters_are_numbered_and_encoded_as_the_services_want_them() {

@@ -7,7 +7,7 @@ use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 use jiff::fmt::rfc2822;
 
-use super::codes::{UNKNOWN_CALLER, kind_of};
+use super::codes::{ABSENT, UNKNOWN_CALLER, kind_of};
 use super::rights;
 use crate::base::{Clock, Fault, FaultKind, SystemClock};
 
@@ -47,29 +47,29 @@ impl Refusal {
         if let Some(credentials) = cause::<CredentialsError>(error) {
             return Self { action, ..Self::credentials(credentials) };
         }
-        let unanswered = |kind, message: String| Self {
-            kind,
-            code: None,
-            message,
-            request_id: None,
-            action: None,
-            skew: None,
-        };
         match error {
-            SdkError::ConstructionFailure(_) => unanswered(FaultKind::Bug, innermost(error)),
-            SdkError::TimeoutError(_) => unanswered(FaultKind::Transient, "no answer in time".to_string()),
-            SdkError::DispatchFailure(_) => unanswered(FaultKind::Transient, unreached(error)),
+            SdkError::ConstructionFailure(_) => Self::unanswered(FaultKind::Bug, innermost(error)),
+            SdkError::TimeoutError(_) => Self::unanswered(FaultKind::Transient, "no answer in time"),
+            SdkError::DispatchFailure(_) => Self::unanswered(FaultKind::Transient, unreached(error)),
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let (code, message) = (answer.err().code(), answer.err().message());
                 let refusal = Self::answered(status, code, message.unwrap_or_default(), request_id, action);
                 refusal.dated(answer.raw().headers().get("date"))
             }
-            _ => Self {
-                request_id,
-                ..unanswered(FaultKind::Transient, format!("the answer cannot be read: {}", innermost(error)))
-            },
+            _ => Self::unreadable(&innermost(error), request_id, action),
         }
+    }
+
+    /// That there was no answer, for a reason of this side.
+    pub(super) fn unanswered(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, code: None, message: message.into(), request_id: None, action: None, skew: None }
+    }
+
+    /// That there was an answer and no way to read it.
+    pub(super) fn unreadable(why: &str, request_id: Option<String>, action: Option<String>) -> Self {
+        let message = format!("the answer cannot be read: {why}");
+        Self { request_id, action, ..Self::unanswered(FaultKind::Transient, message) }
     }
 
     /// The refusal of an answer with `status`.
@@ -142,7 +142,7 @@ impl Refusal {
             }
         };
         let request_id = answer.and_then(RequestId::request_id).map(str::to_string);
-        Self { kind, code: None, message, request_id, action: None, skew: None }
+        Self { request_id, ..Self::unanswered(kind, message) }
     }
 
     /// Whether AWS's code is `code`.
@@ -159,15 +159,10 @@ impl Refusal {
     /// `CloudFormation` as `ValidationError`.
     pub fn is_absent(&self) -> bool {
         let code = self.code.as_deref().unwrap_or_default();
-        matches!(code, "ResourceNotFoundException" | "NoSuchEntity" | "RepositoryNotFoundException")
+        ABSENT.contains(&code)
             || code.ends_with(".NotFound")
             || (code == "ClientException" && self.says("no cluster found"))
             || (code == "ValidationError" && self.says("does not exist"))
-            || matches!(
-                code,
-                "LoadBalancerNotFound" | "TargetGroupNotFound" | "LifecyclePolicyNotFoundException"
-            )
-            || matches!(code, "RepositoryPolicyNotFoundException" | "PullThroughCacheRuleNotFoundException")
     }
 
     /// Whether it says that the credentials themselves do not count: AWS does not know them, or no longer.

@@ -13,8 +13,8 @@ use aws_sigv4::sign::v4::SigningParams;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::encoding::encoded;
 use super::refusal::Refusal;
 use super::region::Partition;
 use super::session::Whose;
@@ -29,14 +29,6 @@ const MARGIN: Duration = Duration::from_mins(1);
 const FRESH_FOR: Duration = Duration::from_mins(10);
 /// What the presigned request itself says; the cluster does not look at it.
 const EXPIRES: Duration = Duration::from_mins(1);
-
-/// All that is not unreserved in RFC 3986 is encoded, as signatures want it.
-const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Percent-encoded for a query or a form.
-pub(super) fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, &RESERVED).to_string()
-}
 
 /// Makes the token for `cluster` in `region`, dated `now`. No network call. The host is always that of STS:
 /// clusters take no other one, whatever endpoint this machine is told to use.
