@@ -25,6 +25,8 @@ pub(super) struct Chosen {
     pub(super) typed: String,
     /// What finds it again from anywhere.
     pub(super) path: String,
+    /// Whether it is one that berth brings.
+    pub(super) is_shipped: bool,
 }
 
 /// Finds and loads the profile of `target`, and tells its warnings.
@@ -97,7 +99,8 @@ fn load_with(
     let environment = if target.rehearse { environment.rehearse() } else { environment };
     let path =
         found.path().map_or_else(|| typed.clone(), |path| settings.folder.join(path).display().to_string());
-    Ok(Ok(Chosen { environment, resolved, places, warnings, typed, path }))
+    let is_shipped = found.path().is_none();
+    Ok(Ok(Chosen { environment, resolved, places, warnings, typed, path, is_shipped }))
 }
 
 /// Says which Kubernetes the cluster is taken for, where neither the profile nor the cluster said it.

@@ -102,6 +102,14 @@ impl<'a> Session<'a> {
             Purpose::Bring | Purpose::Plan => profiles::load_to_make(target, settings)?,
             Purpose::Look | Purpose::TakeAway { .. } => profiles::load(target, settings)?,
         };
+        let removes = matches!(purpose, Purpose::TakeAway { .. });
+        if removes && chosen.is_shipped && !target.rehearse {
+            let name = &chosen.environment.name;
+            settings.printer.talk(&format!(
+                "the profile {name} that ships with berth is taken, since there is no `{}`",
+                target.profiles.join(format!("{name}.yaml")).display()
+            ));
+        }
         let mut environment = chosen.environment;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let began = clock.now();
@@ -115,7 +123,7 @@ impl<'a> Session<'a> {
                 recreate: leave.recreate,
                 makes: matches!(purpose, Purpose::Bring | Purpose::Plan),
                 asks_newer: matches!(purpose, Purpose::Plan | Purpose::Look),
-                removes: matches!(purpose, Purpose::TakeAway { .. }),
+                removes,
             },
             run: run.clone(),
             user: settings.user.clone(),
@@ -125,7 +133,7 @@ impl<'a> Session<'a> {
             prune_namespaces: leave.prune_namespaces,
             prune_crds: leave.prune_crds,
             partial: !scope.only.is_empty(),
-            removal: matches!(purpose, Purpose::TakeAway { .. }),
+            removal: removes,
             registries: purpose == Purpose::TakeAway { registries: true },
             logins: match purpose {
                 Purpose::Bring | Purpose::Plan => {

@@ -38,9 +38,9 @@ pub struct TimeHint {
     pub minutes: u64,
     /// Where the figure is from: `published figures`, `the last 3 such runs here`.
     pub from: String,
-    /// With what the id of a resource begins whose making takes most of it.
+    /// With what the id of a resource begins whose making takes most of it; `None` where a change does.
     #[serde(skip)]
-    pub longest: &'static str,
+    pub longest: Option<&'static str>,
 }
 
 impl Estimate {

@@ -13,6 +13,9 @@ pub struct Inventory {
     pub kept: Vec<(String, String)>,
     /// What should be gone and is not, with what is known of it.
     pub left: Vec<(String, String)>,
+    /// Whether anything of it was there to be removed.
+    #[serde(skip)]
+    pub was_there: bool,
 }
 
 impl Inventory {
@@ -20,11 +23,12 @@ impl Inventory {
     pub fn text(&self, environment: &str, paint: Paint) -> String {
         let mut text = String::new();
         if self.left.is_empty() {
-            let but = if self.kept.is_empty() { "" } else { " but what is kept" };
-            text.push_str(&format!(
-                "{}\n",
-                paint.good(&format!("{environment} is gone: nothing is left{but}"))
-            ));
+            let line = match (self.kept.is_empty(), self.was_there) {
+                (true, _) => format!("{environment} is gone: nothing is left"),
+                (false, true) => format!("{environment} is gone: nothing is left but what is kept"),
+                (false, false) => format!("nothing of {environment} is there but what is kept"),
+            };
+            text.push_str(&format!("{}\n", paint.good(&line)));
         } else {
             let line = format!("{} of {environment} left:", count(self.left.len(), "thing"));
             text.push_str(&format!("{}\n", paint.bad(&line)));
@@ -57,8 +61,11 @@ mod tests {
         inventory.kept.push(("registry ecr".to_string(), "`--registries` removes it".to_string()));
         assert_eq!(
             inventory.text("lab", Paint::PLAIN),
-            "lab is gone: nothing is left but what is kept\n  kept  registry ecr  `--registries` removes it\n"
+            "nothing of lab is there but what is kept\n  kept  registry ecr  `--registries` removes it\n"
         );
+        inventory.was_there = true;
+        let text = inventory.text("lab", Paint::PLAIN);
+        assert!(text.starts_with("lab is gone: nothing is left but what is kept\n"), "{text}");
         inventory.left.push(("Namespace shop".to_string(), "a finalizer holds it".to_string()));
         assert!(
             inventory.text("lab", Paint::PLAIN).starts_with("1 thing of lab left:\n  left  Namespace shop")

@@ -319,6 +319,13 @@ fn a_range_of_nodes_on_eks_brings_what_adds_nodes() {
         refused.said()
     );
     berth.run(&["validate", "prod", "--rehearse"]).expect(0);
+    berth.profile("prod", &text.replace("nodes: 1", "nodes: 0"));
+    let refused = berth.run(&["plan", "prod"]).expect(3);
+    assert!(
+        refused.stderr.contains("there would be no node for what runs in every cluster"),
+        "{}",
+        refused.said()
+    );
     for (cluster, why) in [
         ("gke: {project: acme, location: europe-west4}", "GKE scales the node pools"),
         ("existing: {kubeconfig: /nonexistent, context: acme}", "berth does not know who makes the nodes"),

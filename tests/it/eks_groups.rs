@@ -120,6 +120,7 @@ fn expect_kinds(stage: &EksStage) {
             (&json!(image), &json!(paid), &json!(types))
         );
         assert_eq!(asked["labels"], json!({"berth.dev/node-group": group}));
+        assert_eq!(asked["nodeRepairConfig"], json!({"enabled": true}));
         let of_it: Vec<&Value> =
             nodes.iter().filter(|node| node["metadata"]["labels"]["berth.dev/node-group"] == group).collect();
         assert!(!of_it.is_empty(), "no node of {group}: {listed}");

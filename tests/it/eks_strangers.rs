@@ -104,6 +104,9 @@ fn a_cluster_of_somebody_else_is_taken_over_where_that_is_asked_for_and_can_be()
     let said = refused(&[]);
     assert!(said.contains("berth did not make it; take it over with `--adopt`"), "{said}");
     expect_nothing_planned_but_the_conflict(stage);
+    let down = stage.down().expect(0).stdout;
+    assert!(down.contains("nothing of dev is there but what is kept\n  kept  EKS cluster dev"), "{down}");
+    assert_eq!(stage.changes(before), Vec::<String>::new());
     // It cannot be moved to a network of berth's own.
     let said = refused(&["--adopt"]);
     assert!(said.contains("a cluster cannot move to a network of its own"), "{said}");

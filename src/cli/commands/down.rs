@@ -92,6 +92,7 @@ async fn lower(session: &Session<'_>, arguments: &Down, signals: &Signals) -> Re
     session.forget_cluster()?;
     let mut inventory = inventory(session, outcome).await?;
     inventory.left.extend(forget_context(session).await);
+    inventory.was_there = !goes.is_empty();
     tell(session, &inventory)?;
     Ok(if inventory.left.is_empty() { Exit::Done } else { Exit::Failed })
 }

@@ -59,11 +59,13 @@ fn estimate(session: &Session<'_>, survey: &Survey) -> Result<Option<Estimate>, 
         // What would be made is not known.
         estimate.time = None;
     }
-    if let Some(hint) = &mut estimate.time {
+    if let Some(hint) = &mut estimate.time
+        && let Some(longest) = hint.longest
+    {
         let mut took = Vec::new();
         for folder in session.folders()? {
             let runs = past_runs(&folder.join(JOURNALS))?;
-            took.extend(runs.into_iter().filter(|run| run.made_most(hint.longest)).map(|run| run.took));
+            took.extend(runs.into_iter().filter(|run| run.made_most(longest)).map(|run| run.took));
         }
         took.sort_unstable();
         if let Some(middle) = took.get(took.len() / 2) {

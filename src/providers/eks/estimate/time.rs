@@ -64,7 +64,12 @@ fn published<'a>(
         }
     }
     let minutes = ground + cluster + nodes + addons;
-    let longest = if cluster >= nodes { CLUSTER } else { NODE_GROUP };
+    // Of past runs it is known what they made, and not what they changed.
+    let longest = match (cluster, nodes) {
+        (CONTROL_PLANE, _) => Some(CLUSTER),
+        (0, NODES) => Some(NODE_GROUP),
+        _ => None,
+    };
     (minutes > 0).then(|| TimeHint { minutes, from: "published figures".to_string(), longest })
 }
 
@@ -73,7 +78,7 @@ mod tests {
     use super::*;
     use crate::base::FieldChange;
 
-    fn minutes(changes: &[(&str, Change)]) -> Option<(u64, &'static str)> {
+    fn minutes(changes: &[(&str, Change)]) -> Option<(u64, Option<&'static str>)> {
         let changes: Vec<(ResourceId, Change)> =
             changes.iter().map(|(id, change)| (ResourceId::new(*id), change.clone())).collect();
         let hint = published(changes.iter().map(|(id, change)| (id, change)), false);
@@ -94,8 +99,8 @@ mod tests {
             ("eks-addon/coredns", made()),
             ("tenants", made()),
         ];
-        assert_eq!(minutes(&all), Some((14, CLUSTER)));
-        assert_eq!(minutes(&[("node-group/one", made())]), Some((3, NODE_GROUP)));
+        assert_eq!(minutes(&all), Some((14, Some(CLUSTER))));
+        assert_eq!(minutes(&[("node-group/one", made())]), Some((3, Some(NODE_GROUP))));
         assert_eq!(minutes(&[("tenants", made())]), None);
     }
 
@@ -103,11 +108,11 @@ mod tests {
     fn an_upgrade_takes_longer_than_a_cluster() {
         let field = |path: &str| FieldChange { path: path.to_string(), from: None, to: None };
         let change = |path| Change::new(ChangeKind::Update, "it").fields(vec![field(path)]);
-        assert_eq!(minutes(&[("cluster/eks/dev", change("version"))]), Some((25, CLUSTER)));
+        assert_eq!(minutes(&[("cluster/eks/dev", change("version"))]), Some((25, None)));
         assert_eq!(minutes(&[("cluster/eks/dev", change("logging"))]), None);
         // Nodes that are replaced take longer than nodes that are changed.
-        assert_eq!(minutes(&[("node-group/one", change("launch template"))]), Some((8, NODE_GROUP)));
+        assert_eq!(minutes(&[("node-group/one", change("launch template"))]), Some((8, None)));
         assert_eq!(minutes(&[("node-group/one", change("labels.team"))]), None);
-        assert_eq!(minutes(&[("node-group/one", change("nodes"))]), Some((3, NODE_GROUP)));
+        assert_eq!(minutes(&[("node-group/one", change("nodes"))]), Some((3, Some(NODE_GROUP))));
     }
 }

@@ -8,13 +8,18 @@ pub fn misfits(environment: &Environment) -> Vec<Misfit> {
     let groups = &environment.node_groups;
     let has_nodes = groups.iter().any(|group| group.min > 0);
     let has_first = groups.iter().any(|group| group.min > 0 && !super::is_tainted(group));
-    if has_first || !(has_nodes || environment.is_scaled()) {
+    if has_first || groups.is_empty() {
         return Vec::new();
     }
     let (message, help) = if environment.is_scaled() {
         (
             "nothing would add the first node: what adds nodes needs one without taints to run on",
             "give one group without taints and GPUs at least one node: `nodes: {min: 1, max: 3}`",
+        )
+    } else if !has_nodes {
+        (
+            "there would be no node for what runs in every cluster, such as its DNS",
+            "give one group without taints and GPUs at least one node: `nodes: 1`",
         )
     } else {
         (
