@@ -82,6 +82,8 @@ fn whoever_aws_does_not_know_is_told_so_once() {
     nobody.profile("dev", &EksProfile::new(GENERAL).text());
     let said = told(nobody.run(&["up", "dev", "--yes"]), 4);
     expect(&said, &["no AWS credentials were found", "`aws sso login`", "AWS_PROFILE"]);
+    let said = told(nobody.run(&["down", "dev-eks", "--yes"]), 4);
+    expect(&said, &["the profile dev-eks that ships with berth is taken, since there is no `"]);
     let empty = nobody.with_variable("AWS_ENDPOINT_URL_EKS", "");
     expect(&told(empty.run(&["up", "dev", "--yes"]), 1), &["names is empty", "unset AWS_ENDPOINT_URL"]);
     let bare = empty.with_variable("AWS_ENDPOINT_URL_EKS", "eks.test:443");
