@@ -12,7 +12,8 @@ use crate::os::files;
 /// How long running changes may go on after the first signal before they are cut off.
 const GRACE: Duration = Duration::from_mins(1);
 
-/// Ctrl-C, SIGTERM and SIGHUP (a terminal that was closed) in two stages: the first lets running changes finish, the second stops now.
+/// Ctrl-C, SIGTERM and SIGHUP (a terminal that was closed) in two stages: the first lets running changes finish, the
+/// second stops now.
 #[derive(Clone)]
 pub(super) struct Signals {
     cancel: Cancel,
