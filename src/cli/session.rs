@@ -103,13 +103,6 @@ impl<'a> Session<'a> {
             Purpose::Look | Purpose::TakeAway { .. } => profiles::load(target, settings)?,
         };
         let removes = matches!(purpose, Purpose::TakeAway { .. });
-        if removes && chosen.is_shipped && !target.rehearse {
-            let name = &chosen.environment.name;
-            settings.printer.talk(&format!(
-                "the profile {name} that ships with berth is taken, since there is no `{}`",
-                target.profiles.join(format!("{name}.yaml")).display()
-            ));
-        }
         let mut environment = chosen.environment;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let began = clock.now();
@@ -158,6 +151,13 @@ impl<'a> Session<'a> {
             let parts: Vec<String> = scope.only.iter().map(|part| format!("`{part}`")).collect();
             let text = format!("{} and what it needs; nothing is pruned", words::list(&parts));
             assembly.notes.insert(0, Note::new("only a part", text));
+        }
+        if removes && chosen.is_shipped && !target.rehearse {
+            let name = &environment.name;
+            settings.printer.talk(&format!(
+                "the profile {name} that ships with berth is taken, since there is no `{}`",
+                target.profiles.join(format!("{name}.yaml")).display()
+            ));
         }
         let shape = format!("{leave:?} {:?}", scope.only);
         let about = About {
